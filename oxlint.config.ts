@@ -66,6 +66,9 @@ export default defineConfig({
     "vitest/expect-expect": "off",
     // Effect's tagged values and the engine's replies have their own `then`-free shape; conditional expects serve property tests.
     "vitest/no-conditional-expect": "off",
+    // Suites that are applied to several stores take their bodies, and whether they run, from variables.
+    "vitest/no-conditional-tests": "off",
+    "vitest/valid-describe-callback": "off",
     // Titles come from variables in suites that are applied to several stores.
     "vitest/valid-title": "off",
     // describe.skip carries its reason in the name (tools/with-redis.ts).

@@ -8,11 +8,10 @@ import { fileURLToPath } from "node:url"
 export const root = resolve(fileURLToPath(import.meta.url), "../../..")
 const bin = join(root, "node_modules", ".bin")
 
-/** The environment of every child: tools of node_modules/.bin first (Node 26 among them), no telemetry, no NODE_OPTIONS of a caller's Node. */
+/** The environment of every child: tools of node_modules/.bin first (Node 26 among them), and no telemetry. */
 export function childEnv() {
-  const env = { ...process.env, TURBO_TELEMETRY_DISABLED: "1", DO_NOT_TRACK: "1" }
-  env.PATH = `${bin}${delimiter}${process.env.PATH ?? ""}`
-  return env
+  const path = `${bin}${delimiter}${process.env["PATH"] ?? ""}`
+  return { ...process.env, PATH: path, TURBO_TELEMETRY_DISABLED: "1", DO_NOT_TRACK: "1" }
 }
 
 /** The Node to run TypeScript with: the one from `npm ci`, or this one, if it is new enough, on a platform for which npm has none. */
