@@ -1,0 +1,139 @@
+/**
+ * Every public error of Ponos: one class per cause, a stable code, what was expected, what came, and what to do.
+ * They compare by `_tag` (also across duplicate installs), never by `instanceof`.
+ */
+export type Fate =
+  /** Repeating the same call cannot help. */
+  | "terminal"
+  /** May succeed when repeated. */
+  | "retryable"
+  /** Waits for code, configuration or an operator; nothing is lost. */
+  | "blocked"
+
+interface ErrorSpec {
+  readonly code: string
+  readonly fate: Fate
+}
+
+/** The table from which the classes are built: tag → code and fate. */
+const specs = {
+  BadOption: { code: "ponos:bad_option", fate: "terminal" },
+  BadKey: { code: "ponos:bad_key", fate: "terminal" },
+  BadInput: { code: "ponos:bad_input", fate: "terminal" },
+  PayloadTooLarge: { code: "ponos:payload_too_large", fate: "terminal" },
+  StoreUnavailable: { code: "ponos:store_unavailable", fate: "retryable" },
+  StoreFault: { code: "ponos:store_fault", fate: "terminal" },
+  StoreUnsupported: { code: "ponos:store_unsupported", fate: "terminal" },
+  PoolMismatch: { code: "ponos:pool_mismatch", fate: "terminal" },
+  PoolNotFound: { code: "ponos:pool_not_found", fate: "retryable" },
+  Deposed: { code: "ponos:deposed", fate: "retryable" },
+  StaleWrite: { code: "ponos:stale_write", fate: "retryable" },
+  RunNotFound: { code: "ponos:run_not_found", fate: "terminal" },
+  RunEnded: { code: "ponos:run_ended", fate: "terminal" },
+  RunExists: { code: "ponos:run_exists", fate: "terminal" },
+  RunFailed: { code: "ponos:run_failed", fate: "terminal" },
+  Cancelled: { code: "ponos:cancelled", fate: "terminal" },
+  Terminated: { code: "ponos:terminated", fate: "terminal" },
+  InboxFull: { code: "ponos:inbox_full", fate: "retryable" },
+  NoWorker: { code: "ponos:no_worker", fate: "retryable" },
+  OutcomeUnknown: { code: "ponos:outcome_unknown", fate: "retryable" },
+  WaitTimeout: { code: "ponos:wait_timeout", fate: "retryable" },
+  ReplayMismatch: { code: "ponos:replay_mismatch", fate: "blocked" },
+  JournalFull: { code: "ponos:journal_full", fate: "blocked" },
+  HandlerMissing: { code: "ponos:handler_missing", fate: "blocked" },
+  ActivityFailed: { code: "ponos:activity_failed", fate: "retryable" },
+  ActivityTimeout: { code: "ponos:activity_timeout", fate: "retryable" },
+  NotAllowed: { code: "ponos:not_allowed", fate: "terminal" },
+  UpdateFailed: { code: "ponos:update_failed", fate: "terminal" },
+  QueryFailed: { code: "ponos:query_failed", fate: "terminal" },
+  GuardRefused: { code: "ponos:guard_refused", fate: "blocked" },
+} as const satisfies Record<string, ErrorSpec>
+
+export type ErrorTag = keyof typeof specs
+
+/** Base of all of them. `details` holds the fields of the case at hand, as data. */
+export class PonosError extends Error {
+  readonly _tag: string
+  readonly code: string
+  readonly fate: Fate
+  readonly details: Readonly<Record<string, unknown>>
+  constructor(tag: ErrorTag, message: string, details: Readonly<Record<string, unknown>> = {}, cause?: unknown) {
+    const spec = specs[tag]
+    super(`${tag} [${spec.code}] ${message}`, cause === undefined ? undefined : { cause })
+    this.name = tag
+    this._tag = tag
+    this.code = spec.code
+    this.fate = spec.fate
+    this.details = details
+  }
+}
+
+export interface PonosErrorClass<Tag extends ErrorTag> {
+  new (message: string, details?: Readonly<Record<string, unknown>>, cause?: unknown): PonosError & { readonly _tag: Tag }
+  is(error: unknown): error is PonosError & { readonly _tag: Tag }
+  readonly tag: Tag
+  readonly code: string
+}
+
+const define = <Tag extends ErrorTag>(tag: Tag): PonosErrorClass<Tag> =>
+  class extends PonosError {
+    static readonly tag = tag
+    static readonly code = specs[tag].code
+    static is(error: unknown): error is PonosError & { readonly _tag: Tag } {
+      return typeof error === "object" && error !== null && "_tag" in error && error._tag === tag
+    }
+    declare readonly _tag: Tag
+    constructor(message: string, details?: Readonly<Record<string, unknown>>, cause?: unknown) {
+      super(tag, message, details, cause)
+    }
+  }
+
+/** An option has a wrong value or an unknown name. */
+export const BadOption = define("BadOption")
+/** A key is empty, over 512 bytes, or has control characters. */
+export const BadKey = define("BadKey")
+/** A value does not match its schema; `details.path` names the field. */
+export const BadInput = define("BadInput")
+/** A payload is over its limit. */
+export const PayloadTooLarge = define("PayloadTooLarge")
+/** The store did not answer in time; the outcome of the call is unknown, and repeating it is safe. */
+export const StoreUnavailable = define("StoreUnavailable")
+/** The store answered something that Ponos does not understand. */
+export const StoreFault = define("StoreFault")
+/** The store is too old, or lacks what Ponos needs. */
+export const StoreUnsupported = define("StoreUnsupported")
+/** The pool exists with other settings. */
+export const PoolMismatch = define("PoolMismatch")
+/** Nobody has opened this pool yet. */
+export const PoolNotFound = define("PoolNotFound")
+/** This worker no longer owns the shard: the attempt ends here and goes on elsewhere. */
+export const Deposed = define("Deposed")
+/** The store refused a write of a stale owner or of an old revision. */
+export const StaleWrite = define("StaleWrite")
+export const RunNotFound = define("RunNotFound")
+export const RunEnded = define("RunEnded")
+/** Another run lives under this key. */
+export const RunExists = define("RunExists")
+/** The run ended with an error that is not declared, after its retries. */
+export const RunFailed = define("RunFailed")
+export const Cancelled = define("Cancelled")
+export const Terminated = define("Terminated")
+export const InboxFull = define("InboxFull")
+/** No worker answered a query in time. */
+export const NoWorker = define("NoWorker")
+/** An update was accepted, but its answer is no longer retained. */
+export const OutcomeUnknown = define("OutcomeUnknown")
+export const WaitTimeout = define("WaitTimeout")
+/** The code asks for something else than its journal says. */
+export const ReplayMismatch = define("ReplayMismatch")
+export const JournalFull = define("JournalFull")
+/** A kind has live runs, but this worker has no handler for it. */
+export const HandlerMissing = define("HandlerMissing")
+export const ActivityFailed = define("ActivityFailed")
+export const ActivityTimeout = define("ActivityTimeout")
+/** A call in a place where it cannot be made. */
+export const NotAllowed = define("NotAllowed")
+export const UpdateFailed = define("UpdateFailed")
+export const QueryFailed = define("QueryFailed")
+/** The controller's guard holds a plan back until it is approved. */
+export const GuardRefused = define("GuardRefused")

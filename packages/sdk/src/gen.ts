@@ -1,0 +1,144 @@
+/**
+ * The entry that generated code imports. Generated files stay thin: they print structure and call what is here, so that fixes reach
+ * them without a new generation. Version 1 of this entry.
+ */
+import type { Effect } from "effect"
+import type { DurationInput, Job } from "./define/index.ts"
+import type { ActivityHandlers, JobContract, JobHandlers } from "./runtime/contract.ts"
+
+export type { In, Input, Out as OutOf, Result, SignalPayload, State } from "./define/index.ts"
+export { Failure } from "./runtime/contract.ts"
+export type { ActivityHandlers, FailureClass, JobContract, JobHandlers, JobSchemas, OperationSchemas } from "./runtime/contract.ts"
+export { makeClient } from "./client.ts"
+export type { ClientOptions, Described, ListOptions, Listed, StartOptions, UpdateOptions } from "./client.ts"
+
+/** What a handler may return. */
+export type Out<A, E = never, R = never> = A | Promise<A> | Effect.Effect<A, E, R>
+
+/** A durable call, started when made: await it, or `yield*` it in `Effect.gen`. */
+export interface Call<A, E = never> extends Promise<A>, Omit<Effect.Effect<A, E>, never> {}
+
+declare const AgainBrand: unique symbol
+/** What `job.again(…)` returns: `run` must return it, or `job.done(…)`. */
+export interface Again {
+  readonly [AgainBrand]: true
+}
+declare const DoneBrand: unique symbol
+export interface Done {
+  readonly [DoneBrand]: true
+}
+
+/** An unread signal, in the order of acknowledgement. */
+export interface Envelope<Name extends string, Payload> {
+  readonly name: Name
+  readonly payload: Payload
+  /** Request id of the sender. */
+  readonly id: string
+  /** When the store accepted it. */
+  readonly at: Date
+}
+
+/** Why an iteration began. */
+export type Wake<On extends string> =
+  | { readonly by: "start" | "time" | "input" | "again" }
+  | { readonly by: "message"; readonly name: On }
+
+export interface StepOptions {
+  /** Of a failed body, inside this step; default: none, the attempt fails and the job's `retry` decides. */
+  readonly retry?: import("./define/index.ts").RetryPolicy
+  /** Deadline of one try of the body; default: none. */
+  readonly timeout?: DurationInput
+}
+
+/** What every handler context has; generated interfaces add the typed rest. */
+export interface BaseJob {
+  readonly key: string
+  readonly kind: string
+  /** Run id. */
+  readonly run: string
+  /** 1, 2, 3 …: passes of the run between two `again`s. */
+  readonly iteration: number
+  /** 1, 2, 3 …: tries of this iteration. */
+  readonly attempt: number
+  /** Grows with every attempt, over all workers: hand it to other systems to refuse a stale writer. */
+  readonly fence: bigint
+  /** Fires when the attempt must stop: the shard moves, the run is cancelled or terminated, the worker drains. Its reason is a tagged error. */
+  readonly abortSignal: AbortSignal
+  /** Runs `body` at least once and journals its result once; later replays return the journaled result. */
+  step<A, E = never, R = never>(name: string, body: (abortSignal: AbortSignal) => Out<A, E, R>, options?: StepOptions): Call<A, E>
+  /** Sleeps durably. */
+  sleep(duration: DurationInput): Call<void>
+  /** The time, the same on replay. */
+  now(): Date
+  /** A number in [0, 1), the same on replay. */
+  random(): number
+  /** A UUID, the same on replay. */
+  uuid(): string
+}
+
+export interface AgainOptions<On extends string> {
+  readonly after?: DurationInput
+  readonly at?: Date
+  /** Standard five- or six-field cron expression. */
+  readonly cron?: string
+  /** IANA time zone of `cron`; default UTC. */
+  readonly zone?: string
+  /** Signals and updates that begin the next iteration. */
+  readonly on?: ReadonlyArray<On>
+}
+
+export interface ReceiveOptions {
+  /** After it `receive` gives `undefined`; default: none. */
+  readonly timeout?: DurationInput
+}
+
+/** What query handlers see: the last committed state, without any write. */
+export interface BaseView {
+  readonly key: string
+  readonly run: string
+  readonly iteration: number
+  /** Seconds since the last commit of the run. */
+  readonly idleSeconds: number
+}
+
+/** What update handlers see; `state` is a copy that is kept only if the handler returns. */
+export interface BaseUpdate {
+  readonly key: string
+  readonly run: string
+  /** The store's time of acceptance. */
+  readonly now: Date
+}
+
+/** What an activity sees. */
+export interface ActivityCall {
+  readonly key: string
+  readonly kind: string
+  /** The same for all tries of this activity: an idempotency key for the outside. */
+  readonly id: string
+  readonly attempt: number
+  /** Fence of the attempt that scheduled this try. */
+  readonly fence: bigint
+  readonly abortSignal: AbortSignal
+  /** Says that the try is alive, with any JSON details. */
+  heartbeat(details?: unknown): void
+}
+
+/** Refuses keys that the contract does not know, with a one-line error. */
+export type NoExtra<F, Known> = { readonly [K in Exclude<keyof F, keyof Known>]: never }
+
+/** Services needed by the functions of a record. */
+export type Needs<F> = {
+  [K in keyof F]: F[K] extends (...args: any[]) => infer O ? (O extends Effect.Effect<any, any, infer R> ? R : never) : never
+}[keyof F]
+
+/** Builds the worker stub of one job: `implement` and `activities` only pair handlers with their contract. */
+export const makeStub = (
+  definition: Job,
+  contract: JobContract,
+): {
+  implement(handlers: any): JobHandlers<any>
+  activities(handlers: any): ActivityHandlers<any>
+} => ({
+  implement: (handlers) => ({ _tag: "JobHandlers", kind: contract.kind, contract, definition, handlers }),
+  activities: (handlers) => ({ _tag: "ActivityHandlers", kind: contract.kind, contract, definition, handlers }),
+})

@@ -1,0 +1,159 @@
+/**
+ * What generated code hands to the runtime: a job's kind, key and schemas. Codecs are made from the schemas once, on first use.
+ */
+import { Schema, SchemaIssue } from "effect"
+import type { Job } from "../define/index.ts"
+import { BadInput } from "../errors.ts"
+
+/** A schema of one message or value; `null` where the type is void. */
+export type AnySchema = Schema.Codec<any, any, never, never>
+export type MaybeSchema = AnySchema | null
+
+export interface OperationSchemas {
+  readonly in: MaybeSchema
+  readonly out: MaybeSchema
+  /** Declared errors by tag. */
+  readonly errors: Readonly<Record<string, AnySchema>>
+}
+
+export interface JobSchemas {
+  readonly input: AnySchema
+  readonly state: MaybeSchema
+  readonly result: MaybeSchema
+  readonly errors: Readonly<Record<string, AnySchema>>
+  readonly signals: Readonly<Record<string, MaybeSchema>>
+  readonly queries: Readonly<Record<string, OperationSchemas>>
+  readonly updates: Readonly<Record<string, OperationSchemas>>
+  readonly activities: Readonly<Record<string, OperationSchemas>>
+}
+
+export interface FailureClass {
+  new (fields: any): Error & { readonly _tag: string }
+}
+
+export interface JobContract {
+  /** Export name in the definition file. */
+  readonly name: string
+  readonly kind: string
+  readonly key: ReadonlyArray<string>
+  /** Hash of the contract: state carries it. */
+  readonly version: string
+  readonly schemas: JobSchemas
+  /** Classes of all declared errors, by tag. */
+  readonly failures: Readonly<Record<string, FailureClass>>
+}
+
+/** Base of the generated error classes: plain data with a `_tag`, that can be thrown and compared by tag. */
+export class Failure<Tag extends string, Fields extends { readonly _tag: Tag }> extends Error {
+  readonly _tag: Tag
+  constructor(tag: Tag, fields: Omit<Fields, "_tag">) {
+    super(`${tag} ${JSON.stringify(fields, (_, value: unknown) => (typeof value === "bigint" ? value.toString() : value))}`)
+    this._tag = tag
+    this.name = tag
+    Object.assign(this, fields)
+  }
+}
+
+export interface JobHandlers<R = never> {
+  readonly _tag: "JobHandlers"
+  readonly kind: string
+  readonly contract: JobContract
+  readonly definition: Job
+  readonly handlers: AnyHandlers
+  /** Services that the handlers need; covariant phantom. */
+  readonly _R?: () => R
+}
+
+export interface ActivityHandlers<R = never> {
+  readonly _tag: "ActivityHandlers"
+  readonly kind: string
+  readonly contract: JobContract
+  readonly definition: Job
+  readonly handlers: Readonly<Record<string, (call: any, input: any) => unknown>>
+  readonly _R?: () => R
+}
+
+/** The handlers of a job as the runtime sees them; generated interfaces give users the typed view. */
+export interface AnyHandlers {
+  readonly init?: (input: any) => unknown
+  readonly open?: (job: any) => unknown
+  readonly close?: (resource: any) => unknown
+  readonly run: (job: any, resource: any) => unknown
+  readonly updates?: Readonly<Record<string, (job: any, input: any) => unknown>>
+  readonly queries?: Readonly<Record<string, (view: any, input: any) => unknown>>
+}
+
+export interface Codec {
+  /** Value → JSON-safe value; throws `BadInput` with the path of the wrong field. */
+  encode(value: unknown, what: string): unknown
+  /** JSON value → value; excess keys are stripped. */
+  decode(json: unknown, what: string): unknown
+}
+
+const voidCodec: Codec = { encode: () => null, decode: () => undefined }
+const codecs = new WeakMap<AnySchema, Codec>()
+
+const format = SchemaIssue.makeFormatterStandardSchemaV1()
+
+const refuse = (what: string, error: unknown, value: unknown): never => {
+  if (!Schema.isSchemaError(error)) throw error
+  const issues = format(error.issue).issues.map((issue) => ({
+    path: (issue.path ?? []).map((part) => (typeof part === "object" ? String(part.key) : String(part))).join("."),
+    message: issue.message,
+  }))
+  const text = issues.map((issue) => `${issue.path === "" ? "the value" : `\`${issue.path}\``}: ${issue.message}`).join("; ")
+  throw new BadInput(`${what} does not match its type. ${text}. Nothing was sent or stored: correct the value.`, {
+    what,
+    path: issues[0]?.path ?? "",
+    issues,
+    value,
+  })
+}
+
+/** `undefined` members are dropped before encoding: an optional field is absent or has a value (api rule 20). */
+const dropUndefined = (value: unknown): unknown => {
+  if (Array.isArray(value)) return value.map(dropUndefined)
+  if (typeof value !== "object" || value === null) return value
+  const prototype: unknown = Object.getPrototypeOf(value)
+  if (prototype !== Object.prototype && prototype !== null) return value
+  let copy: Record<string, unknown> | undefined
+  const source = value as Record<string, unknown>
+  for (const name of Object.keys(source)) {
+    const before = source[name]
+    const after = dropUndefined(before)
+    if (after === before && after !== undefined) continue
+    copy ??= { ...source }
+    if (after === undefined) delete copy[name]
+    else copy[name] = after
+  }
+  return copy ?? value
+}
+
+/** The codec of a schema, cached; `null` is void. */
+export const codecOf = (schema: MaybeSchema): Codec => {
+  if (schema === null) return voidCodec
+  const known = codecs.get(schema)
+  if (known !== undefined) return known
+  const json = Schema.toCodecJson(schema)
+  const encode = Schema.encodeUnknownSync(json, { errors: "all" })
+  const decode = Schema.decodeUnknownSync(json, { errors: "all" })
+  const codec: Codec = {
+    encode(value, what) {
+      const clean = dropUndefined(value)
+      try {
+        return encode(clean)
+      } catch (error) {
+        return refuse(what, error, value)
+      }
+    },
+    decode(value, what) {
+      try {
+        return decode(value)
+      } catch (error) {
+        return refuse(what, error, value)
+      }
+    },
+  }
+  codecs.set(schema, codec)
+  return codec
+}
