@@ -8,11 +8,12 @@
  */
 import { execFile, spawn } from "node:child_process"
 import { once } from "node:events"
-import { mkdtemp, rm } from "node:fs/promises"
+import { mkdtemp } from "node:fs/promises"
 import { connect, createServer, type AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout as delay } from "node:timers/promises"
+import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import type { TestProject } from "vitest/node"
 import { installRedis } from "./install-redis.ts"
@@ -27,8 +28,9 @@ declare module "vitest" {
 type Server = { readonly url: string; readonly from: string; readonly stop: () => Promise<void> }
 
 const image = "redis:8-alpine"
+const guard = fileURLToPath(new URL("lib/redis-guard.mjs", import.meta.url))
 const startTimeoutMs = 10_000
-const stopTimeoutMs = 5_000
+const replyTimeoutMs = 2_000
 
 export async function setup(project: TestProject): Promise<(() => Promise<void>) | undefined> {
   const asked = process.env["PONOS_TEST_REDIS"]
@@ -45,6 +47,11 @@ export async function setup(project: TestProject): Promise<(() => Promise<void>)
 async function named(url: string): Promise<Server> {
   if (!/^rediss?:\/\//.test(url))
     throw new Error(`expected PONOS_TEST_REDIS to be an address as in redis://127.0.0.1:6379, or "skip", got: "${url}"`)
+  const { hostname, port } = new URL(url)
+  if (!(await replies(hostname, Number(port || 6379), url.startsWith("redis:"))))
+    throw new Error(
+      `PONOS_TEST_REDIS names ${hostname}:${port || 6379}, and nothing answers there: start that Redis, or unset PONOS_TEST_REDIS to have one started`,
+    )
   return { url, from: "PONOS_TEST_REDIS", stop: async () => {} }
 }
 
@@ -97,23 +104,18 @@ async function startBinary(from: string): Promise<Server> {
   const directory = await mkdtemp(join(tmpdir(), "ponos-test-redis-"))
   const options = { port: `${port}`, bind: "127.0.0.1", dir: directory, save: "", appendonly: "no", "maxmemory-policy": "noeviction" }
   const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value])
-  const server = spawn("redis-server", args, { stdio: ["ignore", "pipe", "inherit"] })
+  // The guard outlives Ctrl-C and a killed vitest, and then ends the server: in a process group of its own, it sees only its stdin close.
+  const server = spawn(process.execPath, [guard, directory, ...args], { stdio: ["pipe", "pipe", "inherit"], detached: true })
   let log = ""
   server.stdout.on("data", (data) => (log = (log + String(data)).slice(-4_000)))
+  server.stdin.on("error", () => {})
   const exited = once(server, "exit")
-  exited.catch(() => {})
-  // The run may end without its teardown (Ctrl-C, a failed set-up of another file): the server must not outlive it.
-  const killOnExit = () => server.kill("SIGKILL")
-  process.on("exit", killOnExit)
   const stop = async () => {
-    process.off("exit", killOnExit)
-    server.kill("SIGTERM")
-    await Promise.race([exited, delay(stopTimeoutMs, undefined, { ref: false })])
-    server.kill("SIGKILL")
-    await rm(directory, { recursive: true, force: true })
+    server.stdin.end()
+    await exited
   }
   const deadline = performance.now() + startTimeoutMs
-  while (!(await answers(port))) {
+  while (!(await replies("127.0.0.1", port))) {
     if (server.exitCode !== null || performance.now() > deadline) {
       await stop()
       throw new Error(`redis-server did not start on port ${port}:\n${log}`)
@@ -132,15 +134,16 @@ async function freePort(): Promise<number> {
   return port
 }
 
-function answers(port: number): Promise<boolean> {
+/** True when a server is there. Any reply to PING will do: one that asks for a password is a Redis too. TLS is only connected to. */
+function replies(host: string, port: number, ping = true): Promise<boolean> {
   return new Promise((done) => {
-    const socket = connect(port, "127.0.0.1", () => socket.write("PING\r\n"))
     const end = (result: boolean) => {
       socket.destroy()
       done(result)
     }
-    socket.on("data", (data) => end(String(data).startsWith("+PONG")))
+    const socket = connect(port, host, () => (ping ? socket.write("PING\r\n") : end(true)))
+    socket.on("data", (data) => end(/^[+-]/.test(String(data)) && !String(data).startsWith("-LOADING")))
     socket.on("error", () => end(false))
-    socket.setTimeout(1_000, () => end(false))
+    socket.setTimeout(replyTimeoutMs, () => end(false))
   })
 }

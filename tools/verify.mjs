@@ -11,7 +11,7 @@ const stages = [
   ["generate --check", ["npm", "run", "generate", "-w", "examples/tenant-jobs", "--", "--check"]],
   ["lua --check", ["npm", "run", "lua", "-w", "packages/sdk", "--", "--check"]],
   ["lint", ["oxlint", "--type-aware"]],
-  ["typecheck", ["npm", "run", "typecheck"]],
+  ["typecheck", ["turbo", "run", "typecheck", "--output-logs=errors-only"], ["tsc", "-p", "tools"]],
   ["publint", ...published.map((path) => ["publint", "--strict", path])],
   ["attw", ...published.map((path) => ["attw", "--pack", path, "--profile", "esm-only"])],
 ]
