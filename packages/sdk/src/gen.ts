@@ -9,8 +9,18 @@ import type { ActivityHandlers, JobContract, JobHandlers } from "./runtime/contr
 export type { In, Input, Out as OutOf, Result, SignalPayload, State } from "./define/index.ts"
 export { Failure } from "./runtime/contract.ts"
 export type { ActivityHandlers, FailureClass, JobContract, JobHandlers, JobSchemas, OperationSchemas } from "./runtime/contract.ts"
-export { makeClient } from "./client.ts"
-export type { ClientOptions, Described, ListOptions, Listed, StartOptions, UpdateOptions } from "./client.ts"
+export { makeClient } from "./client/client.ts"
+export type {
+  ClientOptions,
+  Described,
+  ListOptions,
+  Listed,
+  QueryOptions,
+  ResultOptions,
+  SignalOptions,
+  StartOptions,
+  UpdateOptions,
+} from "./client/options.ts"
 
 /** What a handler may return. */
 export type Out<A, E = never, R = never> = A | Promise<A> | Effect.Effect<A, E, R>

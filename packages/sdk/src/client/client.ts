@@ -1,0 +1,158 @@
+/** `createClient`, for generated code: one member per job of the definition file. */
+import { BadOption, RunEnded, RunExists } from "../errors.ts"
+import { readOptions, refuseUnknown, toMillis } from "../options.ts"
+import type { Engine } from "../engine/engine.ts"
+import { printBody } from "../runtime/body.ts"
+import type { JobContract } from "../runtime/contract.ts"
+import { codecOf } from "../runtime/contract.ts"
+import { splitAddress } from "../key.ts"
+import { addressOfInput, addressOfKey, checkSize } from "./address.ts"
+import { ClientCore } from "./core.ts"
+import { Handle } from "./handle.ts"
+import type { ClientOptions, ListOptions, Listed, StartOptions } from "./options.ts"
+import { clientOptionNames } from "./options.ts"
+
+/** Key of a job client's inner side, for the controller. */
+export const internals: unique symbol = Symbol.for("ponos/internals") as never
+
+/** A start, ready to be sent. */
+export interface PreparedStart {
+  readonly key: string
+  readonly address: string
+  readonly shard: number
+  /** Body of a new run. */
+  readonly body: string
+  /** JSON text of the encoded input, members in canonical order. */
+  readonly input: string
+}
+
+export interface JobClientInternals {
+  engine(): Promise<Engine>
+  readonly pool: string
+  shards(): Promise<number>
+  readonly contract: JobContract
+  /** Encodes and checks an input; throws `BadInput`, `BadKey` or `PayloadTooLarge`. `shards` must be known. */
+  prepare(input: unknown, shards: number): PreparedStart
+}
+
+/** JSON with the members of objects in one order, so that equal inputs have equal text. */
+const canonical = (value: unknown): unknown => {
+  if (Array.isArray(value)) return value.map(canonical)
+  if (typeof value !== "object" || value === null) return value
+  const source = value as Record<string, unknown>
+  return Object.fromEntries(
+    Object.keys(source)
+      .sort()
+      .map((name) => [name, canonical(source[name])]),
+  )
+}
+
+let runs = 0
+const runPrefix = crypto.randomUUID().slice(0, 8)
+/** A run id never used before: a random prefix of this process, its start, and a count. */
+const newRunId = (): string => `${runPrefix}${Math.floor(performance.timeOrigin).toString(36)}${(runs++).toString(36)}`
+
+export class JobClient {
+  readonly kind: string
+  readonly contract: JobContract
+  readonly [internals]: JobClientInternals
+  readonly #core: ClientCore
+
+  constructor(core: ClientCore, contract: JobContract) {
+    this.#core = core
+    this.kind = contract.kind
+    this.contract = contract
+    this[internals] = {
+      engine: () => core.engine(),
+      pool: core.pool,
+      shards: () => core.shards(),
+      contract,
+      prepare: (input, shards) => {
+        const encoded = this.#encode(input)
+        const text = JSON.stringify(canonical(encoded))
+        return { ...addressOfInput(contract, encoded, shards), body: printBody({ input: encoded }), input: text }
+      },
+    }
+  }
+
+  #encode(input: unknown): unknown {
+    return codecOf(this.contract.schemas.input).encode(input, `the input of ${this.kind}`)
+  }
+
+  /** Starts a run, or joins the live one of the key. The start is durable when this resolves. */
+  async start(input: unknown, options: StartOptions = {}): Promise<Handle> {
+    const core = this.#core
+    const encoded = this.#encode(input)
+    const body = checkSize(printBody({ input: encoded }), core.options.payloadBytes, `the input of ${this.kind}`)
+    const shards = await core.shards()
+    const at = addressOfInput(this.contract, encoded, shards)
+    await core.announceKind(this.kind)
+    const reply = await core.start({
+      shard: at.shard,
+      address: at.address,
+      run: newRunId(),
+      body,
+      ...(options.after === undefined ? {} : { after: toMillis(options.after, "after") }),
+      ...(options.ifEnded === undefined ? {} : { ifEnded: options.ifEnded }),
+    })
+    if (reply.status === "running" && options.ifRunning === "reject")
+      throw new RunExists(`${at.address} already has the live run ${reply.run}. Use ifRunning: "join" to get its handle.`, { run: reply.run })
+    if (reply.status === "ended")
+      throw new RunEnded(`${at.address} has the ended run ${reply.run}, still retained. Use ifEnded: "start" to start it anew.`, { run: reply.run })
+    return new Handle(core, this.contract, at.key, () => Promise.resolve(at))
+  }
+
+  /** The handle of a key; nothing is sent. */
+  get(key: unknown): Handle {
+    // checked now, so that the mistake is seen where it is made; the shard is known later
+    const { key: text } = addressOfKey(this.contract, key, 1)
+    return new Handle(this.#core, this.contract, text, async () => addressOfKey(this.contract, key, await this.#core.shards()))
+  }
+
+  /** All runs of this kind, ended ones that are retained too, in no order. */
+  async *list(options: ListOptions = {}): AsyncGenerator<Listed> {
+    const engine = await this.#core.engine()
+    const shards = await this.#core.shards()
+    let left = options.limit ?? Number.POSITIVE_INFINITY
+    for (let shard = 0; shard < shards; shard++) {
+      let cursor = "0"
+      do {
+        const page = await engine.list(this.#core.pool, shard, cursor, 200)
+        for (const run of page.runs) {
+          const { kind, key } = splitAddress(run.address)
+          if (kind !== this.kind) continue
+          if (left-- <= 0) return
+          yield { key, run: run.run, phase: run.phase }
+        }
+        cursor = page.cursor
+      } while (cursor !== "0")
+    }
+  }
+}
+
+/** Checks the options of a client and of what embeds one. */
+export const readClientOptions = (options: ClientOptions, where: string): void => {
+  refuseUnknown(options, ["pool", "store", "engine", ...clientOptionNames], where)
+  checkPoolName(options.pool)
+}
+
+export const checkPoolName = (pool: unknown): string => {
+  if (typeof pool !== "string" || !/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,99}$/.test(pool))
+    throw new BadOption(`expected pool to be a name of 1 to 100 letters, digits, "-", "_" or ".", got: ${JSON.stringify(pool) ?? "undefined"}`, { option: "pool" })
+  return pool
+}
+
+export const makeClient = (options: ClientOptions, contracts: Readonly<Record<string, JobContract>>): any => {
+  readClientOptions(options, "createClient")
+  const core = new ClientCore({ ...options, ...onlyGiven(options) })
+  const close = (): Promise<void> => core.close()
+  const jobs = Object.fromEntries(Object.entries(contracts).map(([name, contract]) => [name, new JobClient(core, contract)]))
+  return { ...jobs, close, [Symbol.asyncDispose]: close }
+}
+
+/** The options of the table that were given, checked. */
+const onlyGiven = (options: ClientOptions): Record<string, number> =>
+  readOptions(
+    options as unknown as Record<string, unknown>,
+    clientOptionNames.filter((name) => options[name] !== undefined),
+  )

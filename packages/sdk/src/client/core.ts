@@ -1,0 +1,240 @@
+/**
+ * What all handles of one client share: the connection, batches, and waiting for ends and answers. Waiting is by event and proved by a slow
+ * poll, since the bus may lose anything (E6).
+ */
+import type { Engine, LoadedRun, MessageItem, MessageReply, ShardEvent, StartItem, StartReply, TerminateItem, TerminateReply, Unsubscribe } from "../engine/engine.ts"
+import { Batcher } from "../engine/batcher.ts"
+import { openEngine } from "../engine/open.ts"
+import { BadOption, NoWorker, PonosError, PoolMismatch } from "../errors.ts"
+import type { Options } from "../options.ts"
+import { defaults } from "../options.ts"
+
+/** Proof of what an event may have missed, ms. */
+const pollMs = 1_000
+
+interface Pending {
+  readonly resolve: (text: string) => void
+}
+
+interface ShardWatch {
+  users: number
+  readonly listeners: Set<(event: ShardEvent) => void>
+  unsubscribe: Promise<Unsubscribe>
+}
+
+export interface ClientCoreOptions extends Partial<Options> {
+  readonly pool: string
+  readonly store?: string | undefined
+  /** An engine that somebody else opened and closes. */
+  readonly engine?: Engine
+}
+
+export class ClientCore {
+  readonly pool: string
+  readonly options: Options
+  readonly #given: ClientCoreOptions
+  #engine: Promise<Engine> | undefined
+  #shards: Promise<number> | undefined
+  readonly #kinds = new Map<string, Promise<void>>()
+  readonly #watches = new Map<number, ShardWatch>()
+  readonly #requests = new Map<string, Pending>()
+  readonly #id = crypto.randomUUID()
+  #replies: Promise<Unsubscribe> | undefined
+  #closed = false
+  readonly #start: Batcher<StartItem, StartReply>
+  readonly #message: Batcher<MessageItem, MessageReply>
+  readonly #terminate: Batcher<TerminateItem, TerminateReply>
+  readonly #read: Batcher<{ shard: number; address: string }, LoadedRun | undefined>
+  readonly #answers: Batcher<{ shard: number; id: string }, string | undefined>
+
+  constructor(given: ClientCoreOptions) {
+    this.#given = given
+    this.pool = given.pool
+    this.options = { ...defaults, ...given }
+    this.#start = new Batcher(async (items) => (await this.engine()).start(this.pool, items), 3)
+    this.#message = new Batcher(async (items) => (await this.engine()).message(this.pool, items), 3)
+    this.#terminate = new Batcher(async (items) => (await this.engine()).terminate(this.pool, items))
+    this.#read = new Batcher(async (items) => (await this.engine()).read(this.pool, items))
+    this.#answers = new Batcher(async (items) => (await this.engine()).answers(this.pool, items))
+  }
+
+  engine(): Promise<Engine> {
+    if (this.#closed)
+      return Promise.reject(new BadOption("expected an open client, got a call after close(): create another one with createClient", {}))
+    if (this.#engine === undefined) {
+      const { callTimeout } = { callTimeout: this.options.callTimeoutMs }
+      this.#engine = this.#given.engine === undefined ? openEngine(this.#given.store, { callTimeout }) : Promise.resolve(this.#given.engine)
+      // a failed opening is not remembered: the next call tries again
+      this.#engine.catch(() => (this.#engine = undefined))
+    }
+    return this.#engine
+  }
+
+  /** Number of shards of the pool; the pool is created with the default (or the given) number if nobody joined it yet. */
+  shards(): Promise<number> {
+    if (this.#shards === undefined) {
+      this.#shards = openShards(this.engine(), this.pool, this.#given.shards)
+      this.#shards.catch(() => (this.#shards = undefined))
+    }
+    return this.#shards
+  }
+
+  /** Adds the kind to the pool's kinds before its first start (A2). */
+  announceKind(kind: string): Promise<void> {
+    let known = this.#kinds.get(kind)
+    if (known === undefined) {
+      known = this.engine().then((engine) => engine.addKinds(this.pool, [kind]))
+      known.catch(() => this.#kinds.delete(kind))
+      this.#kinds.set(kind, known)
+    }
+    return known
+  }
+
+  start(item: StartItem): Promise<StartReply> {
+    return this.#start.add(item)
+  }
+  message(item: MessageItem): Promise<MessageReply> {
+    return this.#message.add(item)
+  }
+  terminate(item: TerminateItem): Promise<TerminateReply> {
+    return this.#terminate.add(item)
+  }
+  read(shard: number, address: string): Promise<LoadedRun | undefined> {
+    return this.#read.add({ shard, address })
+  }
+  answer(shard: number, id: string): Promise<string | undefined> {
+    return this.#answers.add({ shard, id })
+  }
+
+  /**
+   * Repeats `probe` at each event of the shard that concerns the caller, and at least once a second, until it gives something.
+   * Gives `undefined` after `timeout` ms (undefined: never).
+   */
+  async waitFor<A>(
+    shard: number,
+    concerns: (event: ShardEvent) => boolean,
+    probe: () => Promise<A | undefined>,
+    timeout: number | undefined,
+  ): Promise<A | undefined> {
+    const deadline = timeout === undefined ? Number.POSITIVE_INFINITY : performance.now() + timeout
+    let wake: (() => void) | undefined
+    let woken = false
+    const listener = (event: ShardEvent): void => {
+      if (!concerns(event)) return
+      woken = true
+      wake?.()
+    }
+    const watch = await this.#watch(shard)
+    watch.listeners.add(listener)
+    try {
+      for (;;) {
+        woken = false
+        const found = await probe()
+        if (found !== undefined) return found
+        const left = deadline - performance.now()
+        if (left <= 0) return undefined
+        if (woken) continue
+        await new Promise<void>((resolve) => {
+          const timer = setTimeout(resolve, Math.min(left, pollMs))
+          wake = () => {
+            clearTimeout(timer)
+            resolve()
+          }
+        })
+      }
+    } finally {
+      watch.listeners.delete(listener)
+      watch.users--
+    }
+  }
+
+  async #watch(shard: number): Promise<ShardWatch> {
+    let watch = this.#watches.get(shard)
+    if (watch === undefined) {
+      const listeners = new Set<(event: ShardEvent) => void>()
+      const engine = await this.engine()
+      watch = this.#watches.get(shard)
+      if (watch === undefined) {
+        const unsubscribe = engine.onEvent(this.pool, shard, (event) => {
+          for (const listener of listeners) listener(event)
+        })
+        watch = { users: 0, listeners, unsubscribe }
+        this.#watches.set(shard, watch)
+      }
+    }
+    watch.users++
+    // a subscription that fails costs latency only: the poll finds the end
+    await watch.unsubscribe.catch(() => {
+      this.#watches.delete(shard)
+    })
+    return watch
+  }
+
+  /** Asks the owner of a shard over the bus; the answer may get lost, so it has a deadline. */
+  async request(shard: number, message: Readonly<Record<string, unknown>>, timeout: number, what: string): Promise<string> {
+    const engine = await this.engine()
+    this.#replies ??= engine.subscribe(this.pool, `replies:${this.#id}`, (text) => {
+      const end = text.indexOf(" ")
+      const pending = this.#requests.get(text.slice(0, end))
+      if (pending !== undefined) pending.resolve(text.slice(end + 1))
+    })
+    await this.#replies
+    const id = crypto.randomUUID()
+    const deadline = performance.now() + timeout
+    try {
+      const answered = new Promise<string>((resolve) => this.#requests.set(id, { resolve }))
+      // asked again a few times: the shard may be moving, and the bus is volatile
+      for (let wait = Math.min(250, timeout); ; wait = Math.min(wait * 2, pollMs)) {
+        await engine.publish(this.pool, `requests:${shard}`, JSON.stringify({ id, reply: `replies:${this.#id}`, ...message }))
+        const left = deadline - performance.now()
+        const answer = await raceTimer(answered, Math.min(wait, Math.max(left, 0)))
+        if (answer !== undefined) return answer
+        if (performance.now() >= deadline)
+          throw new NoWorker(`no worker of pool ${this.pool} answered ${what} within ${timeout} ms. Start a worker that serves it, or raise the timeout.`, {
+            pool: this.pool,
+            timeout,
+          })
+      }
+    } finally {
+      this.#requests.delete(id)
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    const engine = this.#engine
+    this.#closed = true
+    if (engine === undefined) return
+    const opened = await engine.catch(() => undefined)
+    if (opened === undefined) return
+    const subscriptions = [...this.#watches.values()].map((watch) => watch.unsubscribe)
+    if (this.#replies !== undefined) subscriptions.push(this.#replies)
+    await Promise.allSettled(subscriptions.map(async (subscription) => (await subscription)()))
+    if (this.#given.engine === undefined) await opened.close()
+  }
+}
+
+const raceTimer = async <A>(promise: Promise<A>, ms: number): Promise<A | undefined> => {
+  let timer: ReturnType<typeof setTimeout> | undefined
+  try {
+    return await Promise.race([promise, new Promise<undefined>((resolve) => (timer = setTimeout(() => resolve(undefined), ms)))])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/** The pool's number of shards: the one given (checked), the existing one, or the default for a new pool. */
+export const openShards = async (opening: Promise<Engine>, pool: string, given: number | undefined): Promise<number> => {
+  const engine = await opening
+  if (given !== undefined) return (await engine.openPool(pool, { shards: given })).shards
+  for (;;) {
+    const info = await engine.poolInfo(pool)
+    if (info !== undefined) return info.shards
+    try {
+      return (await engine.openPool(pool, { shards: defaults.shards })).shards
+    } catch (error) {
+      // somebody created it in between, with another number: read it
+      if (!(error instanceof PonosError) || !PoolMismatch.is(error)) throw error
+    }
+  }
+}

@@ -1,0 +1,207 @@
+/** A handle: one key of one job, as a client sees it. Generated interfaces give it its types. */
+import type { LoadedRun, MessageKind } from "../engine/engine.ts"
+import { InboxFull, OutcomeUnknown, QueryFailed, RunEnded, RunNotFound, UpdateFailed, WaitTimeout } from "../errors.ts"
+import { toMillis } from "../options.ts"
+import type { Answer, ErrorData, Outcome } from "../runtime/body.ts"
+import { cancelled, decodeError, parseBody, runFailed, terminated } from "../runtime/body.ts"
+import type { JobContract, MaybeSchema } from "../runtime/contract.ts"
+import { codecOf } from "../runtime/contract.ts"
+import type { JobAddress } from "./address.ts"
+import { checkSize } from "./address.ts"
+import type { ClientCore } from "./core.ts"
+import type { Described, QueryOptions, ResultOptions, SignalOptions, UpdateOptions } from "./options.ts"
+
+type Named = Readonly<Record<string, (...args: ReadonlyArray<any>) => Promise<unknown>>>
+
+const text = (schema: MaybeSchema, value: unknown, what: string, limit: number): string =>
+  checkSize(JSON.stringify(codecOf(schema).encode(value, what)), limit, what)
+
+export class Handle {
+  readonly key: string
+  readonly signal: Named
+  readonly update: Named
+  readonly query: Named
+  readonly #core: ClientCore
+  readonly #contract: JobContract
+  readonly #locate: () => Promise<JobAddress>
+  readonly #what: string
+
+  constructor(core: ClientCore, contract: JobContract, key: string, locate: () => Promise<JobAddress>) {
+    this.#core = core
+    this.#contract = contract
+    this.#locate = locate
+    this.key = key
+    this.#what = `${contract.kind}/${key}`
+    const { signals, updates, queries } = contract.schemas
+    this.signal = byName(signals, (name, schema) => (payload: unknown, options?: SignalOptions) => this.#signal(name, schema, payload, options))
+    this.update = byName(updates, (name) => (input: unknown, options?: UpdateOptions) => this.#update(name, input, options))
+    this.query = byName(queries, (name) => (input: unknown, options?: QueryOptions) => this.#query(name, input, options))
+  }
+
+  /** Sends a message; gives the run that has it. */
+  async #send(kind: MessageKind, name: string, id: string, payload: string, limit: number): Promise<{ at: JobAddress; run: string; answer: string | undefined }> {
+    const at = await this.#locate()
+    const { inboxLimit: _, requestRetentionMs: retention } = this.#core.options
+    const reply = await this.#core.message({ shard: at.shard, address: at.address, kind, name, id, payload, inboxLimit: limit, retention })
+    switch (reply.status) {
+      case "accepted":
+      case "duplicate":
+        return { at, run: reply.run, answer: reply.answer }
+      case "full":
+        throw new InboxFull(`${this.#what} has ${limit} unread messages, so ${kind} ${name} was refused. Nothing was stored: retry later, or let the job read faster.`, {
+          limit,
+        })
+      case "ended":
+        throw this.#ended(reply.run)
+      default:
+        throw this.#absent()
+    }
+  }
+
+  #absent(): Error {
+    return new RunNotFound(`expected a run of ${this.#what} in pool ${this.#core.pool}, found none. Start it first, or check the key.`, { key: this.key })
+  }
+
+  #ended(run: string): Error {
+    return new RunEnded(`the run ${run} of ${this.#what} has ended and takes no messages. Start it anew, or ask for its result().`, { key: this.key, run })
+  }
+
+  async #signal(name: string, schema: MaybeSchema, payload: unknown, options: SignalOptions = {}): Promise<void> {
+    const { payloadBytes, inboxLimit } = this.#core.options
+    const encoded = text(schema, payload, `signal ${name} of ${this.#what}`, payloadBytes)
+    await this.#send("signal", name, options.id ?? crypto.randomUUID(), encoded, inboxLimit)
+  }
+
+  async #update(name: string, input: unknown, options: UpdateOptions = {}): Promise<unknown> {
+    const schemas = this.#contract.schemas.updates[name]
+    if (schemas === undefined) throw this.#absent()
+    const what = `update ${name} of ${this.#what}`
+    const { payloadBytes, inboxLimit, updateTimeoutMs } = this.#core.options
+    const encoded = text(schemas.in, input, what, payloadBytes)
+    const timeout = options.timeout === undefined ? updateTimeoutMs : toMillis(options.timeout, "timeout")
+    const id = options.id ?? crypto.randomUUID()
+    const sent = await this.#send("update", name, id, encoded, inboxLimit)
+    const { shard, address } = sent.at
+    const answer =
+      sent.answer ??
+      (await this.#core.waitFor(
+        shard,
+        (event) => (event.type === "answered" ? event.id === id : event.address === address),
+        async () => {
+          const known = await this.#core.answer(shard, id)
+          if (known !== undefined) return known
+          const run = await this.#core.read(shard, address)
+          if (run?.run === sent.run && run.phase !== "ended") return undefined
+          // ended in between: an answer given with the end was written in the same commit, so one more look decides
+          const last = await this.#core.answer(shard, id)
+          if (last !== undefined) return last
+          throw run?.run === sent.run ? this.#ended(sent.run) : new OutcomeUnknown(`the answer of ${what} is no longer retained. Ask for the state with a query before you repeat it.`, { id })
+        },
+        timeout,
+      ))
+    if (answer === undefined)
+      throw new WaitTimeout(`${what} was accepted, but not answered within ${timeout} ms. It will be applied: ask again with { id: ${JSON.stringify(id)} }.`, { id, timeout })
+    const parsed = JSON.parse(answer) as Answer
+    if ("ok" in parsed) return codecOf(schemas.out).decode(parsed.ok, `the answer of ${what}`)
+    throw decodeError(parsed.error, schemas.errors, this.#contract.failures, (data) => new UpdateFailed(`${what} failed and left the state as it was: ${data.message}`, { error: data }))
+  }
+
+  async #query(name: string, input: unknown, options: QueryOptions = {}): Promise<unknown> {
+    const schemas = this.#contract.schemas.queries[name]
+    if (schemas === undefined) throw this.#absent()
+    const what = `query ${name} of ${this.#what}`
+    const encoded = codecOf(schemas.in).encode(input, what)
+    const timeout = options.timeout === undefined ? this.#core.options.queryTimeoutMs : toMillis(options.timeout, "timeout")
+    const at = await this.#locate()
+    const answer = await this.#core.request(at.shard, { type: "query", address: at.address, name, input: encoded }, timeout, what)
+    const parsed = JSON.parse(answer) as Answer | { readonly absent: true }
+    if ("absent" in parsed) throw this.#absent()
+    if ("ok" in parsed) return codecOf(schemas.out).decode(parsed.ok, `the answer of ${what}`)
+    throw decodeError(parsed.error, schemas.errors, this.#contract.failures, (data: ErrorData) => new QueryFailed(`${what} failed: ${data.message}`, { error: data }))
+  }
+
+  async #read(): Promise<{ readonly at: JobAddress; readonly run: LoadedRun }> {
+    const at = await this.#locate()
+    const run = await this.#core.read(at.shard, at.address)
+    if (run === undefined) throw this.#absent()
+    return { at, run }
+  }
+
+  async describe(): Promise<Described<unknown>> {
+    const { at, run } = await this.#read()
+    const engine = await this.#core.engine()
+    const [header] = await engine.headers(this.#core.pool, [at.shard])
+    const body = parseBody(run.body)
+    const { state } = this.#contract.schemas
+    return {
+      key: this.key,
+      run: run.run,
+      phase: run.phase,
+      state: body.state === undefined ? undefined : codecOf(state).decode(body.state, `the state of ${this.#what}`),
+      iteration: body.iteration ?? 1,
+      attempt: (body.failures ?? 0) + 1,
+      nextWake: run.due === undefined ? undefined : new Date(run.due),
+      lastError: body.error,
+      blocked: body.blocked,
+      outcome: run.outcome === undefined ? undefined : (JSON.parse(run.outcome) as Outcome).type,
+      owner: { shard: at.shard, session: header?.session === "" ? undefined : header?.session, epoch: header?.epoch ?? 0 },
+    }
+  }
+
+  /** Waits for the end of the run that has the key now; gives its result, or throws its error. */
+  async result(options: ResultOptions = {}): Promise<unknown> {
+    const timeout = options.timeout === undefined ? undefined : toMillis(options.timeout, "timeout")
+    const at = await this.#locate()
+    let first: string | undefined
+    const ended = await this.#core.waitFor(
+      at.shard,
+      (event) => event.type === "ended" && event.address === at.address,
+      async () => {
+        const run = await this.#core.read(at.shard, at.address)
+        if (run === undefined) throw this.#absent()
+        first ??= run.run
+        // the run ended and another one was started before we looked: its outcome was overwritten
+        if (run.run !== first) throw this.#ended(first)
+        return run.phase === "ended" ? (run.outcome ?? "{}") : undefined
+      },
+      timeout,
+    )
+    if (ended === undefined) throw new WaitTimeout(`${this.#what} did not end within ${timeout} ms. It goes on: ask again, or without a timeout.`, { timeout })
+    const outcome = JSON.parse(ended) as Outcome
+    const { result, errors } = this.#contract.schemas
+    switch (outcome.type) {
+      case "done":
+        return codecOf(result).decode(outcome.value, `the result of ${this.#what}`)
+      case "failed":
+        throw decodeError(outcome.error, errors, this.#contract.failures, runFailed(this.#what))
+      case "cancelled":
+        throw cancelled(this.#what, outcome.reason)
+      case "terminated":
+        throw terminated(this.#what, outcome.reason)
+    }
+  }
+
+  /** Asks the run to end: its handler sees an abort and may clean up. */
+  async cancel(reason = "cancelled by a client"): Promise<void> {
+    const { inboxLimit, inboxReserve } = this.#core.options
+    await this.#send("cancel", "cancel", crypto.randomUUID(), JSON.stringify(reason), inboxLimit + inboxReserve)
+  }
+
+  /** Ends the run now, without its handler. */
+  async terminate(reason = "terminated by a client"): Promise<void> {
+    const at = await this.#locate()
+    const outcome: Outcome = { type: "terminated", reason }
+    const reply = await this.#core.terminate({
+      shard: at.shard,
+      address: at.address,
+      outcome: JSON.stringify(outcome),
+      newRevision: `t.${crypto.randomUUID()}`,
+      retention: this.#core.options.resultRetentionMs,
+    })
+    if (reply.status === "absent") throw this.#absent()
+    if (reply.status === "ended") throw this.#ended(reply.run)
+  }
+}
+
+const byName = <S>(schemas: Readonly<Record<string, S>>, make: (name: string, schema: S) => (...args: ReadonlyArray<any>) => Promise<unknown>): Named =>
+  Object.fromEntries(Object.entries(schemas).map(([name, schema]) => [name, make(name, schema)]))

@@ -1,0 +1,74 @@
+import type { DurationInput } from "../define/index.ts"
+import type { Options } from "../options.ts"
+
+/** Options of `createClient`. */
+export interface ClientOptions extends Partial<Pick<Options, "shards" | "callTimeoutMs" | "queryTimeoutMs" | "updateTimeoutMs" | "payloadBytes">> {
+  readonly pool: string
+  /** `redis://…`, `rediss://…`, `file:…` or `memory:<name>`; default: the environment's `PONOS_STORE`. */
+  readonly store?: string | undefined
+}
+export const clientOptionNames = ["shards", "callTimeoutMs", "queryTimeoutMs", "updateTimeoutMs", "payloadBytes"] as const
+
+export interface StartOptions {
+  /** Delay of the first iteration. */
+  readonly after?: DurationInput
+  /** A live run has the key: return its handle (default) or throw `RunExists`. */
+  readonly ifRunning?: "join" | "reject"
+  /** An ended run is still retained: start anew (default) or throw `RunEnded`. */
+  readonly ifEnded?: "start" | "reject"
+}
+
+export interface SignalOptions {
+  /** Idempotency id: a second signal with it is dropped while the first is retained; default: a new one. */
+  readonly id?: string
+}
+
+export interface UpdateOptions {
+  /** Idempotency id: a repeated update with it gets the first answer; default: a new one. */
+  readonly id?: string
+  /** How long to wait for the answer; default 30 seconds. */
+  readonly timeout?: DurationInput
+}
+
+export interface QueryOptions {
+  /** Default 5 seconds. */
+  readonly timeout?: DurationInput
+}
+
+export interface ResultOptions {
+  /** How long to wait for the end; default: for ever. */
+  readonly timeout?: DurationInput
+}
+
+export interface ListOptions {
+  /** At most this many; default: all. */
+  readonly limit?: number
+}
+
+export type RunPhase = "ready" | "active" | "parked" | "ended"
+
+export interface Listed {
+  readonly key: string
+  readonly run: string
+  readonly phase: RunPhase
+}
+
+/** What `describe` answers. */
+export interface Described<State> {
+  readonly key: string
+  readonly run: string
+  readonly phase: RunPhase
+  /** State after the last committed iteration; `undefined` before `init` ran, or when the job has none. */
+  readonly state: State | undefined
+  readonly iteration: number
+  /** Tries of this iteration so far. */
+  readonly attempt: number
+  /** When the agenda wakes the run, if it sleeps. */
+  readonly nextWake: Date | undefined
+  readonly lastError: string | undefined
+  /** Why the run waits for code or an operator. */
+  readonly blocked: string | undefined
+  /** How it ended, if it has. */
+  readonly outcome: "done" | "failed" | "cancelled" | "terminated" | undefined
+  readonly owner: { readonly shard: number; readonly session: string | undefined; readonly epoch: number }
+}

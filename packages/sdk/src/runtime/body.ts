@@ -1,0 +1,113 @@
+/**
+ * What a run keeps in the store as its body, how it ended, and how an update was answered: JSON text, opaque to the engine. Short names,
+ * since a million parked runs pay for each letter; absent means default.
+ */
+import { ActivityFailed, Cancelled, PonosError, RunFailed, Terminated } from "../errors.ts"
+import type { FailureClass, MaybeSchema } from "./contract.ts"
+import { codecOf } from "./contract.ts"
+
+/** What a parked iteration waits for. */
+export interface Waiting {
+  /** Store time. */
+  readonly due?: number
+  readonly on?: ReadonlyArray<string>
+  /** Scheduled time of a cron tick (W8). */
+  readonly cron?: boolean
+}
+
+export interface Body {
+  /** Encoded input. */
+  input: unknown
+  /** Encoded state after the last iteration; absent before `init` ran. */
+  state?: unknown
+  /** Iteration that is running or comes next; default 1. */
+  iteration?: number
+  /** Failed attempts of this iteration; default 0. */
+  failures?: number
+  /** What the run waits for; absent: it was ready by itself. */
+  waiting?: Waiting
+  /** The wait is a back-off of a failed attempt: its journal is kept, and messages do not end it. */
+  backoff?: boolean
+  /** The input changed since the last iteration. */
+  changed?: boolean
+  /** Message numbers above `consumed` that were already read (read out of order). */
+  read?: ReadonlyArray<number>
+  /** Message of the last failure. */
+  error?: string
+  /** The run waits for code or an operator, and why. */
+  blocked?: string
+  /** Contract version that wrote the state (api rule 22). */
+  version?: string
+  /** Store time of the last commit, for queries' `idleSeconds`. */
+  at?: number
+}
+
+export const parseBody = (text: string): Body => JSON.parse(text) as Body
+export const printBody = (body: Body): string => JSON.stringify(body)
+
+/** An error as data: declared ones keep their fields, others their tag, code and message. */
+export interface ErrorData {
+  readonly tag: string
+  readonly message: string
+  /** Encoded fields of a declared error. */
+  readonly fields?: unknown
+  readonly code?: string
+  /** History of failed tries, of an activity that gave up. */
+  readonly tries?: ReadonlyArray<string>
+}
+
+export type Outcome =
+  | { readonly type: "done"; readonly value?: unknown }
+  | { readonly type: "failed"; readonly error: ErrorData; readonly unread?: ReadonlyArray<string> }
+  | { readonly type: "cancelled"; readonly reason: string }
+  | { readonly type: "terminated"; readonly reason: string }
+
+export type Answer = { readonly ok: unknown } | { readonly error: ErrorData }
+
+type Errors = Readonly<Record<string, MaybeSchema>>
+
+const tagOf = (error: unknown): string | undefined =>
+  typeof error === "object" && error !== null && "_tag" in error && typeof error._tag === "string" ? error._tag : undefined
+
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+/** True when the error is one that the definition declares. */
+export const isDeclared = (error: unknown, errors: Errors): boolean => {
+  const tag = tagOf(error)
+  return tag !== undefined && Object.hasOwn(errors, tag)
+}
+
+export const encodeError = (error: unknown, errors: Errors): ErrorData => {
+  const tag = tagOf(error)
+  const schema = tag === undefined ? undefined : errors[tag]
+  if (tag !== undefined && schema !== undefined && schema !== null) {
+    const fields = { ...(error as object), _tag: tag }
+    return { tag, message: messageOf(error), fields: codecOf(schema).encode(fields, `the error ${tag}`) }
+  }
+  const code = error instanceof PonosError ? { code: error.code } : {}
+  const tries = error instanceof PonosError && Array.isArray(error.details["tries"]) ? { tries: error.details["tries"] as string[] } : {}
+  return { tag: tag ?? (error instanceof Error ? error.name : "Error"), message: messageOf(error), ...code, ...tries }
+}
+
+/** The error of an outcome or answer as users catch it: the declared class, else `fallback` with the message inside. */
+export const decodeError = (
+  data: ErrorData,
+  errors: Errors,
+  failures: Readonly<Record<string, FailureClass>>,
+  fallback: (data: ErrorData) => Error,
+): Error => {
+  const schema = errors[data.tag]
+  const failure = failures[data.tag]
+  if (data.fields === undefined || schema === undefined || schema === null || failure === undefined) return fallback(data)
+  const { _tag: _, ...fields } = codecOf(schema).decode(data.fields, `the error ${data.tag}`) as Record<string, unknown>
+  return new failure(fields)
+}
+
+export const runFailed = (what: string) => (data: ErrorData): Error =>
+  new RunFailed(`${what} ended with an error that its definition does not declare: ${data.message}`, { error: data })
+
+export const activityFailed = (name: string) => (data: ErrorData): Error =>
+  new ActivityFailed(`activity ${name} failed: ${data.message}`, { error: data, ...(data.tries === undefined ? {} : { tries: data.tries }) })
+
+export const cancelled = (what: string, reason: string): Error => new Cancelled(`${what} was cancelled: ${reason}`, { reason })
+export const terminated = (what: string, reason: string): Error => new Terminated(`${what} was terminated: ${reason}`, { reason })
