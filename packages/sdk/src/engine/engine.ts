@@ -11,6 +11,7 @@
  * - E5 Strings in, strings out: `body`, `payload`, journal entries and outcomes are opaque text. Addresses, names and ids never contain
  *   control characters (checked above), which drivers may use as separators.
  * - E6 Volatile bus: `publish`/`subscribe` may lose anything at any time. Nothing but latency depends on it (W7).
+ * - E7 Retention is a minimum: ended runs, request ids and answers stay, and count, until `trim` removes them.
  */
 
 /** `kind/key`: identity of a job; at most one live run. Kinds contain no slash. */
@@ -83,6 +84,7 @@ export interface StartItem {
   readonly ifEnded?: "start" | "reject"
   readonly control?: Control
 }
+/** Judged in this order: `fenced`; the same run id again, live or ended → `started`; `running`; `ended`. */
 export interface StartReply {
   /** `running`: another live run has the address (its id in `run`); `ended`: refused by `ifEnded`; `fenced`: a newer controller exists. */
   readonly status: "started" | "running" | "ended" | "fenced"
@@ -107,11 +109,13 @@ export interface MessageItem {
   readonly control?: Control
   readonly expectSpec?: string
 }
+/** Judged in this order: `duplicate`, `fenced`, `absent`, `replaced` (another run than `run`), `ended`, `replaced` (another spec), `full`. */
 export interface MessageReply {
+  /** `replaced`: the address has another run than `run`, or the run has another spec than `expectSpec`. */
   readonly status: "accepted" | "duplicate" | "absent" | "ended" | "replaced" | "full" | "fenced"
   /** The run that has the address, "" when absent. */
   readonly run: string
-  /** Number given to the message (accepted). */
+  /** Number given to the message (accepted), else 0. */
   readonly number: number
   /** The recorded answer of a duplicate, when there is one. */
   readonly answer: string | undefined
@@ -129,6 +133,7 @@ export interface TerminateItem {
   readonly control?: Pick<Control, "controller" | "fence">
   readonly expectSpec?: string
 }
+/** Judged in this order: `fenced`, `absent`, `replaced` (run), `terminated` (my repetition) or `ended`, `replaced` (spec). */
 export interface TerminateReply {
   readonly status: "terminated" | "absent" | "ended" | "replaced" | "fenced"
   readonly run: string
@@ -161,7 +166,7 @@ export type ClaimReply =
   | { readonly status: "refused"; readonly header: ShardHeader }
 
 export interface TakeGroup extends ShardOwner {
-  /** At most this many of ready and due runs move to active. */
+  /** At most this many of ready and due runs move to active (a driver may stop earlier and say `more`). */
   readonly limit: number
   /** Also take what is due by the agenda, and report the next due time. */
   readonly timers: boolean
@@ -189,7 +194,11 @@ export type Next =
   | { readonly phase: "ready" }
   /** Sleeps until `due` (ms from now, or store time) or a message; neither: until a message. */
   | { readonly phase: "parked"; readonly due?: { readonly after: number } | { readonly at: number }; readonly on: ReadonlyArray<string> }
-  | { readonly phase: "ended"; readonly outcome: string; readonly retention: number }
+  /**
+   * Inbox and journal are dropped. `ifUnseen: "refuse"` (default `"end"`): when a message later than `seen` is there, nothing is written
+   * and the item answers `unseen`, so that no acknowledged message goes unread and unreported (W6): load the run again.
+   */
+  | { readonly phase: "ended"; readonly outcome: string; readonly retention: number; readonly ifUnseen?: "end" | "refuse" }
 
 export interface CommitItem {
   readonly address: Address
@@ -206,7 +215,7 @@ export interface CommitItem {
   readonly journal: "keep" | "clear"
   readonly next: Next
   readonly body?: string
-  /** Messages consumed in all; the inbox is trimmed up to here. */
+  /** Messages consumed in all; the inbox is trimmed up to here. Takes effect only with a write of the record (not with a mere append). */
   readonly consumed: number
   /** Number of the last message that the run has seen: a later one that wakes makes it ready at once (W6). */
   readonly seen: number
@@ -218,13 +227,14 @@ export interface CommitGroup extends ShardOwner {
 }
 export interface CommitReply {
   /**
-   * `stale`: the shard is not mine any more. `conflict`: the run was replaced, terminated or written by another (drop it, load it again).
+   * `stale`: the shard is not mine any more. `conflict`: the run was replaced, terminated or written by another, or is not active (drop it,
+   * load it again). `unseen`: see `ifUnseen`; the run stays active, `lastMessage` is the newest.
    * `poisoned`: this group failed half way; outcome unknown for its items (B1): load them again.
    */
-  readonly status: "ok" | "stale" | "conflict" | "poisoned"
+  readonly status: "ok" | "stale" | "conflict" | "poisoned" | "unseen"
   /** Phase after the write: `ready` instead of `parked` when an unseen message woke it (W6). */
   readonly phase: Phase
-  /** Number of the newest message in the inbox. */
+  /** Number of the newest message ever accepted for the run; 0 when refused (`unseen` excepted). */
   readonly lastMessage: number
   /** Store time of the write. */
   readonly now: number
@@ -277,7 +287,7 @@ export interface AssignmentEntry {
 
 /** What travels on the bus. Volatile (E6). */
 export type Hint =
-  /** The shard's ready list was empty and is not, or its earliest due time became earlier (W7). */
+  /** The shard's ready list was empty and is not, or its earliest due time became earlier (W7). Not for what the owner itself commits. */
   | { readonly type: "ready"; readonly shard: number; readonly epoch: number }
   /** A message for an active run; applied directly only if its number is the next (W2, W4). */
   | { readonly type: "message"; readonly shard: number; readonly address: Address; readonly run: string; readonly message: Message }
@@ -313,7 +323,7 @@ export interface Engine {
   leave(pool: string, session: string): Promise<void>
   /** Increments the session's counter and returns what everybody needs, in one call (S2). With `undefined`: only reads. */
   renew(pool: string, session: string | undefined): Promise<RenewReply>
-  /** Marks a session dead if its counter still is `counter` (S3). */
+  /** Marks a session dead if its counter still is `counter` (S3); true also when it is gone already. */
   markDead(pool: string, session: string, counter: number): Promise<boolean>
   members(pool: string): Promise<{ readonly memberVersion: number; readonly members: ReadonlyArray<MemberEntry> }>
   assignment(pool: string): Promise<AssignmentEntry>
@@ -335,7 +345,7 @@ export interface Engine {
     pool: string,
     items: ReadonlyArray<{ readonly shard: number; readonly id: string }>,
   ): Promise<ReadonlyArray<string | undefined>>
-  /** One page of a shard's runs, in no order; "0" begins, the returned cursor "0" ends. Each run that exists throughout is seen at least once. */
+  /** One page of about `limit` of a shard's runs, in no order; "0" begins, the returned cursor "0" ends. Each run that exists throughout is seen at least once. */
   list(
     pool: string,
     shard: number,
@@ -372,7 +382,10 @@ export interface Engine {
 }
 
 export interface EngineOptions {
-  /** Deadline of one store call, ms; default 5000. After it the connection is rebuilt and the call repeated once within the deadline of the caller (B4). */
+  /**
+   * Deadline of a verb, ms; default 5000. One try of a call gets half of it; then the connection is rebuilt and the call repeated until
+   * the deadline (B4).
+   */
   readonly callTimeout?: number
   /** How long to wait for the first connection, ms; default 5000. */
   readonly connectTimeout?: number
