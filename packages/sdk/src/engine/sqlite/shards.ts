@@ -1,0 +1,62 @@
+import type { ClaimItem, ClaimReply, ShardHeader, ShardOwner, ShardStatus } from "../engine.ts"
+import type { Tx } from "./calls.ts"
+
+/** O2: epochs count from here, so that they survive a stale copy and an emptied store. */
+const epochOrigin = Date.UTC(2025, 0, 1)
+
+const selectHeader = "SELECT session, epoch FROM shards WHERE pool = ? AND shard = ?"
+const writeHeader = "INSERT OR REPLACE INTO shards (pool, shard, session, epoch) VALUES (?, ?, ?, ?)"
+const selectActive = "SELECT address FROM runs WHERE pool = ? AND shard = ? AND phase = 1"
+const countReady = "SELECT count(*) AS n FROM runs WHERE pool = ? AND shard = ? AND phase = 0"
+const firstDue = "SELECT due FROM runs WHERE pool = ? AND shard = ? AND phase = 2 AND due IS NOT NULL ORDER BY due LIMIT 1"
+
+export const header = (tx: Tx, shard: number): ShardHeader => {
+  const row = tx.one<{ session: string; epoch: number }>(selectHeader, tx.poolId, shard)
+  return { shard, session: row?.session ?? "", epoch: row?.epoch ?? 0 }
+}
+
+/** The fence with which every worker verb begins (O3, E2). */
+export const owns = (tx: Tx, owner: ShardOwner): boolean => {
+  const { session, epoch } = header(tx, owner.shard)
+  return session === owner.session && epoch === owner.epoch
+}
+
+const active = (tx: Tx, shard: number): ReadonlyArray<string> =>
+  tx.all<{ address: string }>(selectActive, tx.poolId, shard).map((row) => row.address)
+
+/** Earliest due time on the agenda, past ones included. */
+export const nextDue = (tx: Tx, shard: number): number | undefined => tx.one<{ due: number }>(firstDue, tx.poolId, shard)?.due
+
+/** O1, O2. */
+export const claim = (tx: Tx, item: ClaimItem): ClaimReply => {
+  const { shard, session, from, knownEpoch } = item
+  const stored = header(tx, shard)
+  if (stored.session === from.session && stored.epoch === from.epoch) {
+    const epoch = Math.max(stored.epoch + 1, tx.now - epochOrigin, knownEpoch + 1)
+    tx.run(writeHeader, tx.poolId, shard, session, epoch)
+    return { status: "claimed", epoch, active: active(tx, shard) }
+  }
+  // My own header, newer than what I knew when I asked: this claim was granted before, and its reply was lost (E3).
+  if (stored.session === session && stored.epoch > from.epoch && stored.epoch > knownEpoch) {
+    return { status: "claimed", epoch: stored.epoch, active: active(tx, shard) }
+  }
+  return { status: "refused", header: stored }
+}
+
+export const release = (tx: Tx, owner: ShardOwner): "released" | "stale" => {
+  const { shard, epoch } = owner
+  const stored = header(tx, shard)
+  if (stored.session === "" && stored.epoch === epoch) return "released"
+  if (stored.session !== owner.session || stored.epoch !== epoch) return "stale"
+  tx.run(writeHeader, tx.poolId, shard, "", epoch)
+  tx.hint({ type: "released", shard, epoch })
+  return "released"
+}
+
+export const status = (tx: Tx, shard: number): ShardStatus => ({
+  ...header(tx, shard),
+  ready: tx.one<{ n: number }>(countReady, tx.poolId, shard)?.n ?? 0,
+  active: active(tx, shard),
+  nextDue: nextDue(tx, shard),
+  now: tx.now,
+})

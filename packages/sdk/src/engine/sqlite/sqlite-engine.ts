@@ -1,0 +1,269 @@
+import type {
+  AssignmentEntry,
+  ClaimItem,
+  ClaimReply,
+  CommitGroup,
+  CommitReply,
+  Engine,
+  EngineOptions,
+  Hint,
+  LoadedRun,
+  MemberEntry,
+  MessageItem,
+  MessageReply,
+  PoolInfo,
+  PoolSettings,
+  RenewReply,
+  RunRecord,
+  ShardDigest,
+  ShardEvent,
+  ShardHeader,
+  ShardOwner,
+  ShardStatus,
+  StartItem,
+  StartReply,
+  TakeGroup,
+  TakeReply,
+  TerminateItem,
+  TerminateReply,
+  Unsubscribe,
+} from "../engine.ts"
+import { eventChannel, hintChannel, textChannel } from "./bus.ts"
+import { Calls } from "./calls.ts"
+import type { Tx } from "./calls.ts"
+import { commitRuns, poisonedGroup } from "./commit.ts"
+import { readDigest } from "./digests.ts"
+import { closedFault } from "./faults.ts"
+import { cutCommits, groupByShard, share, sizeOf } from "./groups.ts"
+import type { CommitUnit } from "./groups.ts"
+import * as members from "./members.ts"
+import { readAnswer, sendMessages } from "./message.ts"
+import * as pools from "./pools.ts"
+import { listRuns, readRun } from "./runs.ts"
+import { claim, header, release, status } from "./shards.ts"
+import { startRuns } from "./start.ts"
+import { openStore } from "./store.ts"
+import type { Store } from "./store.ts"
+import { takeRuns } from "./take.ts"
+import { terminateRuns } from "./terminate.ts"
+import { trimShard } from "./trim.ts"
+
+const defaultTimeout = 5_000
+
+/** Opens `file:<path>`, `memory:` (a store of its own) or `memory:<name>` (shared by this name within the process). */
+export const openSqliteEngine = async (url: string, options: EngineOptions): Promise<Engine> => {
+  const store = await openStore(url, options.connectTimeout ?? defaultTimeout)
+  return new SqliteEngine(store, options)
+}
+
+/** Each verb is one function of a transaction (the other files here); this class brings them their transactions. */
+class SqliteEngine implements Engine {
+  readonly driver = "sqlite"
+  readonly url: string
+  readonly #store: Store
+  readonly #calls: Calls
+  readonly #warn: (text: string) => void
+  readonly #subscriptions = new Set<() => void>()
+  #closed = false
+
+  constructor(store: Store, options: EngineOptions) {
+    this.url = store.url
+    this.#store = store
+    this.#calls = new Calls(store, options.now ?? Date.now, options.callTimeout ?? defaultTimeout)
+    this.#warn = options.onWarning ?? ((text) => void process.stderr.write(`ponos: ${text}\n`))
+  }
+
+  // --- pool ---------------------------------------------------------------------------------------------------------
+
+  openPool(pool: string, settings: PoolSettings): Promise<PoolInfo> {
+    return this.#calls.write(pool, (tx) => pools.openPool(tx, settings))
+  }
+
+  poolInfo(pool: string): Promise<PoolInfo | undefined> {
+    return this.#calls.read(pool, pools.poolInfo)
+  }
+
+  addKinds(pool: string, kinds: ReadonlyArray<string>): Promise<void> {
+    return this.#calls.write(pool, (tx) => pools.addKinds(tx, kinds))
+  }
+
+  kinds(pool: string): Promise<ReadonlyArray<string>> {
+    return this.#calls.read(pool, pools.kinds)
+  }
+
+  // --- sessions, members, assignment ----------------------------------------------------------------------------------
+
+  join(pool: string, member: MemberEntry): Promise<{ readonly memberVersion: number }> {
+    return this.#calls.write(pool, (tx) => members.join(tx, member))
+  }
+
+  updateMember(pool: string, member: MemberEntry): Promise<boolean> {
+    return this.#calls.write(pool, (tx) => members.updateMember(tx, member))
+  }
+
+  leave(pool: string, session: string): Promise<void> {
+    return this.#calls.write(pool, (tx) => members.leave(tx, session))
+  }
+
+  renew(pool: string, session: string | undefined): Promise<RenewReply> {
+    const renew = (tx: Tx): RenewReply => members.renew(tx, session)
+    return session === undefined ? this.#calls.read(pool, renew) : this.#calls.write(pool, renew)
+  }
+
+  markDead(pool: string, session: string, counter: number): Promise<boolean> {
+    return this.#calls.write(pool, (tx) => members.markDead(tx, session, counter))
+  }
+
+  members(pool: string): Promise<{ readonly memberVersion: number; readonly members: ReadonlyArray<MemberEntry> }> {
+    return this.#calls.read(pool, members.members)
+  }
+
+  assignment(pool: string): Promise<AssignmentEntry> {
+    return this.#calls.read(pool, members.assignment)
+  }
+
+  assign(pool: string, next: { readonly expectVersion: number; readonly memberVersion: number; readonly value: string }): Promise<boolean> {
+    return this.#calls.write(pool, (tx) => members.assign(tx, next))
+  }
+
+  // --- client verbs -------------------------------------------------------------------------------------------------
+
+  start(pool: string, items: ReadonlyArray<StartItem>): Promise<ReadonlyArray<StartReply>> {
+    return this.#byShard(pool, items, startRuns)
+  }
+
+  message(pool: string, items: ReadonlyArray<MessageItem>): Promise<ReadonlyArray<MessageReply>> {
+    return this.#byShard(pool, items, sendMessages)
+  }
+
+  terminate(pool: string, items: ReadonlyArray<TerminateItem>): Promise<ReadonlyArray<TerminateReply>> {
+    return this.#byShard(pool, items, terminateRuns)
+  }
+
+  read(
+    pool: string,
+    items: ReadonlyArray<{ readonly shard: number; readonly address: string }>,
+    options: { readonly full?: boolean } = {},
+  ): Promise<ReadonlyArray<LoadedRun | undefined>> {
+    return this.#calls.readEach(pool, items, (tx, { shard, address }) => readRun(tx, shard, address, options.full ?? false))
+  }
+
+  answers(
+    pool: string,
+    items: ReadonlyArray<{ readonly shard: number; readonly id: string }>,
+  ): Promise<ReadonlyArray<string | undefined>> {
+    return this.#calls.readEach(pool, items, (tx, { shard, id }) => readAnswer(tx, shard, id))
+  }
+
+  list(
+    pool: string,
+    shard: number,
+    cursor: string,
+    limit: number,
+  ): Promise<{ readonly cursor: string; readonly runs: ReadonlyArray<RunRecord> }> {
+    return this.#calls.read(pool, (tx) => listRuns(tx, shard, cursor, limit))
+  }
+
+  digests(pool: string, controller: string, shards: ReadonlyArray<number>, fence?: string): Promise<ReadonlyArray<ShardDigest>> {
+    const read = (tx: Tx, shard: number): ShardDigest => readDigest(tx, shard, controller, fence)
+    if (fence === undefined) return this.#calls.readEach(pool, shards, read)
+    return this.#calls.batch(pool, { units: shards, apply: read, cost: () => share(1, 0) })
+  }
+
+  // --- worker verbs -------------------------------------------------------------------------------------------------
+
+  claim(pool: string, items: ReadonlyArray<ClaimItem>): Promise<ReadonlyArray<ClaimReply>> {
+    return this.#calls.batch(pool, { units: items, apply: claim, cost: () => share(1, 0) })
+  }
+
+  release(pool: string, items: ReadonlyArray<ShardOwner>): Promise<ReadonlyArray<"released" | "stale">> {
+    return this.#calls.batch(pool, { units: items, apply: release, cost: () => share(1, 0) })
+  }
+
+  take(pool: string, groups: ReadonlyArray<TakeGroup>): Promise<ReadonlyArray<TakeReply>> {
+    const cost = (_: TakeGroup, reply: TakeReply): number => (reply.status === "taken" ? share(reply.runs.length, sizeOf(reply.runs)) : 0)
+    return this.#calls.batch(pool, { units: groups, apply: takeRuns, cost })
+  }
+
+  async commit(pool: string, groups: ReadonlyArray<CommitGroup>): Promise<ReadonlyArray<ReadonlyArray<CommitReply>>> {
+    const { units, join } = cutCommits(groups)
+    const apply = (tx: Tx, unit: CommitUnit): CommitReply[] => commitRuns(tx, unit.group)
+    const poisoned = (unit: CommitUnit): CommitReply[] => poisonedGroup(unit.group)
+    return join(await this.#calls.batch(pool, { units, apply, poisoned, cost: (unit) => share(unit.group.items.length, unit.bytes) }))
+  }
+
+  trim(pool: string, groups: ReadonlyArray<ShardOwner & { readonly limit: number }>): Promise<ReadonlyArray<number | "stale">> {
+    return this.#calls.batch(pool, { units: groups, apply: trimShard, cost: (_, reply) => (reply === "stale" ? 0 : share(reply, 0)) })
+  }
+
+  // --- reads for the pool's slow cycle --------------------------------------------------------------------------------
+
+  headers(pool: string, shards: ReadonlyArray<number>): Promise<ReadonlyArray<ShardHeader>> {
+    return this.#calls.readEach(pool, shards, header)
+  }
+
+  sweep(pool: string, shards: ReadonlyArray<number>): Promise<ReadonlyArray<ShardStatus>> {
+    return this.#calls.readEach(pool, shards, status)
+  }
+
+  // --- bus ------------------------------------------------------------------------------------------------------------
+
+  onHint(pool: string, shard: number, listener: (hint: Hint) => void): Promise<Unsubscribe> {
+    return this.#subscribe(hintChannel(pool, shard), listener)
+  }
+
+  onEvent(pool: string, shard: number, listener: (event: ShardEvent) => void): Promise<Unsubscribe> {
+    return this.#subscribe(eventChannel(pool, shard), listener)
+  }
+
+  subscribe(pool: string, channel: string, listener: (text: string) => void): Promise<Unsubscribe> {
+    return this.#subscribe(textChannel(pool, channel), listener)
+  }
+
+  publish(pool: string, channel: string, text: string): Promise<void> {
+    return this.#calls.write(pool, (tx) => tx.text(channel, text))
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return
+    this.#closed = true
+    this.#calls.close()
+    for (const end of this.#subscriptions) end()
+    this.#subscriptions.clear()
+    this.#store.leave()
+  }
+
+  /** `Value` is what is published on the channel, by this file's own verbs. */
+  async #subscribe<Value>(channel: string, listener: (value: Value) => void): Promise<Unsubscribe> {
+    if (this.#closed) throw closedFault(this.url)
+    const end = this.#store.bus.subscribe(channel, (value) => {
+      try {
+        listener(value as Value)
+      } catch (error) {
+        this.#warn(`a listener on the bus of ${this.url} threw; it stays subscribed. ${error instanceof Error ? error.stack : String(error)}`)
+      }
+    })
+    this.#subscriptions.add(end)
+    this.#store.busFile?.start()
+    return async () => {
+      this.#subscriptions.delete(end)
+      end()
+    }
+  }
+
+  async #byShard<Item extends { readonly shard: number }, Reply>(
+    pool: string,
+    items: ReadonlyArray<Item>,
+    apply: (tx: Tx, shard: number, items: ReadonlyArray<Item>) => ReadonlyArray<Reply>,
+  ): Promise<ReadonlyArray<Reply>> {
+    const units = groupByShard(items)
+    const replies = await this.#calls.batch(pool, {
+      units,
+      apply: (tx, unit) => apply(tx, unit.shard, unit.items),
+      cost: (unit) => share(unit.items.length, unit.bytes),
+    })
+    const inOrder: Reply[] = []
+    units.forEach((unit, n) => unit.places.forEach((place, m) => (inOrder[place] = replies[n]?.[m] as Reply)))
+    return inOrder
+  }
+}

@@ -1,0 +1,55 @@
+import type { StartItem, StartReply } from "../engine.ts"
+import type { Tx } from "./calls.ts"
+import { acceptFence, addToDigest } from "./digests.ts"
+import { dropInbox, dropJournal, hintReady, ReadyList, runHead } from "./runs.ts"
+import type { RunHead } from "./runs.ts"
+import { ENDED, PARKED, READY } from "./schema.ts"
+import { nextDue } from "./shards.ts"
+
+const insert =
+  "INSERT INTO runs (pool, shard, address, phase, ready_seq, due, run, revision, consumed, wakes, controller, spec, sum_a, sum_b, body) " +
+  "VALUES (?, ?, ?, ?, ?, ?, ?, '0', 0, '', ?, ?, ?, ?, ?)"
+const replace =
+  "UPDATE runs SET phase = ?, ready_seq = ?, due = ?, expiry = NULL, run = ?, revision = '0', consumed = 0, wakes = '', " +
+  "controller = ?, spec = ?, sum_a = ?, sum_b = ?, outcome = NULL, body = ? WHERE id = ?"
+
+export const startRuns = (tx: Tx, shard: number, items: ReadonlyArray<StartItem>): StartReply[] => {
+  const ready = new ReadyList(tx, shard, { hints: true })
+  return items.map((item) => startRun(tx, item, ready))
+}
+
+const startRun = (tx: Tx, item: StartItem, ready: ReadyList): StartReply => {
+  const { shard, run } = item
+  const known = runHead(tx, shard, item.address)
+  if (!acceptFence(tx, shard, item.control)) return { status: "fenced", run: known?.run ?? "" }
+  const refusal = known === undefined ? undefined : refuse(known, item)
+  if (refusal !== undefined) return refusal
+
+  const due = item.after === undefined || item.after <= 0 ? null : tx.now + item.after
+  if (due !== null) hintEarlier(tx, shard, due)
+  const phase = due === null ? READY : PARKED
+  const { controller = null, spec = null, sums = [null, null] } = item.control ?? {}
+  const place = due === null ? ready.next() : null
+  if (known === undefined) {
+    tx.run(insert, tx.poolId, shard, item.address, phase, place, due, run, controller, spec, sums[0], sums[1], item.body)
+  } else {
+    dropInbox(tx, known)
+    dropJournal(tx, known)
+    tx.run(replace, phase, place, due, run, controller, spec, sums[0], sums[1], item.body, known.id)
+  }
+  if (item.control !== undefined) addToDigest(tx, shard, item.control)
+  return { status: "started", run }
+}
+
+/** The same run id again is a repetition, also when the run has ended by now (E3). */
+const refuse = (known: RunHead, item: StartItem): StartReply | undefined => {
+  if (known.run === item.run) return { status: "started", run: known.run }
+  if (known.phase !== ENDED) return { status: "running", run: known.run }
+  return item.ifEnded === "reject" ? { status: "ended", run: known.run } : undefined
+}
+
+/** W7: an owner that sleeps until a later time has to know of an earlier one. Called before the write. */
+const hintEarlier = (tx: Tx, shard: number, due: number): void => {
+  const first = nextDue(tx, shard)
+  if (first === undefined || due < first) hintReady(tx, shard)
+}

@@ -1,0 +1,139 @@
+import { DatabaseSync } from "node:sqlite"
+import type { SQLInputValue, StatementSync } from "node:sqlite"
+import { setTimeout as sleep } from "node:timers/promises"
+import { BadOption, StoreUnsupported } from "../../errors.ts"
+import { Bus } from "./bus.ts"
+import { BusFile } from "./bus-file.ts"
+import { busyFor, isBusy, isNotDatabase, toFault } from "./faults.ts"
+import { checkFile, parseLocation } from "./location.ts"
+import { migrate } from "./schema.ts"
+
+/**
+ * How long SQLite itself may wait for a lock, ms: it blocks the event loop, so that this only covers the common case of
+ * another process's transaction of a millisecond or two. After it the wait goes on without blocking (`calls.ts`).
+ */
+const busyTimeout = 2
+/** The WAL is cut back to this size after a checkpoint (L1). */
+const walLimit = 64 * 1024 * 1024
+/** A checkpoint runs after this many pages (4 MiB): small enough that the commit which pays for it takes a few milliseconds. */
+const walPages = 1000
+const cacheKiB = 16 * 1024
+
+/** An open database with its prepared statements and its bus. Several engines share the one of a named `memory:` store. */
+export class Store {
+  readonly url: string
+  readonly bus: Bus
+  /** The bus between processes; absent in memory. */
+  readonly busFile: BusFile | undefined
+  readonly #db: DatabaseSync
+  readonly #statements = new Map<string, StatementSync>()
+  readonly #onClose: () => void
+  #users = 1
+
+  constructor(url: string, db: DatabaseSync, shared: boolean, onClose: () => void) {
+    this.url = url
+    this.bus = new Bus()
+    this.#db = db
+    this.#onClose = onClose
+    this.busFile = shared ? new BusFile(this, this.bus) : undefined
+  }
+
+  get inTransaction(): boolean {
+    return this.#db.isTransaction
+  }
+
+  /** Prepares each text once: the texts are the constants of the verbs, so that there is a bounded number of them. */
+  statement(sql: string): StatementSync {
+    let statement = this.#statements.get(sql)
+    if (statement === undefined) {
+      statement = this.#db.prepare(sql)
+      this.#statements.set(sql, statement)
+    }
+    return statement
+  }
+
+  run(sql: string, ...values: SQLInputValue[]): number {
+    return Number(this.statement(sql).run(...values).changes)
+  }
+
+  join(): this {
+    this.#users++
+    return this
+  }
+
+  /** Closes the database with its last engine. */
+  leave(): void {
+    if (--this.#users > 0) return
+    this.#onClose()
+    this.busFile?.close()
+    this.bus.clear()
+    this.#statements.clear()
+    this.#db.close()
+  }
+}
+
+/** Named stores of this process; one is dropped when the last engine on it closes. */
+const named = new Map<string, Store>()
+
+const openMemory = (url: string, name: string | undefined): Store => {
+  const known = name === undefined ? undefined : named.get(name)
+  if (known !== undefined) return known.join()
+  const db = new DatabaseSync(":memory:")
+  migrate(db, url)
+  const store = new Store(url, db, false, () => {
+    if (name !== undefined) named.delete(name)
+  })
+  if (name !== undefined) named.set(name, store)
+  return store
+}
+
+const configure = (db: DatabaseSync, url: string): void => {
+  db.exec(`PRAGMA busy_timeout = ${busyTimeout}`)
+  const mode = db.prepare("PRAGMA journal_mode = WAL").get()?.["journal_mode"]
+  if (mode !== "wal") {
+    throw new StoreUnsupported(
+      `expected ${url} to take WAL mode, got: ${String(mode)}. Its file system lacks shared memory; put the store on a local disk.`,
+      { url, mode },
+    )
+  }
+  db.exec(`
+    PRAGMA synchronous = NORMAL;
+    PRAGMA journal_size_limit = ${walLimit};
+    PRAGMA wal_autocheckpoint = ${walPages};
+    PRAGMA cache_size = -${cacheKiB};
+  `)
+  migrate(db, url)
+}
+
+const toOpenFault = (url: string, error: unknown): Error =>
+  isNotDatabase(error)
+    ? new BadOption(
+        `expected ${url} to be a Ponos store or a file that does not exist yet, got: a file that is no SQLite database. Name another file.`,
+        { option: "url", url },
+        error,
+      )
+    : toFault(url, error)
+
+/** While another process makes the tables or holds the file for a moment, opening waits. */
+const openFile = async (url: string, path: string, timeout: number): Promise<Store> => {
+  checkFile(url, path)
+  const deadline = performance.now() + timeout
+  for (;;) {
+    let db: DatabaseSync | undefined
+    try {
+      db = new DatabaseSync(path)
+      configure(db, url)
+      return new Store(url, db, true, () => {})
+    } catch (error) {
+      db?.close()
+      if (!isBusy(error)) throw toOpenFault(url, error)
+      if (performance.now() > deadline) throw busyFor(url, timeout, error)
+    }
+    await sleep(5)
+  }
+}
+
+export const openStore = async (url: string, timeout: number): Promise<Store> => {
+  const location = parseLocation(url)
+  return location.type === "memory" ? openMemory(url, location.name) : await openFile(url, location.path, timeout)
+}

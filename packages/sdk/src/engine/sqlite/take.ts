@@ -1,0 +1,48 @@
+import type { LoadedRun, TakeGroup, TakeReply } from "../engine.ts"
+import type { Tx } from "./calls.ts"
+import { loadRuns, readRun, runColumns } from "./runs.ts"
+import { owns } from "./shards.ts"
+
+/** More than this many of a group do not fit into one short transaction: the rest is `more`. */
+export const takeLimit = 200
+
+const readyRuns = `SELECT ${runColumns} FROM runs WHERE pool = ? AND shard = ? AND phase = 0 ORDER BY ready_seq LIMIT ?`
+const dueRuns =
+  `SELECT ${runColumns} FROM runs WHERE pool = ? AND shard = ? AND phase = 2 AND due IS NOT NULL AND due <= ? ORDER BY due, address LIMIT ?`
+const activate = "UPDATE runs SET phase = 1, ready_seq = NULL, due = NULL WHERE pool = ? AND shard = ? AND address = ?"
+const futureDue = "SELECT due FROM runs WHERE pool = ? AND shard = ? AND phase = 2 AND due IS NOT NULL AND due > ? ORDER BY due LIMIT 1"
+
+export const takeRuns = (tx: Tx, group: TakeGroup): TakeReply => {
+  if (!owns(tx, group)) return { status: "stale" }
+  const { shard, timers } = group
+  const limit = Math.min(group.limit, takeLimit)
+  // One more than wanted tells whether there is more.
+  const ready = loadRuns(tx, readyRuns, tx.poolId, shard, limit + 1)
+  const due = timers ? loadRuns(tx, dueRuns, tx.poolId, shard, tx.now, limit + 1) : []
+  // Half of the places are for timers, if so many are due: neither a ready list that is never empty nor runs that always sleep for no
+  // time may keep the others from being taken.
+  const places = Math.max(limit - ready.length, Math.ceil(limit / 2))
+  const timed = due.slice(0, places)
+  const taken = [...timed, ...ready.slice(0, limit - timed.length)].map((run) => activated(tx, shard, run))
+  const more = ready.length + due.length > limit
+  const runs = [...taken, ...loadActive(tx, group, taken)]
+  const nextDue = timers ? tx.one<{ due: number }>(futureDue, tx.poolId, shard, tx.now)?.due : undefined
+  return { status: "taken", runs, more, nextDue, now: tx.now }
+}
+
+/** W1: it moves to active and stays there until a commit. */
+const activated = (tx: Tx, shard: number, run: LoadedRun): LoadedRun => {
+  tx.run(activate, tx.poolId, shard, run.address)
+  return { ...run, phase: "active", due: undefined, on: [] }
+}
+
+const loadActive = (tx: Tx, group: TakeGroup, taken: ReadonlyArray<LoadedRun>): LoadedRun[] => {
+  const wanted = new Set(group.addresses)
+  for (const run of taken) wanted.delete(run.address)
+  const runs: LoadedRun[] = []
+  for (const address of wanted) {
+    const run = readRun(tx, group.shard, address, true)
+    if (run?.phase === "active") runs.push(run)
+  }
+  return runs
+}
