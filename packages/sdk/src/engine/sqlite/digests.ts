@@ -21,7 +21,11 @@ const store = (tx: Tx, shard: number, controller: string, row: DigestRow): void 
 }
 
 /** K2: false when the shard has seen a higher fence of this controller; a higher one is kept. Fences have 19 digits: they compare as text. */
-export const acceptFence = (tx: Tx, shard: number, control: { readonly controller: string; readonly fence: string } | undefined): boolean => {
+export const acceptFence = (
+  tx: Tx,
+  shard: number,
+  control: { readonly controller: string; readonly fence: string } | undefined,
+): boolean => {
   if (control === undefined) return true
   const digest = digestOf(tx, shard, control.controller)
   if (control.fence < digest.fence) return false
@@ -37,8 +41,11 @@ const change = (tx: Tx, shard: number, controller: string, sign: 1 | -1, sums: r
 }
 
 /** K4: a controlled run began to live with these sums. */
-export const addToDigest = (tx: Tx, shard: number, control: { readonly controller: string; readonly sums: readonly [number, number] }): void =>
-  change(tx, shard, control.controller, 1, control.sums)
+export const addToDigest = (
+  tx: Tx,
+  shard: number,
+  control: { readonly controller: string; readonly sums: readonly [number, number] },
+): void => change(tx, shard, control.controller, 1, control.sums)
 
 /** K4: a run ended, or its spec is about to be replaced. */
 export const removeFromDigest = (tx: Tx, shard: number, run: RunHead): void => {

@@ -49,7 +49,8 @@ export const toFault = (url: string, error: unknown): PonosError => {
   const hint = code === undefined ? undefined : hints[code]
   if (hint !== undefined) return new StoreUnavailable(`${url}: ${textOf(error)}. ${hint}`, details, error)
   if (code === READONLY) return new StoreFault(`${url} became read-only: make the file and its folder writable.`, details, error)
-  if (code === CORRUPT) return new StoreFault(`${url} is damaged (${textOf(error)}): stop the workers and restore a backup.`, details, error)
+  if (code === CORRUPT)
+    return new StoreFault(`${url} is damaged (${textOf(error)}): stop the workers and restore a backup.`, details, error)
   return new StoreFault(`${url}: ${textOf(error)}. This is a bug of Ponos or a damaged store.`, details, error)
 }
 

@@ -9,7 +9,10 @@ export type Location =
   | { readonly type: "memory"; readonly name: string | undefined }
 
 const badUrl = (url: string, what: string): Error =>
-  new BadOption(`expected url to be "file:<path>", "memory:" or "memory:<name>", got: ${JSON.stringify(url)} (${what})`, { option: "url", url })
+  new BadOption(`expected url to be "file:<path>", "memory:" or "memory:<name>", got: ${JSON.stringify(url)} (${what})`, {
+    option: "url",
+    url,
+  })
 
 const pathOf = (url: string): string => {
   if (!url.startsWith("file://")) return resolve(url.slice("file:".length))
@@ -61,7 +64,8 @@ export const checkFile = (url: string, path: string): void => {
   }
   if (!parent.isDirectory()) throw new BadOption(`expected the folder of ${url} to be a folder, got: the file ${folder}.`, details)
   const file = statOf(path)
-  if (file?.isDirectory()) throw new BadOption(`expected ${url} to name a file, got: a folder. Add a file name, for example ponos.db.`, details)
+  if (file?.isDirectory())
+    throw new BadOption(`expected ${url} to name a file, got: a folder. Add a file name, for example ponos.db.`, details)
   const network = networkTypes.get(statfsSync(folder).type >>> 0)
   if (network !== undefined) {
     throw new StoreUnsupported(
@@ -76,6 +80,9 @@ export const checkFile = (url: string, path: string): void => {
     )
   }
   if (file !== undefined && !writable(path, constants.R_OK | constants.W_OK)) {
-    throw new StoreUnavailable(`expected ${url} to be readable and writable, got: it is not, for this user. Change its mode or owner.`, details)
+    throw new StoreUnavailable(
+      `expected ${url} to be readable and writable, got: it is not, for this user. Change its mode or owner.`,
+      details,
+    )
   }
 }

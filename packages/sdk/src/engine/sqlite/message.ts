@@ -19,7 +19,12 @@ export const sendMessages = (tx: Tx, shard: number, items: ReadonlyArray<Message
 const sendMessage = (tx: Tx, item: MessageItem, ready: ReadyList): MessageReply => {
   const { shard, id, kind, name, payload } = item
   const run = runHead(tx, shard, item.address)
-  const reply = (status: MessageReply["status"], number = 0, answer?: string): MessageReply => ({ status, run: run?.run ?? "", number, answer })
+  const reply = (status: MessageReply["status"], number = 0, answer?: string): MessageReply => ({
+    status,
+    run: run?.run ?? "",
+    number,
+    answer,
+  })
   // A known request id comes before all else: the first answer stays, whatever became of the run since (E3, J4).
   const known = tx.one<{ answer: string | null }>(selectRequest, tx.poolId, shard, id)
   if (known !== undefined) return reply("duplicate", 0, known.answer ?? undefined)

@@ -41,7 +41,8 @@ const deleteInbox = "DELETE FROM inbox WHERE run = ?"
 const deleteJournal = "DELETE FROM journal WHERE run = ?"
 const lastReady = "SELECT ready_seq FROM runs WHERE pool = ? AND shard = ? AND phase = 0 ORDER BY ready_seq DESC LIMIT 1"
 
-export const runHead = (tx: Tx, shard: number, address: string): RunHead | undefined => tx.one<RunHead>(selectHead, tx.poolId, shard, address)
+export const runHead = (tx: Tx, shard: number, address: string): RunHead | undefined =>
+  tx.one<RunHead>(selectHead, tx.poolId, shard, address)
 
 /** Number of the newest message ever accepted for the run: what comes next is one more (W4). */
 export const lastMessage = (run: RunHead): number => Math.max(run.last ?? 0, run.consumed)

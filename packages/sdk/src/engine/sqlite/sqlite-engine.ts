@@ -148,10 +148,7 @@ class SqliteEngine implements Engine {
     return this.#calls.readEach(pool, items, (tx, { shard, address }) => readRun(tx, shard, address, options.full ?? false))
   }
 
-  answers(
-    pool: string,
-    items: ReadonlyArray<{ readonly shard: number; readonly id: string }>,
-  ): Promise<ReadonlyArray<string | undefined>> {
+  answers(pool: string, items: ReadonlyArray<{ readonly shard: number; readonly id: string }>): Promise<ReadonlyArray<string | undefined>> {
     return this.#calls.readEach(pool, items, (tx, { shard, id }) => readAnswer(tx, shard, id))
   }
 
@@ -240,7 +237,9 @@ class SqliteEngine implements Engine {
       try {
         listener(value as Value)
       } catch (error) {
-        this.#warn(`a listener on the bus of ${this.url} threw; it stays subscribed. ${error instanceof Error ? error.stack : String(error)}`)
+        this.#warn(
+          `a listener on the bus of ${this.url} threw; it stays subscribed. ${error instanceof Error ? error.stack : String(error)}`,
+        )
       }
     })
     this.#subscriptions.add(end)

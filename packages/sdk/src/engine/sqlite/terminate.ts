@@ -4,8 +4,7 @@ import { acceptFence, removeFromDigest } from "./digests.ts"
 import { dropInbox, dropJournal, runHead } from "./runs.ts"
 import { ACTIVE, ENDED } from "./schema.ts"
 
-const end =
-  "UPDATE runs SET phase = 3, ready_seq = NULL, due = NULL, wakes = '', revision = ?, outcome = ?, expiry = ? WHERE id = ?"
+const end = "UPDATE runs SET phase = 3, ready_seq = NULL, due = NULL, wakes = '', revision = ?, outcome = ?, expiry = ? WHERE id = ?"
 
 export const terminateRuns = (tx: Tx, shard: number, items: ReadonlyArray<TerminateItem>): TerminateReply[] =>
   items.map((item) => terminateRun(tx, shard, item))

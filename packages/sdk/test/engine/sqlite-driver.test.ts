@@ -1,0 +1,322 @@
+import { spawn } from "node:child_process"
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { createInterface } from "node:readline"
+import { DatabaseSync } from "node:sqlite"
+import { afterAll, afterEach, describe, expect, test, vi } from "vitest"
+import type { CommitItem, Engine, EngineOptions, Hint } from "../../src/engine/engine.ts"
+import { openSqliteEngine } from "../../src/engine/sqlite/sqlite-engine.ts"
+
+const folder = mkdtempSync(join(tmpdir(), "ponos-sqlite-"))
+afterAll(() => rmSync(folder, { recursive: true }))
+
+let files = 0
+const freshPath = (): string => join(folder, `store-${++files}.db`)
+
+const opened: Engine[] = []
+const open = async (url: string, options: EngineOptions = {}): Promise<Engine> => {
+  const engine = await openSqliteEngine(url, options)
+  opened.push(engine)
+  return engine
+}
+const ends: Array<() => void> = []
+afterEach(async () => {
+  for (const end of ends.splice(0)) end()
+  for (const engine of opened.splice(0)) await engine.close()
+})
+
+const run = (n: number | string, shard = 0) => ({ shard, address: `job/${n}`, run: `run-${n}`, body: `{"n":"${n}"}` })
+
+/** The peer process, its lines of output, and its end. */
+const peer = (...args: string[]) => {
+  const child = spawn(process.execPath, [join(import.meta.dirname, "fixtures/sqlite-peer.ts"), ...args], {
+    stdio: ["pipe", "pipe", "inherit"],
+  })
+  ends.push(() => child.kill())
+  const lines: unknown[] = []
+  createInterface({ input: child.stdout }).on("line", (line) => lines.push(JSON.parse(line)))
+  const exit = new Promise<number | null>((resolve) => child.once("exit", resolve))
+  return { child, lines, exit }
+}
+
+/** Holds the write lock of a file as another program would. */
+const holdLock = (path: string): (() => void) => {
+  const db = new DatabaseSync(path)
+  db.exec("BEGIN IMMEDIATE")
+  let held = true
+  const end = (): void => {
+    if (held) db.close()
+    held = false
+  }
+  ends.push(end)
+  return end
+}
+
+const claimShard = async (engine: Engine, shard: number): Promise<{ shard: number; session: string; epoch: number }> => {
+  const [reply] = await engine.claim("pool", [{ shard, session: "s", from: { session: "", epoch: 0 }, knownEpoch: 0 }])
+  return { shard, session: "s", epoch: reply?.status === "claimed" ? reply.epoch : -1 }
+}
+
+const ending = (n: number | string): CommitItem => ({
+  address: `job/${n}`,
+  run: `run-${n}`,
+  revision: "0",
+  newRevision: `end-${n}`,
+  journalLength: 0,
+  append: [],
+  journal: "clear",
+  next: { phase: "ended", outcome: "ok", retention: 1000 },
+  consumed: 0,
+  seen: 0,
+  answers: [],
+})
+
+describe("addresses of stores", () => {
+  test("a wrong url says what was expected, what came and what to do", async () => {
+    const plain = freshPath()
+    writeFileSync(plain, "This is no database. ".repeat(100))
+    const foreign = freshPath()
+    const other = new DatabaseSync(foreign)
+    other.exec("CREATE TABLE customers (name TEXT)")
+    other.close()
+    const newer = freshPath()
+    await (await open(`file:${newer}`)).close()
+    const future = new DatabaseSync(newer)
+    future.exec("PRAGMA user_version = 999")
+    future.close()
+
+    const wrong: ReadonlyArray<readonly [url: string, tag: string, text: string]> = [
+      ["redis://localhost", "BadOption", 'expected url to be "file:<path>", "memory:" or "memory:<name>", got: "redis://localhost"'],
+      ["file:", "BadOption", "the name of the file is missing"],
+      ["file:./some/", "BadOption", "the name of the file is missing"],
+      ["file://host/some.db", "BadOption", "a relative path is written file:./ponos.db"],
+      [`file:${folder}/no/such/store.db`, "BadOption", `got: no folder ${folder}/no/such`],
+      [`file:${plain}/store.db`, "BadOption", `got: the file ${plain}`],
+      [`file:${folder}`, "BadOption", "got: a folder"],
+      [`file:${plain}`, "BadOption", "got: a file that is no SQLite database"],
+      [`file:${foreign}`, "StoreUnsupported", "another program's SQLite database"],
+      [`file:${newer}`, "StoreUnsupported", "got: layout 999"],
+    ]
+    for (const [url, tag, text] of wrong) {
+      const error = await openSqliteEngine(url, {}).then(
+        () => undefined,
+        (thrown: unknown) => thrown,
+      )
+      expect(error, url).toMatchObject({ _tag: tag })
+      expect((error as Error).message, url).toContain(text)
+    }
+  })
+
+  test("file urls are relative, absolute or of the form file:///", async () => {
+    const path = freshPath()
+    const first = await open(`file:${path}`)
+    await first.openPool("pool", { shards: 4 })
+    const second = await open(`file://${path}`)
+    expect(await second.poolInfo("pool")).toMatchObject({ shards: 4 })
+    expect(first.driver).toBe("sqlite")
+    expect(first.url).toBe(`file:${path}`)
+  })
+
+  test("a memory store without a name is private, one with a name is shared until its last engine closes", async () => {
+    const [mine, yours] = [await open("memory:"), await open("memory:")]
+    await mine.openPool("pool", { shards: 4 })
+    expect(await yours.poolInfo("pool")).toBeUndefined()
+
+    const first = await open("memory:shared")
+    await first.openPool("pool", { shards: 8 })
+    const second = await open("memory:shared")
+    await first.close()
+    await first.close()
+    expect(await second.poolInfo("pool")).toMatchObject({ shards: 8 })
+    await second.close()
+    expect(await (await open("memory:shared")).poolInfo("pool")).toBeUndefined()
+  })
+
+  test("a closed engine refuses its calls, and closing one leaves the others of the store alone", async () => {
+    const [first, second] = [await open("memory:two"), await open("memory:two")]
+    const heard: string[] = []
+    await first.subscribe("pool", "news", () => heard.push("first"))
+    await second.subscribe("pool", "news", () => heard.push("second"))
+    await first.close()
+    await second.publish("pool", "news", "hello")
+    await vi.waitFor(() => expect(heard).toEqual(["second"]))
+    await expect(first.start("pool", [run(1)])).rejects.toMatchObject({ _tag: "StoreUnavailable" })
+    await expect(first.onHint("pool", 0, () => {})).rejects.toMatchObject({ _tag: "StoreUnavailable" })
+  })
+})
+
+describe("several processes on one file", () => {
+  test("a hint reaches another process within a few milliseconds, and listening keeps no process alive", async () => {
+    const url = `file:${freshPath()}`
+    const engine = await open(url)
+    await engine.openPool("pool", { shards: 4 })
+    const { child, lines, exit } = peer(url, "listen")
+    await vi.waitFor(() => expect(lines).toEqual(["listening"]), { timeout: 10_000 })
+    await engine.start("pool", [run(1), run(2), run(3, 1)])
+    await vi.waitFor(() => expect(lines).toEqual(["listening", { type: "ready", shard: 0, epoch: 0 }]))
+    child.stdin.end()
+    expect(await exit).toBe(0)
+  })
+
+  test("what three processes write at the same time is all there, each once", async () => {
+    const url = `file:${freshPath()}`
+    const engine = await open(url)
+    const hints: Hint[] = []
+    for (let shard = 0; shard < 4; shard++) await engine.onHint("pool", shard, (hint) => hints.push(hint))
+    const peers = ["a", "b", "c"].map((name) => peer(url, "start", "400", name))
+    expect(await Promise.all(peers.map(({ exit }) => exit))).toEqual([0, 0, 0])
+    const states = await engine.sweep("pool", [0, 1, 2, 3])
+    expect(states.map((state) => state.ready)).toEqual([300, 300, 300, 300])
+    await vi.waitFor(() => expect(hints.map((hint) => hint.shard).toSorted()).toEqual([0, 1, 2, 3]))
+  })
+
+  test("a call waits for another's lock without blocking the event loop, and gives up at its deadline", async () => {
+    const path = freshPath()
+    const engine = await open(`file:${path}`, { callTimeout: 300 })
+    await engine.openPool("pool", { shards: 4 })
+    const release = holdLock(path)
+    let ticks = 0
+    const ticker = setInterval(() => ticks++, 5)
+    ends.push(() => clearInterval(ticker))
+    const waiting = engine.start("pool", [run(1)])
+    await vi.waitFor(() => expect(ticks).toBeGreaterThan(5))
+    // Readers go on meanwhile.
+    expect(await engine.read("pool", [run(1)])).toEqual([undefined])
+    release()
+    expect(await waiting).toEqual([{ status: "started", run: "run-1" }])
+
+    holdLock(path)
+    await expect(engine.start("pool", [run(2)])).rejects.toMatchObject({ _tag: "StoreUnavailable", fate: "retryable" })
+  })
+
+  test("writes of one engine take effect in the order of the calls, also when the first had to wait", async () => {
+    const path = freshPath()
+    const engine = await open(`file:${path}`)
+    const release = holdLock(path)
+    const replies = Promise.all([
+      engine.start("pool", [run(1)]),
+      engine.message("pool", [
+        { shard: 0, address: "job/1", kind: "signal", name: "go", id: "m1", payload: "1", inboxLimit: 10, retention: 1000 },
+      ]),
+      engine.terminate("pool", [{ shard: 0, address: "job/1", outcome: "gone", newRevision: "x", retention: 1000 }]),
+    ])
+    await new Promise((resolve) => setTimeout(resolve, 20))
+    release()
+    const [[started], [sent], [ended]] = await replies
+    expect([started?.status, sent?.status, ended?.status]).toEqual(["started", "accepted", "terminated"])
+  })
+
+  test("the bus is a ring: what nobody reads is dropped", async () => {
+    const path = freshPath()
+    const engine = await open(`file:${path}`)
+    vi.useFakeTimers({ toFake: ["Date"] })
+    try {
+      for (let n = 0; n < 30; n++) {
+        vi.setSystemTime(Date.now() + 2_000)
+        await engine.publish("pool", "news", String(n))
+      }
+    } finally {
+      vi.useRealTimers()
+    }
+    const db = new DatabaseSync(path)
+    ends.push(() => db.close())
+    expect(db.prepare("SELECT count(*) AS n FROM bus").get()?.["n"]).toBeLessThanOrEqual(7)
+  })
+})
+
+describe("batches", () => {
+  test("a group that fails half way is poisoned, and the others are written (B1)", async () => {
+    const path = freshPath()
+    const engine = await open(`file:${path}`)
+    const owners = [await claimShard(engine, 0), await claimShard(engine, 1), await claimShard(engine, 2)]
+    await engine.start("pool", [run("a", 0), run("b", 1), run("bad", 1), run("c", 2)])
+    await engine.take(
+      "pool",
+      owners.map((owner) => ({ ...owner, limit: 10, timers: false })),
+    )
+    const db = new DatabaseSync(path)
+    db.exec("CREATE TRIGGER bad BEFORE UPDATE ON runs WHEN new.address = 'job/bad' BEGIN SELECT raise(ABORT, 'bad row'); END")
+    db.close()
+
+    const [zero, one, two] = owners as [(typeof owners)[0], (typeof owners)[0], (typeof owners)[0]]
+    const events: unknown[] = []
+    for (const shard of [0, 1, 2]) await engine.onEvent("pool", shard, (event) => events.push(event))
+    const replies = await engine.commit("pool", [
+      { ...zero, items: [ending("a")] },
+      { ...one, items: [ending("b"), ending("bad")] },
+      { ...two, items: [ending("c")] },
+    ])
+    expect(replies.map((group) => group.map((reply) => reply.status))).toEqual([["ok"], ["poisoned", "poisoned"], ["ok"]])
+    const runs = await engine.read("pool", [run("a", 0), run("b", 1), run("bad", 1), run("c", 2)])
+    expect(runs.map((found) => found?.phase)).toEqual(["ended", "active", "active", "ended"])
+    await vi.waitFor(() => expect(events).toHaveLength(2))
+  })
+
+  test("a verb that cannot be written at all changes nothing and throws a StoreFault", async () => {
+    const path = freshPath()
+    const engine = await open(`file:${path}`)
+    await engine.openPool("pool", { shards: 4 })
+    const db = new DatabaseSync(path)
+    db.exec("CREATE TRIGGER bad BEFORE INSERT ON runs WHEN new.address = 'job/bad' BEGIN SELECT raise(ABORT, 'bad row'); END")
+    db.close()
+    await expect(engine.start("pool", [run(1), run("bad")])).rejects.toMatchObject({ _tag: "StoreFault" })
+    expect(await engine.read("pool", [run(1)])).toEqual([undefined])
+    expect(await engine.start("pool", [run(2)])).toEqual([{ status: "started", run: "run-2" }])
+  })
+
+  test("a batch of any size is cut, answered in order, and lets timers run", async () => {
+    const engine = await open("memory:")
+    let ticks = 0
+    const ticker = setInterval(() => ticks++, 1)
+    ends.push(() => clearInterval(ticker))
+    const items = Array.from({ length: 5_000 }, (_, n) => run(n, n % 3))
+    const replies = await engine.start("pool", items)
+    expect(replies.map((reply) => reply.run)).toEqual(items.map((item) => item.run))
+    expect(ticks).toBeGreaterThan(5)
+  })
+
+  test("sums of a digest are exact beyond 2^53", async () => {
+    const engine = await open("memory:")
+    const top = 2 ** 48 - 1
+    const items = Array.from({ length: 1_000 }, (_, n) => ({
+      ...run(n),
+      control: { controller: "c", fence: "0".repeat(19), spec: "s", sums: [top, n] as const },
+    }))
+    await engine.start("pool", items)
+    expect(await engine.digests("pool", "c", [0])).toEqual([
+      { shard: 0, fence: "0".repeat(19), count: 1_000, sums: [String(BigInt(top) * 1_000n), "499500"] },
+    ])
+  })
+
+  test("half of a take's places are for timers when there is enough of both", async () => {
+    let now = 1_800_000_000_000
+    const engine = await open("memory:", { now: () => now })
+    const owner = await claimShard(engine, 0)
+    await engine.start(
+      "pool",
+      [1, 2, 3, 4].map((n) => ({ ...run(`due-${n}`), after: n })),
+    )
+    await engine.start(
+      "pool",
+      [1, 2, 3, 4].map((n) => run(`new-${n}`)),
+    )
+    now += 10
+    const [reply] = await engine.take("pool", [{ ...owner, limit: 4, timers: true }])
+    const addresses = reply?.status === "taken" ? reply.runs.map((found) => found.address) : []
+    expect(addresses.toSorted()).toEqual(["job/due-1", "job/due-2", "job/new-1", "job/new-2"])
+    expect(reply).toMatchObject({ more: true, nextDue: undefined, now })
+  })
+})
+
+test("a listener that throws is reported and stays subscribed", async () => {
+  const warnings: string[] = []
+  const engine = await open("memory:", { onWarning: (text) => warnings.push(text) })
+  await engine.subscribe("pool", "news", (text) => {
+    throw new Error(`no ${text}`)
+  })
+  await engine.publish("pool", "news", "one")
+  await engine.publish("pool", "news", "two")
+  await vi.waitFor(() => expect(warnings).toHaveLength(2))
+  expect(warnings[1]).toContain("no two")
+})
