@@ -1,0 +1,123 @@
+/**
+ * Makes what this session holds equal to what the assignment gives it: gives up what went to others, claims what is free (O1).
+ *
+ * A shard is free when its header names nobody, or me (from before an outage), or a session that is absent from counters that were read
+ * AFTER the header: one that joined and claimed in between must not be taken for dead. All else is waited for: a `released` hint, a
+ * change of members, or the sweep calls `evaluate` again.
+ */
+import type { ClaimItem, Engine, ShardHeader } from "../engine/engine.ts"
+import { coalesce } from "./loop.ts"
+
+export interface ClaimerHost {
+  readonly engine: Engine
+  readonly pool: string
+  readonly session: string
+  /** Trust is open and the session is neither draining nor stopped. */
+  mayClaim(): boolean
+  /** Shards that are assigned to this session, and neither held nor being given up. */
+  wanted(): ReadonlyArray<number>
+  giveUpForeign(): void
+  listen(shards: ReadonlyArray<number>): Promise<void>
+  onClaimed(shard: number, epoch: number, active: ReadonlyArray<string>, from: ShardHeader): void
+  onFault(error: unknown): void
+}
+
+/** Between rounds after a failed call, or while headers change under the claims. */
+const retryMs = 50
+
+export class Claimer {
+  readonly #host: ClaimerHost
+  /** Highest epoch known by shard (O2). */
+  readonly #epochs = new Map<number, number>()
+  /** Headers that were told by a hint or by a refusal: worth one try without reading them again. */
+  readonly #told = new Map<number, ShardHeader>()
+  #timer: NodeJS.Timeout | undefined
+  #stopped = false
+  readonly evaluate: () => void
+
+  constructor(host: ClaimerHost) {
+    this.#host = host
+    this.evaluate = coalesce(
+      () => this.#round(),
+      (error) => {
+        host.onFault(error)
+        this.#later()
+      },
+    )
+  }
+
+  /** A header was seen. */
+  note(header: ShardHeader): void {
+    if (header.epoch > (this.#epochs.get(header.shard) ?? 0)) this.#epochs.set(header.shard, header.epoch)
+  }
+
+  released(shard: number, epoch: number): void {
+    const header = { shard, session: "", epoch }
+    this.note(header)
+    this.#told.set(shard, header)
+    this.evaluate()
+  }
+
+  stop(): void {
+    this.#stopped = true
+    clearTimeout(this.#timer)
+  }
+
+  #later(): void {
+    if (this.#stopped) return
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(this.evaluate, retryMs)
+  }
+
+  async #round(): Promise<void> {
+    const { engine, pool, session } = this.#host
+    if (this.#stopped) return
+    this.#host.giveUpForeign()
+    const wanted = this.#host.wanted()
+    if (wanted.length === 0 || !this.#host.mayClaim()) return
+    await this.#host.listen(wanted)
+    const headers = await this.#headers(wanted)
+    const strangers = headers.some((header) => header.session !== "" && header.session !== session)
+    const living = strangers ? (await engine.renew(pool, undefined)).counters : undefined
+    const free = headers.filter(({ session: holder }) => holder === "" || holder === session || living?.has(holder) === false)
+    // Read again: it may have changed while the calls ran.
+    const still = new Set(this.#host.mayClaim() ? this.#host.wanted() : [])
+    const items = free.filter((header) => still.has(header.shard)).map((header) => this.#item(header))
+    if (items.length === 0) return
+    const replies = await engine.claim(pool, items)
+    let moved = false
+    for (const [i, reply] of replies.entries()) {
+      const item = items[i]
+      if (item === undefined) continue
+      if (reply.status === "refused") {
+        this.note(reply.header)
+        this.#told.set(item.shard, reply.header)
+        moved = true
+        continue
+      }
+      this.note({ shard: item.shard, session, epoch: reply.epoch })
+      this.#host.onClaimed(item.shard, reply.epoch, reply.active, { shard: item.shard, ...item.from })
+    }
+    if (moved) this.#later()
+    // An assignment that came meanwhile may have taken some of these away again.
+    this.#host.giveUpForeign()
+  }
+
+  async #headers(wanted: ReadonlyArray<number>): Promise<ReadonlyArray<ShardHeader>> {
+    const headers: Array<ShardHeader> = []
+    const unknown: Array<number> = []
+    for (const shard of wanted) {
+      const told = this.#told.get(shard)
+      if (told === undefined) unknown.push(shard)
+      else headers.push(told)
+    }
+    this.#told.clear()
+    if (unknown.length > 0) headers.push(...(await this.#host.engine.headers(this.#host.pool, unknown)))
+    for (const header of headers) this.note(header)
+    return headers
+  }
+
+  #item({ shard, session: holder, epoch }: ShardHeader): ClaimItem {
+    return { shard, session: this.#host.session, from: { session: holder, epoch }, knownEpoch: this.#epochs.get(shard) ?? 0 }
+  }
+}

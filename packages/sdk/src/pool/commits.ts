@@ -1,0 +1,116 @@
+/**
+ * Commits of all owned shards, coalesced per event-loop turn into one call (B1). A call whose outcome is unknown is repeated while trust
+ * lasts: the store then gives the first answer (O3).
+ */
+import { Batcher } from "../engine/batcher.ts"
+import type { CommitGroup, CommitItem, CommitReply, Engine } from "../engine/engine.ts"
+import { StoreUnavailable } from "../errors.ts"
+import type { ShardRunner } from "./shard-runner.ts"
+
+export interface CommitsHost {
+  readonly engine: Engine
+  readonly pool: string
+  setStoreNow(now: number): void
+  onStale(runner: ShardRunner): void
+  /** A committed run is ready again. */
+  onReady(runner: ShardRunner): void
+  /** A timer was set. */
+  onDue(runner: ShardRunner): void
+}
+
+interface Entry {
+  readonly runner: ShardRunner
+  readonly item: CommitItem
+}
+type Outcome = CommitReply | { readonly status: "failed"; readonly error: unknown }
+
+/** Calls under way at once: the next batch gathers and travels while the store works on the last one. */
+const callsMax = 4
+const retryMs = 50
+
+export class CommitSender {
+  readonly #host: CommitsHost
+  readonly #batcher: Batcher<Entry, Outcome>
+
+  constructor(host: CommitsHost) {
+    this.#host = host
+    this.#batcher = new Batcher((entries) => this.#flush(entries), callsMax)
+  }
+
+  async send(runner: ShardRunner, item: CommitItem): Promise<CommitReply> {
+    if (!runner.trusted()) throw runner.deposed("trust in its lease is over")
+    const outcome = await this.#batcher.add({ runner, item })
+    if (outcome.status === "failed") throw outcome.error
+    if (outcome.status === "stale") throw runner.deposed("another owner has a newer epoch")
+    return outcome
+  }
+
+  async #flush(entries: ReadonlyArray<Entry>): Promise<ReadonlyArray<Outcome>> {
+    const outcomes = new Array<Outcome>(entries.length)
+    const byRunner = new Map<ShardRunner, Array<number>>()
+    for (let i = 0; i < entries.length; i++) {
+      const runner = entries[i]?.runner
+      if (runner === undefined) continue
+      const indices = byRunner.get(runner)
+      if (indices === undefined) byRunner.set(runner, [i])
+      else indices.push(i)
+    }
+    while (byRunner.size > 0) {
+      const groups: Array<CommitGroup> = []
+      for (const [runner, indices] of byRunner) {
+        if (runner.trusted()) {
+          const { shard, session, epoch } = runner
+          groups.push({ shard, session, epoch, items: indices.map((i) => (entries[i] as Entry).item) })
+          continue
+        }
+        const error = runner.deposed("trust in its lease is over")
+        for (const i of indices) outcomes[i] = { status: "failed", error }
+        byRunner.delete(runner)
+      }
+      if (groups.length === 0) break
+      try {
+        const replies = await this.#host.engine.commit(this.#host.pool, groups)
+        let g = 0
+        for (const [runner, indices] of byRunner) this.#settle(runner, indices, entries, replies[g++] ?? [], outcomes)
+        break
+      } catch (error) {
+        if (StoreUnavailable.is(error)) await new Promise((resolve) => setTimeout(resolve, retryMs))
+        else {
+          for (const indices of byRunner.values()) for (const i of indices) outcomes[i] = { status: "failed", error }
+          break
+        }
+      }
+    }
+    return outcomes
+  }
+
+  #settle(
+    runner: ShardRunner,
+    indices: ReadonlyArray<number>,
+    entries: ReadonlyArray<Entry>,
+    replies: ReadonlyArray<CommitReply>,
+    outcomes: Array<Outcome>,
+  ): void {
+    let stale = false
+    let ready = false
+    let due = false
+    for (let k = 0; k < indices.length; k++) {
+      const i = indices[k] as number
+      const reply = replies[k] as CommitReply
+      outcomes[i] = reply
+      if (reply.status === "stale") stale = true
+      if (reply.status !== "ok") continue
+      if (k === 0) this.#host.setStoreNow(reply.now)
+      const { next } = (entries[i] as Entry).item
+      // The owner gets no hint of its own writes.
+      if (reply.phase === "ready") ready = true
+      else if (next.phase === "parked" && next.due !== undefined) {
+        runner.noteDue("at" in next.due ? next.due.at : reply.now + next.due.after)
+        due = true
+      }
+    }
+    if (stale) this.#host.onStale(runner)
+    if (ready) this.#host.onReady(runner)
+    if (due) this.#host.onDue(runner)
+  }
+}

@@ -1,0 +1,33 @@
+import type { Address } from "../engine/engine.ts"
+import type { GiveUpReason } from "./consumer.ts"
+
+/** What a member of a pool tells those who watch it: for logs, metrics and tests. Nothing depends on anybody listening. */
+export type PoolEvent =
+  | {
+      readonly type: "joined"
+      readonly session: string
+      /** The session that was marked dead before, after an outage. */ readonly previous: string | undefined
+    }
+  | { readonly type: "claimed"; readonly shard: number; readonly epoch: number; readonly active: number }
+  /** Claimed from a session that died without releasing. */
+  | { readonly type: "rescued"; readonly shard: number; readonly epoch: number; readonly active: number; readonly from: string }
+  | { readonly type: "released"; readonly shard: number; readonly epoch: number; readonly reason: GiveUpReason }
+  /** The shards are another's, or nobody's: trust ended, the session was marked dead, or the store refused a write. */
+  | { readonly type: "deposed"; readonly shards: ReadonlyArray<number>; readonly why: string }
+  /** Handlers did not settle within `drainMs` after their abortSignal: user code may overlap with the next owner's. */
+  | { readonly type: "overrun"; readonly shard: number; readonly reason: GiveUpReason; readonly addresses: ReadonlyArray<Address> }
+  | { readonly type: "memberJoined"; readonly session: string }
+  | { readonly type: "memberLeft"; readonly session: string }
+  /** This member saw the session silent for its lease and marked it dead. */
+  | { readonly type: "markedDead"; readonly session: string }
+  /** A worker lacks kinds of the pool and was given no shards (A2). */
+  | { readonly type: "lacking"; readonly session: string; readonly kinds: ReadonlyArray<string> }
+  /** This member computed and wrote an assignment. */
+  | { readonly type: "assigned"; readonly moved: number }
+  /** An assigned shard that nobody alive holds, for at least a second (A4). */
+  | { readonly type: "unclaimed"; readonly shard: number; readonly assignee: string }
+  | { readonly type: "storeLost"; readonly error: unknown }
+  | { readonly type: "storeBack" }
+  | { readonly type: "stopped"; readonly session: string; readonly reason: string | undefined }
+  /** Something failed that is not an unreachable store: a bug, a damaged store, a consumer that threw. */
+  | { readonly type: "fault"; readonly error: unknown }

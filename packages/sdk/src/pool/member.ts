@@ -1,0 +1,209 @@
+/**
+ * A member of a pool: owns shards, brings their runs to its consumer, hands them over when it leaves. A member lives through an outage of
+ * the store: when it was marked dead meanwhile, it joins again as a new session (S1).
+ */
+import type { Engine } from "../engine/engine.ts"
+import { shardOf } from "../key.ts"
+import { optionTable, readOptions, refuseUnknown } from "../options.ts"
+import type { OwnedShard, ShardConsumer } from "./consumer.ts"
+import type { PoolEvent } from "./events.ts"
+import { marginMs } from "./lease.ts"
+import { checkGroup, checkGroups, poolOptionNames, readPoolOptions, type PoolOptions } from "./options.ts"
+import { describeSelf, newSession, type MemberRecord } from "./record.ts"
+import { Session } from "./session.ts"
+
+export interface JoinOptions {
+  readonly engine: Engine
+  readonly pool: string
+  /** Fixed when the pool is first joined; default: those of the existing pool, else 256. */
+  readonly shards?: number | undefined
+  readonly group?: string | undefined
+  readonly weight?: number | undefined
+  /** Weights of the groups, as this member wants them; the youngest member's count. */
+  readonly groups?: Readonly<Record<string, number>> | undefined
+  /** Kinds that this member's consumer runs (A2). */
+  readonly kinds: ReadonlyArray<string>
+  readonly consumer: ShardConsumer | ((member: PoolMember) => ShardConsumer)
+  readonly options?: Partial<PoolOptions> | undefined
+  readonly onEvent?: ((event: PoolEvent) => void) | undefined
+  /** Monotonic, ms: for tests. */
+  readonly clock?: (() => number) | undefined
+}
+
+export interface DrainOptions {
+  /** For the log. */
+  readonly reason?: string
+  /** Ms from now until shards are released whether their handlers settled or not; default `drainMs`. */
+  readonly deadline?: number
+}
+
+const joinNames = ["engine", "pool", "shards", "group", "weight", "groups", "kinds", "consumer", "options", "onEvent", "clock"]
+
+export const defaultGroup = "default"
+
+/** Opens the pool: with the given number of shards, else with what it has. */
+export const openPool = async (engine: Engine, pool: string, shards: number | undefined) => {
+  const wanted = shards ?? (await engine.poolInfo(pool))?.shards ?? optionTable.shards.default
+  return await engine.openPool(pool, { shards: wanted })
+}
+
+const rejoinMs = 250
+
+export class PoolMember {
+  readonly pool: string
+  readonly shards: number
+  /** Resolves when the member has left the pool or was killed. */
+  readonly stopped: Promise<void>
+  readonly #engine: Engine
+  readonly #given: Pick<MemberRecord, "group" | "weight" | "kinds" | "leaseMs" | "groups">
+  readonly #options: PoolOptions
+  readonly #consumer: ShardConsumer
+  readonly #clock: () => number
+  readonly #onEvent: ((event: PoolEvent) => void) | undefined
+  readonly #resolveStopped: () => void
+  #session: Session | undefined
+  #incarnation = ""
+  #claimFrom = 0
+  #drained: Promise<void> | undefined
+  #killed = false
+
+  constructor(given: JoinOptions, shards: number, options: PoolOptions, weight: number) {
+    this.pool = given.pool
+    this.shards = shards
+    this.#engine = given.engine
+    this.#options = options
+    this.#clock = given.clock ?? (() => performance.now())
+    this.#onEvent = given.onEvent
+    this.#given = {
+      group: checkGroup(given.group ?? defaultGroup),
+      weight,
+      kinds: [...given.kinds],
+      leaseMs: options.leaseMs,
+      groups: checkGroups(given.groups),
+    }
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.stopped = promise
+    this.#resolveStopped = resolve
+    this.#consumer = typeof given.consumer === "function" ? given.consumer(this) : given.consumer
+  }
+
+  /** The id of the current session; another one after an outage in which this member was marked dead. */
+  get session(): string {
+    return this.#session?.id ?? ""
+  }
+
+  get group(): string {
+    return this.#given.group
+  }
+
+  /** The shards that this member holds now. */
+  owned(): ReadonlyArray<OwnedShard> {
+    return this.#session === undefined ? [] : [...this.#session.runners.values()]
+  }
+
+  members(): ReadonlyArray<MemberRecord> {
+    return this.#session === undefined ? [] : [...this.#session.membership.entries.values()]
+  }
+
+  /** Who shall run the key, by the assignment as known here: advice, only leases give rights. */
+  ownerOf(key: string): { readonly shard: number; readonly session: string | undefined } {
+    const shard = shardOf(key, this.shards)
+    const owner = this.#session?.assigner.ownerOf(shard) ?? ""
+    return { shard, session: owner === "" ? undefined : owner }
+  }
+
+  /** The consumer has capacity again. */
+  wantMore(): void {
+    this.#session?.wantMore()
+  }
+
+  /** Looks at all owned shards now instead of at the next sweep: for tests with a clock of their own. */
+  sweep(): void {
+    this.#session?.sweep()
+  }
+
+  /** Leaves the pool: hands over all shards (A5). Resolves with `stopped`. */
+  drain(options: DrainOptions = {}): Promise<void> {
+    this.#drained ??= (async () => {
+      await this.#session?.drain(options.reason, options.deadline ?? this.#options.drainMs)
+      this.#resolveStopped()
+    })()
+    return this.#drained
+  }
+
+  /** For tests: ends as a killed process does. Nothing is released and no renewal is sent. */
+  kill(): void {
+    this.#killed = true
+    this.#session?.kill()
+    this.#resolveStopped()
+  }
+
+  get #leaving(): boolean {
+    return this.#killed || this.#drained !== undefined
+  }
+
+  #emit(event: PoolEvent): void {
+    this.#onEvent?.(event)
+  }
+
+  /** Joins the pool as a new session. */
+  async join(previous: string | undefined): Promise<void> {
+    const { incarnation, now } = await openPool(this.#engine, this.pool, this.shards)
+    // O4: after the store was emptied, others may still be within their trust.
+    if (this.#incarnation !== "" && this.#incarnation !== incarnation) this.#claimFrom = this.#clock() + this.#options.leaseMs + marginMs
+    this.#incarnation = incarnation
+    const record = describeSelf(newSession(now), now, this.#given)
+    const session = await Session.open(
+      {
+        engine: this.#engine,
+        pool: this.pool,
+        shards: this.shards,
+        incarnation,
+        options: this.#options,
+        consumer: this.#consumer,
+        clock: this.#clock,
+        claimFrom: this.#claimFrom,
+        emit: (event) => this.#emit(event),
+        onFault: (error) => this.#emit({ type: "fault", error }),
+        onDead: (dead) => void this.#joinAgain(dead).catch((error: unknown) => this.#emit({ type: "fault", error })),
+      },
+      record,
+    )
+    this.#session = session
+    this.#emit({ type: "joined", session: session.id, previous })
+    if (this.#killed) session.kill()
+  }
+
+  /** Its handlers settle first: the same keys may come back to this process at once (W5). */
+  async #joinAgain(dead: Session): Promise<void> {
+    await dead.bury()
+    while (!this.#leaving) {
+      try {
+        await this.join(dead.id)
+        // Asked to leave while it joined.
+        if (this.#drained !== undefined) await this.#session?.drain(undefined, this.#options.drainMs)
+        return
+      } catch (error) {
+        this.#emit({ type: "storeLost", error })
+        await new Promise((resolve) => setTimeout(resolve, rejoinMs))
+      }
+    }
+  }
+}
+
+/** Joins a pool as a worker. Resolves when the session is a member; shards are claimed from then on. */
+export const joinPool = async (given: JoinOptions): Promise<PoolMember> => {
+  refuseUnknown(given, joinNames, "joinPool")
+  const options = given.options ?? {}
+  refuseUnknown(options, poolOptionNames, "options of joinPool")
+  const settings = readPoolOptions(options)
+  const { weight } = readOptions(given.weight === undefined ? {} : { weight: given.weight }, ["weight"])
+  const { shards } = await openPool(
+    given.engine,
+    given.pool,
+    given.shards === undefined ? undefined : readOptions({ shards: given.shards }, ["shards"]).shards,
+  )
+  const member = new PoolMember(given, shards, settings, weight)
+  await member.join(undefined)
+  return member
+}

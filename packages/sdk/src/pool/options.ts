@@ -1,0 +1,47 @@
+/** Options of a member of a pool, from the one table (../options.ts), with what they must satisfy together. */
+import { BadOption } from "../errors.ts"
+import { readOptions } from "../options.ts"
+
+export const poolOptionNames = ["leaseMs", "renewMs", "watchMs", "abortGraceMs", "settleMs", "drainMs", "sweepMs"] as const
+
+export type PoolOptions = { readonly [K in (typeof poolOptionNames)[number]]: number }
+
+/** Defaults follow a given lease: renewed three times in it, abort at most a quarter before its end. What is given must satisfy the same. */
+export const readPoolOptions = (given: Readonly<Partial<Record<string, unknown>>>): PoolOptions => {
+  const options = { ...readOptions(given, poolOptionNames) }
+  const renewMax = Math.floor(options.leaseMs / 3)
+  const graceMax = Math.floor(options.leaseMs / 2)
+  if (given["renewMs"] === undefined) options.renewMs = Math.min(options.renewMs, renewMax)
+  if (given["abortGraceMs"] === undefined) options.abortGraceMs = Math.min(options.abortGraceMs, Math.floor(options.leaseMs / 4))
+  if (options.renewMs > renewMax)
+    throw new BadOption(`expected renewMs to be at most a third of leaseMs (${renewMax}), got: ${options.renewMs}`, { option: "renewMs" })
+  if (options.abortGraceMs > graceMax)
+    throw new BadOption(`expected abortGraceMs to be at most half of leaseMs (${graceMax}), got: ${options.abortGraceMs}`, {
+      option: "abortGraceMs",
+    })
+  return options
+}
+
+/** Name of a group of workers. */
+export const checkGroup = (group: unknown): string => {
+  // oxlint-disable-next-line no-control-regex -- control characters are what is refused: drivers use them as separators
+  if (typeof group !== "string" || group === "" || group.length > 64 || /[\u0000-\u001f\u007f]/.test(group))
+    throw new BadOption(`expected group to be a name of 1 to 64 characters, got: ${JSON.stringify(group)}`, {
+      option: "group",
+      value: group,
+    })
+  return group
+}
+
+export const checkGroups = (groups: unknown): Readonly<Record<string, number>> | undefined => {
+  if (groups === undefined) return undefined
+  if (typeof groups !== "object" || groups === null || Array.isArray(groups) || Object.keys(groups).length === 0)
+    throw new BadOption(`expected groups to give a weight to each group, as in { eu: 2, us: 1 }, got: ${JSON.stringify(groups)}`, {
+      option: "groups",
+    })
+  for (const [group, weight] of Object.entries(groups as Record<string, unknown>)) {
+    checkGroup(group)
+    readOptions({ weight }, ["weight"])
+  }
+  return groups as Readonly<Record<string, number>>
+}

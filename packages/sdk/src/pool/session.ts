@@ -1,0 +1,410 @@
+/**
+ * One life of a member in a pool (S1): from its join until it left, was killed, or was marked dead. It wires the parts and gives up
+ * shards; what lives longer than a session is in member.ts.
+ */
+import { Batcher } from "../engine/batcher.ts"
+import type { CommitItem, CommitReply, Engine, Hint, ShardHeader, ShardOwner } from "../engine/engine.ts"
+import { StoreUnavailable } from "../errors.ts"
+import { Assigner } from "./assigner.ts"
+import { Channels } from "./channels.ts"
+import { Claimer } from "./claimer.ts"
+import { CommitSender } from "./commits.ts"
+import type { GiveUpReason, ShardConsumer } from "./consumer.ts"
+import type { PoolEvent } from "./events.ts"
+import { Keeper } from "./keeper.ts"
+import { settlesWithin } from "./loop.ts"
+import { openMembership, type Membership } from "./membership.ts"
+import type { PoolOptions } from "./options.ts"
+import { encodeRecord, type MemberRecord } from "./record.ts"
+import { ShardRunner } from "./shard-runner.ts"
+import { Sweeper } from "./sweeper.ts"
+import { Taker } from "./taker.ts"
+
+export interface SessionHost {
+  readonly engine: Engine
+  readonly pool: string
+  readonly shards: number
+  readonly incarnation: string
+  readonly options: PoolOptions
+  readonly consumer: ShardConsumer
+  readonly clock: () => number
+  /** On the monotonic clock: under a new incarnation nothing is claimed before it (O4). */
+  readonly claimFrom: number
+  emit(event: PoolEvent): void
+  onFault(error: unknown): void
+  /** Marked dead: this session is over, whatever it does. */
+  onDead(session: Session): void
+}
+
+export class Session {
+  readonly id: string
+  readonly membership: Membership
+  readonly assigner: Assigner
+  readonly runners = new Map<number, ShardRunner>()
+  readonly #host: SessionHost
+  readonly #record: MemberRecord
+  readonly #keeper: Keeper
+  readonly #channels: Channels
+  readonly #claimer: Claimer
+  readonly #taker: Taker
+  readonly #sweeper: Sweeper
+  readonly #commits: CommitSender
+  readonly #releases: Batcher<ShardOwner, "released" | "stale">
+  /** Shards that are being given up: until their handlers have settled they are not claimed again here. */
+  readonly #leaving = new Map<number, Promise<void>>()
+  /** Store time minus monotonic time, from the last answer. */
+  #offset: number
+  #unsubscribe: (() => Promise<void>) | undefined
+  #draining = false
+  #stopped = false
+
+  private constructor(host: SessionHost, record: MemberRecord, sentAt: number) {
+    const { engine, pool, shards, options, consumer, clock, emit, onFault } = host
+    const session = record.session
+    const trusted = () => this.#keeper.trusted()
+    this.#host = host
+    this.#record = record
+    this.id = session
+    this.#offset = record.joinedAt - sentAt
+    this.membership = openMembership(engine, pool)
+    this.#keeper = new Keeper(
+      {
+        ...{ engine, pool, session, options, clock },
+        onReading: (reply) => {
+          this.#setStoreNow(reply.now)
+          this.assigner.announce(reply.memberVersion, reply.assignmentVersion)
+        },
+        onAbort: () => this.#deposeAll("the lease ends: no renewal was answered", false),
+        onDepose: (why) => this.#deposeAll(why, true),
+        onResume: () => this.#claimer.evaluate(),
+        onMarkedDead: (other) => {
+          emit({ type: "markedDead", session: other })
+          this.assigner.refresh()
+        },
+        onStore: (error) => {
+          emit(error === undefined ? { type: "storeBack" } : { type: "storeLost", error })
+          if (error === undefined) this.#sweeper.hurry()
+        },
+        onDead: () => host.onDead(this),
+      },
+      sentAt,
+    )
+    this.assigner = new Assigner({
+      ...{ engine, pool, session, shards, clock, emit },
+      settleMs: options.settleMs,
+      membership: this.membership,
+      onChange: () => this.#onAssignment(),
+    })
+    this.#channels = new Channels({
+      engine,
+      pool,
+      onHint: (hint) => this.#onHint(hint),
+      onRequest: (shard, text) => this.#onRequest(shard, text),
+    })
+    this.#claimer = new Claimer({
+      ...{ engine, pool, session },
+      mayClaim: () => !this.#draining && this.#keeper.mayClaim() && clock() >= host.claimFrom,
+      wanted: () => this.#wanted(),
+      giveUpForeign: () => this.#giveUpForeign(),
+      listen: (some) => this.#channels.listen(some),
+      onClaimed: (shard, epoch, active, from) => this.#onClaimed(shard, epoch, active, from),
+      onFault: (error) => this.#onCallFailed(error),
+    })
+    this.#taker = new Taker({
+      ...{ engine, pool, consumer, onFault },
+      runners: this.runners,
+      storeNow: () => this.#storeNow(),
+      setStoreNow: (now) => this.#setStoreNow(now),
+      onStale: (runner) => this.#depose(runner, "the store refused a take"),
+      onUnknown: () => this.#sweeper.hurry(),
+    })
+    this.#commits = new CommitSender({
+      ...{ engine, pool },
+      setStoreNow: (now) => this.#setStoreNow(now),
+      onStale: (runner) => this.#depose(runner, "the store refused a commit"),
+      onReady: (runner) => {
+        runner.ready = true
+        this.#taker.need(runner)
+      },
+      onDue: (runner) => this.#taker.arm(runner),
+    })
+    this.#releases = new Batcher((items: ReadonlyArray<ShardOwner>) => engine.release(pool, items))
+    this.#sweeper = new Sweeper({
+      ...{ engine, pool, session, shards, consumer, clock, emit, trusted },
+      sweepMs: options.sweepMs,
+      runners: this.runners,
+      ownerOf: (shard) => this.assigner.ownerOf(shard),
+      concerned: (shard) => this.runners.has(shard) || this.#leaving.has(shard) || this.assigner.ownerOf(shard) === session,
+      need: (runner) => this.#taker.need(runner),
+      arm: (runner) => this.#taker.arm(runner),
+      onStale: (runner) => this.#depose(runner, "the store names another owner"),
+      evaluate: () => this.#claimer.evaluate(),
+      onFault: (error) => this.#onCallFailed(error),
+    })
+  }
+
+  /** Joins. The session is a member of the pool when this resolves; its shards come later. */
+  static async open(host: SessionHost, record: MemberRecord): Promise<Session> {
+    const sentAt = host.clock()
+    await host.engine.join(host.pool, { session: record.session, record: encodeRecord(record) })
+    const session = new Session(host, record, sentAt)
+    session.#keeper.start()
+    try {
+      await session.#follow()
+    } catch (error) {
+      session.#end()
+      throw error
+    }
+    return session
+  }
+
+  async #follow(): Promise<void> {
+    const { engine, pool, emit } = this.#host
+    this.membership.onChange((changes) => {
+      for (const change of changes) {
+        if (change.type === "remove") emit({ type: "memberLeft", session: change.key })
+        else if (change.previous === undefined) emit({ type: "memberJoined", session: change.key })
+      }
+      this.#keeper.setLeases(new Map([...this.membership.entries].map(([key, { leaseMs }]) => [key, leaseMs])))
+      // A holder may have died: what it held is free now.
+      this.#claimer.evaluate()
+    })
+    this.#unsubscribe = await engine.subscribe(pool, "members", () => this.assigner.refresh())
+    await this.membership.load()
+    this.assigner.refresh()
+  }
+
+  get ended(): boolean {
+    return this.#stopped
+  }
+
+  wantMore(): void {
+    this.#taker.pump()
+  }
+
+  /** Sweeps now. */
+  sweep(): void {
+    this.#sweeper.hurry()
+  }
+
+  /** A5. Resolves when all shards are released, or at the deadline. */
+  async drain(reason: string | undefined, drainMs: number): Promise<void> {
+    if (this.#stopped) return
+    const { engine, pool, clock } = this.#host
+    const end = clock() + drainMs
+    this.#draining = true
+    try {
+      const record = encodeRecord({ ...this.#record, leaving: true })
+      await engine.updateMember(pool, { session: this.id, record })
+      this.assigner.refresh()
+    } catch (error) {
+      this.#onCallFailed(error)
+    }
+    // Until a new assignment is there, the shards run as before; without one (no other worker, no store) they are given up all the same.
+    const handed = new Promise<void>((resolve) => (this.#onHanded = resolve))
+    if (this.#holdsAssigned()) await settlesWithin(handed, Math.min(handOverMs, drainMs))
+    await Promise.all([...this.runners.values()].map((runner) => this.#giveUp(runner, "drain", Math.max(0, end - clock()))))
+    await Promise.all(this.#leaving.values())
+    try {
+      await engine.leave(pool, this.id)
+    } catch (error) {
+      // Not heard: the others will see it silent.
+      this.#onCallFailed(error)
+    }
+    this.#end()
+    this.#host.emit({ type: "stopped", session: this.id, reason })
+  }
+
+  /** Ends at once, as a killed process does: nothing is released, no renewal is sent. */
+  kill(): void {
+    this.#deposeAll("the member was killed", true)
+    this.#end()
+  }
+
+  /** Ends after the session was marked dead; resolves when its handlers have settled (or at the deadline). */
+  async bury(): Promise<void> {
+    this.#deposeAll("marked dead", true)
+    this.#end()
+    await Promise.all(this.#leaving.values())
+  }
+
+  #end(): void {
+    if (this.#stopped) return
+    this.#stopped = true
+    this.#keeper.stop()
+    this.assigner.stop()
+    this.#claimer.stop()
+    this.#taker.stop()
+    this.#sweeper.stop()
+    // A lost store cannot be told that nobody listens any more.
+    this.#channels.keepOnly(() => false).catch(() => {})
+    this.#unsubscribe?.().catch(() => {})
+  }
+
+  // --- ownership ---------------------------------------------------------------------------------------------------
+
+  #onHanded: (() => void) | undefined
+
+  #holdsAssigned(): boolean {
+    return this.assigner.assignment?.ownerOf.includes(this.id) === true
+  }
+
+  #onAssignment(): void {
+    if (this.#draining && !this.#holdsAssigned()) this.#onHanded?.()
+    this.#claimer.evaluate()
+    this.#channels
+      .keepOnly((shard) => this.assigner.ownerOf(shard) === this.id || this.runners.has(shard) || this.#leaving.has(shard))
+      .catch((error: unknown) => this.#onCallFailed(error))
+  }
+
+  #wanted(): ReadonlyArray<number> {
+    const wanted: Array<number> = []
+    this.assigner.assignment?.ownerOf.forEach((owner, shard) => {
+      if (owner === this.id && !this.runners.has(shard) && !this.#leaving.has(shard)) wanted.push(shard)
+    })
+    return wanted
+  }
+
+  #giveUpForeign(): void {
+    if (this.assigner.assignment === undefined) return
+    for (const runner of this.runners.values()) {
+      if (this.assigner.ownerOf(runner.shard) === this.id) continue
+      this.#giveUp(runner, this.#draining ? "drain" : "moved", this.#host.options.drainMs).catch(this.#host.onFault)
+    }
+  }
+
+  #onClaimed(shard: number, epoch: number, active: ReadonlyArray<string>, from: ShardHeader): void {
+    if (this.#stopped || !this.#keeper.trusted()) return
+    const runner = new ShardRunner(
+      {
+        session: this.id,
+        trusted: () => this.#keeper.trusted(),
+        storeNow: () => this.#storeNow(),
+        commit: (owner, item) => this.#commit(owner, item),
+        need: (owner) => this.#taker.need(owner),
+        exhausted: (owner) => void this.#giveUp(owner, "moved", this.#host.options.drainMs).catch(this.#host.onFault),
+      },
+      shard,
+      epoch,
+    )
+    this.runners.set(shard, runner)
+    const rescued = from.session !== "" && from.session !== this.id
+    this.#host.emit(
+      rescued
+        ? { type: "rescued", shard, epoch, active: active.length, from: from.session }
+        : { type: "claimed", shard, epoch, active: active.length },
+    )
+    runner.ready = true
+    runner.reload(active)
+  }
+
+  /** Stop taking → abort → settle → release. Without release when the shard is lost already. */
+  #giveUp(runner: ShardRunner, reason: GiveUpReason, drainMs: number): Promise<void> {
+    const known = this.#leaving.get(runner.shard)
+    if (known !== undefined) return known
+    const { consumer, emit } = this.#host
+    this.runners.delete(runner.shard)
+    this.#taker.forget(runner)
+    runner.abort(reason)
+    const leave = async (): Promise<void> => {
+      const addresses = () => [...consumer.executing(runner)]
+      if (!(await settlesWithin(consumer.giveUp(runner, reason), drainMs)))
+        emit({ type: "overrun", shard: runner.shard, reason, addresses: addresses() })
+      if (reason !== "deposed") await this.#release(runner, reason)
+      runner.close()
+      this.#leaving.delete(runner.shard)
+      if (!this.#stopped) this.#claimer.evaluate()
+    }
+    const leaving = leave().catch((error: unknown) => {
+      this.#leaving.delete(runner.shard)
+      this.#host.onFault(error)
+    })
+    this.#leaving.set(runner.shard, leaving)
+    return leaving
+  }
+
+  async #release(runner: ShardRunner, reason: GiveUpReason): Promise<void> {
+    const { shard, session, epoch } = runner
+    while (runner.trusted()) {
+      try {
+        const reply = await this.#releases.add({ shard, session, epoch })
+        if (reply === "released") this.#host.emit({ type: "released", shard, epoch, reason })
+        return
+      } catch (error) {
+        if (!StoreUnavailable.is(error)) throw error
+        await new Promise((resolve) => setTimeout(resolve, retryMs))
+      }
+    }
+  }
+
+  /** The store refused the epoch, or names another owner. */
+  #depose(runner: ShardRunner, why: string): void {
+    runner.close()
+    if (runner.closing) return
+    this.#host.emit({ type: "deposed", shards: [runner.shard], why })
+    this.#giveUp(runner, "deposed", this.#host.options.drainMs).catch(this.#host.onFault)
+  }
+
+  /** `closed`: nothing counts any more. Else trust is still open, handlers settle and may still commit (S5). */
+  #deposeAll(why: string, closed: boolean): void {
+    const all = [...this.runners.values()]
+    if (all.length > 0) this.#host.emit({ type: "deposed", shards: all.map((runner) => runner.shard), why })
+    for (const runner of all) {
+      if (closed) runner.close()
+      this.#giveUp(runner, "deposed", this.#host.options.drainMs).catch(this.#host.onFault)
+    }
+  }
+
+  // --- bus ---------------------------------------------------------------------------------------------------------
+
+  #onHint(hint: Hint): void {
+    if (this.#stopped) return
+    const runner = this.runners.get(hint.shard)
+    switch (hint.type) {
+      case "released":
+        if (runner === undefined && this.assigner.ownerOf(hint.shard) === this.id) this.#claimer.released(hint.shard, hint.epoch)
+        return
+      case "ready":
+        if (runner === undefined) return
+        runner.ready = true
+        // The hint does not tell whether a run is ready or a timer became earlier.
+        runner.timers = true
+        this.#taker.need(runner)
+        return
+      case "message":
+        if (runner?.trusted() === true) this.#host.consumer.onMessage(runner, hint.address, hint.run, hint.message)
+        return
+      case "terminated":
+        if (runner?.trusted() === true) this.#host.consumer.onTerminated(runner, hint.address, hint.run)
+        return
+    }
+  }
+
+  #onRequest(shard: number, text: string): void {
+    const runner = this.runners.get(shard)
+    if (runner?.trusted() === true) this.#host.consumer.onRequest(runner, text)
+  }
+
+  // --- store -------------------------------------------------------------------------------------------------------
+
+  #commit(runner: ShardRunner, item: CommitItem): Promise<CommitReply> {
+    return this.#commits.send(runner, item)
+  }
+
+  #storeNow(): number {
+    return this.#host.clock() + this.#offset
+  }
+
+  #setStoreNow(now: number): void {
+    this.#offset = now - this.#host.clock()
+  }
+
+  /** A call of the slow cycles failed: they repeat by themselves. Only what is not an unreachable store is told. */
+  #onCallFailed(error: unknown): void {
+    if (!this.#stopped && !StoreUnavailable.is(error)) this.#host.onFault(error)
+  }
+}
+
+const retryMs = 50
+/** How long a draining member waits for a new assignment before it gives up its shards anyway. */
+const handOverMs = 1_000

@@ -1,0 +1,127 @@
+/**
+ * One shard while this session owns it: gives fences, revisions and commits to the consumer, and remembers what is to be taken.
+ *
+ * Its life: claimed → `closing` (abortSignal has fired, nothing is taken; commits still count) → `closed` (released or deposed; nothing counts).
+ */
+import type { Address, CommitItem, CommitReply } from "../engine/engine.ts"
+import { Deposed } from "../errors.ts"
+import type { GiveUpReason, OwnedShard } from "./consumer.ts"
+
+export interface RunnerHost {
+  readonly session: string
+  trusted(): boolean
+  storeNow(): number
+  commit(runner: ShardRunner, item: CommitItem): Promise<CommitReply>
+  /** The runner has something to take. */
+  need(runner: ShardRunner): void
+  /** Its fences run out: the session claims the shard again, for a new epoch (O2). */
+  exhausted(runner: ShardRunner): void
+}
+
+/** O2: a fence is epoch × 2^22 + count. */
+const fenceBits = 22n
+const fencesMax = 2 ** 22
+/** Claimed again early enough that the attempts until then have fences. */
+const fencesSoft = fencesMax * 0.75
+
+const reasons: Readonly<Record<GiveUpReason, string>> = {
+  drain: "this worker drains",
+  moved: "the shard was assigned to another worker",
+  deposed: "this worker lost the shard: its lease ended, or the store refused its epoch",
+}
+
+export class ShardRunner implements OwnedShard {
+  readonly shard: number
+  readonly session: string
+  readonly epoch: number
+  readonly #host: RunnerHost
+  readonly #base: bigint
+  readonly #revisions: string
+  readonly #controller = new AbortController()
+  #fences = 0
+  #count = 0
+  #closed = false
+
+  // --- what the taker and the sweep keep here ---
+  /** Ready runs are expected. */
+  ready = false
+  /** Due runs are expected, or the next due time is unknown. */
+  timers = true
+  readonly addresses = new Set<Address>()
+  taking = false
+  /** Takes so far: the sweep trusts a comparison only when none ran in between. */
+  takes = 0
+  /** Store time of the earliest timer known. */
+  dueAt = Number.POSITIVE_INFINITY
+  /** The same, of what was committed since the last take was sent: its answer does not know of these. */
+  dueSince = Number.POSITIVE_INFINITY
+  /** Addresses that the last sweep found active but not executing, and executing but not active. */
+  suspects: ReadonlySet<Address> = new Set()
+
+  constructor(host: RunnerHost, shard: number, epoch: number) {
+    this.#host = host
+    this.shard = shard
+    this.session = host.session
+    this.epoch = epoch
+    this.#base = BigInt(epoch) << fenceBits
+    this.#revisions = `${epoch.toString(36)}.`
+  }
+
+  get abortSignal(): AbortSignal {
+    return this.#controller.signal
+  }
+
+  get closing(): boolean {
+    return this.#controller.signal.aborted
+  }
+
+  trusted(): boolean {
+    return !this.#closed && this.#host.trusted()
+  }
+
+  nextFence(): bigint {
+    if (this.#fences >= fencesMax) throw this.deposed("all fences of its epoch are given")
+    if (this.#fences === fencesSoft) this.#host.exhausted(this)
+    return this.#base + BigInt(this.#fences++)
+  }
+
+  nextRevision(): string {
+    return this.#revisions + (this.#count++).toString(36)
+  }
+
+  commit(item: CommitItem): Promise<CommitReply> {
+    return this.#host.commit(this, item)
+  }
+
+  reload(addresses: ReadonlyArray<Address>): void {
+    for (const address of addresses) this.addresses.add(address)
+    this.#host.need(this)
+  }
+
+  now(): number {
+    return this.#host.storeNow()
+  }
+
+  deposed(why: string): Error {
+    return new Deposed(
+      `worker ${this.session} may not write to shard ${this.shard} with epoch ${this.epoch}: ${why}. The run goes on elsewhere, and this attempt ` +
+        "ends here. If you see this often, look for event-loop stalls or an unreachable store.",
+      { shard: this.shard, session: this.session, epoch: this.epoch },
+    )
+  }
+
+  /** Fires the abortSignal: the shard is being given up. */
+  abort(reason: GiveUpReason): void {
+    if (!this.closing) this.#controller.abort(this.deposed(reasons[reason]))
+  }
+
+  /** Nothing counts any more. */
+  close(): void {
+    this.#closed = true
+  }
+
+  noteDue(at: number): void {
+    if (at < this.dueAt) this.dueAt = at
+    if (at < this.dueSince) this.dueSince = at
+  }
+}

@@ -1,0 +1,181 @@
+/**
+ * The slow cycle that proves what hints only promise (W7): finds ready and due runs, active runs that nobody executes (a lost reply, W1),
+ * executing runs that were ended (a lost `terminated` hint), headers that name this session wrongly (O1), shards that nobody claims (A4);
+ * and trims.
+ */
+import type { Address, Engine, ShardStatus } from "../engine/engine.ts"
+import type { ShardConsumer } from "./consumer.ts"
+import type { PoolEvent } from "./events.ts"
+import { startLoop, type Loop } from "./loop.ts"
+import type { ShardRunner } from "./shard-runner.ts"
+
+export interface SweeperHost {
+  readonly engine: Engine
+  readonly pool: string
+  readonly session: string
+  readonly shards: number
+  readonly sweepMs: number
+  readonly consumer: ShardConsumer
+  readonly runners: ReadonlyMap<number, ShardRunner>
+  readonly clock: () => number
+  ownerOf(shard: number): string
+  /** The shard is held, being given up, or being claimed by this session. */
+  concerned(shard: number): boolean
+  need(runner: ShardRunner): void
+  arm(runner: ShardRunner): void
+  onStale(runner: ShardRunner): void
+  evaluate(): void
+  trusted(): boolean
+  emit(event: PoolEvent): void
+  onFault(error: unknown): void
+}
+
+/** All headers are read on each n-th sweep. */
+const headersEvery = 5
+/** A trim: at most so many shards and items (B2); when a round over all shards found nothing, only on each n-th sweep. */
+const trimShards = 8
+const trimItems = 200
+const trimIdleEvery = 10
+const unclaimedMs = 1_000
+
+export class Sweeper {
+  readonly #host: SweeperHost
+  readonly #loop: Loop
+  #turn = 0
+  #trimAt = 0
+  #trimmed = 0
+  #trimIdle = false
+  /** Shards seen without a living holder: since when, and at which epoch. */
+  readonly #unclaimed = new Map<number, { readonly epoch: number; readonly since: number; reported: boolean }>()
+
+  constructor(host: SweeperHost) {
+    this.#host = host
+    this.#loop = startLoop(host.sweepMs, () => this.#sweep(), host.onFault)
+  }
+
+  /** Sweeps now: after an answer of the store was lost. */
+  hurry(): void {
+    this.#loop.hurry()
+  }
+
+  stop(): void {
+    this.#loop.stop()
+  }
+
+  async #sweep(): Promise<void> {
+    if (!this.#host.trusted()) return
+    this.#turn++
+    this.#host.evaluate()
+    await this.#prove()
+    if (this.#turn % headersEvery === 0) await this.#readHeaders()
+    if (!this.#trimIdle || this.#turn % trimIdleEvery === 0) await this.#trim()
+  }
+
+  async #prove(): Promise<void> {
+    const { engine, pool, consumer } = this.#host
+    const asked = [...this.#host.runners.values()].filter((runner) => !runner.closing)
+    if (asked.length === 0) return
+    const before = asked.map((runner) => ({ takes: runner.takes, executing: new Set(consumer.executing(runner)) }))
+    const statuses = await engine.sweep(
+      pool,
+      asked.map((runner) => runner.shard),
+    )
+    const ended: Array<Promise<void>> = []
+    for (const [i, status] of statuses.entries()) {
+      const runner = asked[i]
+      const seen = before[i]
+      if (runner === undefined || seen === undefined || runner.closing) continue
+      if (status.session !== runner.session || status.epoch !== runner.epoch) {
+        this.#host.onStale(runner)
+        continue
+      }
+      if (status.ready > 0) runner.ready = true
+      if (status.nextDue !== undefined) {
+        if (status.nextDue <= status.now) runner.timers = true
+        else if (status.nextDue < runner.dueAt) runner.noteDue(status.nextDue)
+        this.#host.arm(runner)
+      }
+      if (runner.ready || runner.timers) this.#host.need(runner)
+      ended.push(...this.#compare(runner, status, seen.executing, runner.takes === seen.takes && !runner.taking))
+    }
+    await Promise.all(ended)
+  }
+
+  /**
+   * The store's active set beside what executes here. `still`: no take ran meanwhile, so that a difference is real; in a shard that is
+   * never still, a difference counts when the sweep before saw it too.
+   */
+  #compare(runner: ShardRunner, status: ShardStatus, before: ReadonlySet<Address>, still: boolean): ReadonlyArray<Promise<void>> {
+    const now = this.#host.consumer.executing(runner)
+    const active = new Set(status.active)
+    const suspects = new Set<Address>()
+    const counts = (address: Address): boolean => {
+      if (still || runner.suspects.has(address)) return true
+      suspects.add(address)
+      return false
+    }
+    const lost = status.active.filter((address) => !before.has(address) && !now.has(address) && counts(address))
+    if (lost.length > 0) runner.reload(lost)
+    const gone = [...before].filter((address) => now.has(address) && !active.has(address) && counts(address))
+    runner.suspects = suspects
+    return gone.length > 0 ? [this.#findEnded(runner, gone)] : []
+  }
+
+  /** Not active may also mean that its commit is on its way: only what the store has as ended, or not at all, is told. */
+  async #findEnded(runner: ShardRunner, addresses: ReadonlyArray<Address>): Promise<void> {
+    const { engine, pool, consumer } = this.#host
+    const records = await engine.read(
+      pool,
+      addresses.map((address) => ({ shard: runner.shard, address })),
+    )
+    for (const [i, address] of addresses.entries()) {
+      const record = records[i]
+      if (runner.closing || !consumer.executing(runner).has(address)) continue
+      if (record === undefined || record.phase === "ended") consumer.onTerminated(runner, address, record?.run ?? "")
+    }
+  }
+
+  async #readHeaders(): Promise<void> {
+    const { engine, pool, session, clock } = this.#host
+    const headers = await engine.headers(
+      pool,
+      Array.from({ length: this.#host.shards }, (_, shard) => shard),
+    )
+    const { counters } = await engine.renew(pool, undefined)
+    // O1: mine by name, but not held: the answer to a claim was lost, or trust was.
+    const wrong = headers.filter((header) => header.session === session && !this.#host.concerned(header.shard))
+    if (wrong.length > 0) await engine.release(pool, wrong)
+    const at = clock()
+    for (const { shard, session: holder, epoch } of headers) {
+      const assignee = this.#host.ownerOf(shard)
+      if (assignee === "" || (holder !== "" && counters.has(holder))) {
+        this.#unclaimed.delete(shard)
+        continue
+      }
+      const seen = this.#unclaimed.get(shard)
+      if (seen === undefined || seen.epoch !== epoch) this.#unclaimed.set(shard, { epoch, since: at, reported: false })
+      else if (!seen.reported && at - seen.since >= unclaimedMs) {
+        seen.reported = true
+        this.#host.emit({ type: "unclaimed", shard, assignee })
+      }
+    }
+  }
+
+  async #trim(): Promise<void> {
+    const { engine, pool, runners } = this.#host
+    const all = [...runners.values()].filter((runner) => !runner.closing)
+    if (all.length === 0) return
+    const start = this.#trimAt % all.length
+    const some = all.slice(start, start + trimShards)
+    const replies = await engine.trim(
+      pool,
+      some.map(({ shard, session, epoch }) => ({ shard, session, epoch, limit: trimItems })),
+    )
+    for (const reply of replies) if (reply !== "stale") this.#trimmed += reply
+    this.#trimAt = start + some.length
+    if (this.#trimAt < all.length) return
+    this.#trimAt = 0
+    this.#trimIdle = this.#trimmed === 0
+    this.#trimmed = 0
+  }
+}

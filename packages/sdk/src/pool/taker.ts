@@ -1,0 +1,179 @@
+/**
+ * Takes: brings runs of the owned shards to the consumer (W1, W7, W8). Every reason to take (hint, timer, sweep, reload, capacity, `more`)
+ * only marks its shard; one pump turns all marks of an event-loop turn into one call, within the consumer's capacity. A shard has one
+ * take under way at a time, so that its runs arrive in the order in which the store gave them.
+ */
+import type { Address, Engine, TakeGroup, TakeReply } from "../engine/engine.ts"
+import { StoreUnavailable } from "../errors.ts"
+import type { ShardConsumer } from "./consumer.ts"
+import type { ShardRunner } from "./shard-runner.ts"
+
+export interface TakerHost {
+  readonly engine: Engine
+  readonly pool: string
+  readonly consumer: ShardConsumer
+  readonly runners: ReadonlyMap<number, ShardRunner>
+  storeNow(): number
+  /** An answer told the store's time. */
+  setStoreNow(now: number): void
+  onStale(runner: ShardRunner): void
+  /** A take failed: what it moved to active is unknown, the sweep finds it. */
+  onUnknown(error: unknown): void
+  onFault(error: unknown): void
+}
+
+/** Items of one group: a driver cuts batches there (B2). */
+const groupMax = 200
+/** W8: the store decides what is due; locally it is waited for at most this long. */
+const waitMaxMs = 60_000
+const waitMinMs = 1
+const retryMs = 100
+
+export class Taker {
+  readonly #host: TakerHost
+  /** Shards with a reason to take, oldest first: each gets its turn. */
+  readonly #needs = new Set<ShardRunner>()
+  #asked = 0
+  #scheduled = false
+  #timer: NodeJS.Timeout | undefined
+  #timerAt = Number.POSITIVE_INFINITY
+  #stopped = false
+
+  constructor(host: TakerHost) {
+    this.#host = host
+  }
+
+  need(runner: ShardRunner): void {
+    if (runner.closing || this.#stopped) return
+    this.#needs.add(runner)
+    this.pump()
+  }
+
+  /** Capacity came back, or a mark was set. */
+  pump(): void {
+    if (this.#scheduled || this.#needs.size === 0) return
+    this.#scheduled = true
+    setImmediate(this.#flush)
+  }
+
+  forget(runner: ShardRunner): void {
+    this.#needs.delete(runner)
+  }
+
+  stop(): void {
+    this.#stopped = true
+    this.#needs.clear()
+    clearTimeout(this.#timer)
+  }
+
+  /** Waits locally for the earliest timer of a shard. */
+  arm(runner: ShardRunner): void {
+    const { dueAt } = runner
+    if (dueAt >= this.#timerAt || this.#stopped) return
+    this.#timerAt = dueAt
+    clearTimeout(this.#timer)
+    const wait = Math.min(Math.max(dueAt - this.#host.storeNow(), waitMinMs), waitMaxMs)
+    this.#timer = setTimeout(this.#onTimer, Math.ceil(wait))
+  }
+
+  readonly #onTimer = (): void => {
+    this.#timerAt = Number.POSITIVE_INFINITY
+    const now = this.#host.storeNow()
+    for (const runner of this.#host.runners.values()) {
+      if (runner.dueAt <= now) {
+        runner.timers = true
+        this.need(runner)
+      }
+    }
+    for (const runner of this.#host.runners.values()) if (runner.dueAt > now && runner.dueAt < this.#timerAt) this.arm(runner)
+  }
+
+  readonly #flush = (): void => {
+    this.#scheduled = false
+    const groups: Array<TakeGroup> = []
+    const runners: Array<ShardRunner> = []
+    const asked: Array<ReadonlySet<Address>> = []
+    let room = this.#host.consumer.capacity() - this.#asked
+    const waiting = [...this.#needs].filter((runner) => !runner.taking)
+    const share = Math.min(groupMax, Math.max(1, Math.floor(room / Math.max(1, waiting.length))))
+    for (const runner of waiting) {
+      const addresses = runner.addresses.size === 0 ? undefined : [...runner.addresses].slice(0, groupMax)
+      const wants = runner.ready || runner.timers
+      const limit = wants ? Math.max(0, Math.min(share, room)) : 0
+      if (limit === 0 && addresses === undefined) continue
+      room -= limit
+      this.#asked += limit
+      runner.taking = true
+      runner.takes++
+      const timers = runner.timers && limit > 0
+      if (limit > 0) {
+        runner.ready = false
+        runner.timers = false
+      }
+      if (timers) runner.dueSince = Number.POSITIVE_INFINITY
+      for (const address of addresses ?? []) runner.addresses.delete(address)
+      if (!runner.ready && !runner.timers && runner.addresses.size === 0) this.#needs.delete(runner)
+      const { shard, session, epoch } = runner
+      groups.push({ shard, session, epoch, limit, timers, ...(addresses === undefined ? {} : { addresses }) })
+      runners.push(runner)
+      asked.push(new Set(addresses))
+    }
+    if (groups.length > 0) this.#take(groups, runners, asked).catch(this.#host.onFault)
+  }
+
+  async #take(
+    groups: ReadonlyArray<TakeGroup>,
+    runners: ReadonlyArray<ShardRunner>,
+    asked: ReadonlyArray<ReadonlySet<Address>>,
+  ): Promise<void> {
+    let replies: ReadonlyArray<TakeReply> | undefined
+    let failure: unknown
+    try {
+      replies = await this.#host.engine.take(this.#host.pool, groups)
+    } catch (error) {
+      failure = error
+    }
+    for (let i = 0; i < runners.length; i++) {
+      const runner = runners[i]
+      const group = groups[i]
+      if (runner === undefined || group === undefined) continue
+      this.#asked -= group.limit
+      runner.taking = false
+      runner.takes++
+      const reply = replies?.[i]
+      if (reply === undefined) this.#again(runner, group, asked[i] ?? new Set())
+      else if (reply.status === "stale") this.#host.onStale(runner)
+      else this.#deliver(runner, group, reply)
+    }
+    if (replies === undefined) {
+      this.#host.onUnknown(failure)
+      if (!StoreUnavailable.is(failure)) this.#host.onFault(failure)
+      setTimeout(() => this.pump(), retryMs)
+    } else this.pump()
+  }
+
+  #deliver(runner: ShardRunner, group: TakeGroup, reply: Extract<TakeReply, { readonly status: "taken" }>): void {
+    this.#host.setStoreNow(reply.now)
+    if (group.timers) {
+      runner.dueAt = Math.min(reply.nextDue ?? Number.POSITIVE_INFINITY, runner.dueSince)
+      this.arm(runner)
+    }
+    // A shard that is being given up leaves what came in `active`: its next owner is told of it by the claim (W1).
+    if (runner.closing || !runner.trusted()) return
+    if (reply.more) {
+      runner.ready = true
+      runner.timers ||= group.timers
+    }
+    if (runner.ready || runner.timers || runner.addresses.size > 0) this.#needs.add(runner)
+    if (reply.runs.length > 0) this.#host.consumer.onRuns(runner, reply.runs)
+  }
+
+  /** The outcome of the take is unknown: asks for the same again. */
+  #again(runner: ShardRunner, group: TakeGroup, addresses: ReadonlySet<Address>): void {
+    if (runner.closing) return
+    for (const address of addresses) runner.addresses.add(address)
+    runner.ready ||= group.limit > 0
+    runner.timers ||= group.timers
+    this.#needs.add(runner)
+  }
+}
