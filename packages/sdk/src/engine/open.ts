@@ -1,0 +1,25 @@
+/** From the address of a store to its driver. Drivers are imported when used: a file store needs no ioredis, Redis no node:sqlite. */
+import { BadOption } from "../errors.ts"
+import type { Engine, EngineOptions } from "./engine.ts"
+
+const forms = "redis://…, rediss://…, file:… or memory:"
+
+/** Without `url`, the address is that of the environment's PONOS_STORE. */
+export async function openEngine(url?: string, options: EngineOptions = {}): Promise<Engine> {
+  const address = url ?? process.env["PONOS_STORE"]
+  if (address === undefined || address === "") {
+    throw new BadOption(`expected a store, got none: set the option store, or PONOS_STORE in the environment, to ${forms}`)
+  }
+  if (/^rediss?:\/\//.test(address)) {
+    const { openRedisEngine } = await import("./redis/redis-engine.ts")
+    return await openRedisEngine(address, options)
+  }
+  if (/^(file|memory):/.test(address)) {
+    const { openSqliteEngine } = await import("./sqlite/sqlite-engine.ts")
+    return await openSqliteEngine(address, options)
+  }
+  throw new BadOption(`expected store to be ${forms}, got: ${withoutPassword(address)}`)
+}
+
+/** What stands before an `@` may be a password, whatever else is wrong with the address. */
+const withoutPassword = (address: string): string => JSON.stringify(address.replace(/(:\/\/|:|^)[^/]*@/, "$1…@").slice(0, 200))

@@ -1,0 +1,132 @@
+/**
+ * Items → groups (one shard each) → calls (B1, B2). A call ends at 200 items or 256 KiB. Where calls may not span shards (cluster), each
+ * group is a call of its own. All calls of a verb are sent in one turn, in order.
+ */
+import { StoreFault } from "../../errors.ts"
+import type { Link } from "./link.ts"
+import type { Script } from "./scripts.ts"
+
+export const maxItems = 200
+export const maxBytes = 256 * 1024
+
+/** What a verb needs of the engine. */
+export interface Store {
+  /** The seam for clusters: who serves a shard. */
+  linkOf(pool: string, shard: number): Link
+  shardPrefix(pool: string, shard: number): string
+  /** Override of the store's clock, "" for its own (E4). */
+  now(): string
+}
+
+export interface Plan<Item, Reply> {
+  readonly script: Script
+  shard(item: Item): number
+  /** Roughly, in bytes. */
+  size?(item: Item): number
+  /** Items with different values do not share a group (another owner), nor do items for which it says so of a group (the same run twice). */
+  joins?(item: Item, group: ReadonlyArray<Item>): boolean
+  /** Appends the arguments of a group. */
+  encode(items: ReadonlyArray<Item>, out: string[]): void
+  /** One reply per item; `now` is the store's time where the script answers it. */
+  decode(reply: ReadonlyArray<unknown>, items: ReadonlyArray<Item>, now: number): ReadonlyArray<Reply>
+  /** For the group as a whole: "stale". */
+  refused?(reply: string, items: ReadonlyArray<Item>): ReadonlyArray<Reply> | undefined
+  /** For a group that failed half way; without it the verb throws. */
+  poisoned?(items: ReadonlyArray<Item>, now: number): ReadonlyArray<Reply>
+}
+
+interface Group<Item> {
+  readonly shard: number
+  readonly items: Item[]
+  /** Where their replies go. */
+  readonly at: number[]
+}
+
+function cut<Item, Reply>(items: ReadonlyArray<Item>, plan: Plan<Item, Reply>, spans: boolean): Group<Item>[][] {
+  const calls: Group<Item>[][] = []
+  let groups: Group<Item>[] = []
+  let open = new Map<number, Group<Item>>()
+  let count = 0
+  let bytes = 0
+  for (const [at, item] of items.entries()) {
+    const size = plan.size?.(item) ?? 0
+    if (count >= maxItems || (count > 0 && bytes + size > maxBytes)) {
+      calls.push(groups)
+      groups = []
+      open = new Map()
+      count = 0
+      bytes = 0
+    }
+    const shard = plan.shard(item)
+    const present = open.get(shard)
+    if (present && (plan.joins?.(item, present.items) ?? true)) {
+      present.items.push(item)
+      present.at.push(at)
+    } else {
+      const group = { shard, items: [item], at: [at] }
+      groups.push(group)
+      open.set(shard, group)
+    }
+    count++
+    bytes += size
+  }
+  if (groups.length > 0) calls.push(groups)
+  return spans ? calls : calls.flatMap((call) => call.map((group) => [group]))
+}
+
+export async function batched<Item, Reply>(
+  store: Store,
+  pool: string,
+  items: ReadonlyArray<Item>,
+  plan: Plan<Item, Reply>,
+): Promise<ReadonlyArray<Reply>> {
+  const first = items[0]
+  if (first === undefined) return []
+  const spans = !store.linkOf(pool, plan.shard(first)).info.cluster
+  const replies: Reply[] = Array.from({ length: items.length })
+  await Promise.all(cut(items, plan, spans).map((groups) => send(store, pool, groups, plan, replies)))
+  return replies
+}
+
+async function send<Item, Reply>(
+  store: Store,
+  pool: string,
+  groups: Group<Item>[],
+  plan: Plan<Item, Reply>,
+  replies: Reply[],
+): Promise<void> {
+  const keys: string[] = []
+  const args = [store.now()]
+  for (const group of groups) {
+    keys.push(store.shardPrefix(pool, group.shard))
+    const sizeAt = args.push("") - 1
+    plan.encode(group.items, args)
+    args[sizeAt] = String(args.length - sizeAt - 1)
+  }
+  const link = store.linkOf(pool, groups[0]?.shard ?? 0)
+  const reply = (await link.run(plan.script, keys, args)) as ReadonlyArray<unknown>
+  const now = Number(reply[groups.length] ?? 0)
+  for (const [n, group] of groups.entries()) {
+    const answers = readGroup(reply[n], group, plan, now)
+    for (const [m, answer] of answers.entries()) replies[group.at[m] ?? 0] = answer
+  }
+}
+
+function readGroup<Item, Reply>(reply: unknown, group: Group<Item>, plan: Plan<Item, Reply>, now: number): ReadonlyArray<Reply> {
+  if (Array.isArray(reply)) return plan.decode(reply, group.items, now)
+  const text = String(reply)
+  if (text.startsWith("!")) {
+    const poisoned = plan.poisoned?.(group.items, now)
+    if (poisoned) return poisoned
+    throw new StoreFault(
+      `shard ${group.shard}, ${plan.script.name}: ${text.slice(1)}. Something else wrote to its keys, or this is a bug of Ponos.`,
+      {
+        shard: group.shard,
+      },
+    )
+  }
+  const refused = plan.refused?.(text, group.items)
+  if (!refused)
+    throw new StoreFault(`shard ${group.shard}, ${plan.script.name}: unknown answer ${JSON.stringify(text)}`, { shard: group.shard })
+  return refused
+}

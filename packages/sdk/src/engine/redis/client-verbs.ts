@@ -1,0 +1,90 @@
+/** Verbs of clients and controllers: no fence of a shard, but request ids, run ids and the controller's fence (K2). */
+import type { MessageItem, MessageReply, ShardDigest, StartItem, StartReply, TerminateItem, TerminateReply } from "../engine.ts"
+import { batched, type Store } from "./batch.ts"
+import { controlText, delayedRecord, kindLetter, readyRecord } from "./record.ts"
+import { scripts } from "./scripts.ts"
+
+/** What a record and its protocol cost beside the texts. */
+const overhead = 64
+
+const startStatus: Readonly<Record<string, StartReply["status"]>> = { s: "started", r: "running", e: "ended", f: "fenced" }
+
+export const start = (store: Store, pool: string, items: ReadonlyArray<StartItem>) =>
+  batched<StartItem, StartReply>(store, pool, items, {
+    script: scripts.start,
+    shard: (item) => item.shard,
+    size: (item) => item.address.length + item.body.length + overhead,
+    encode: (group, out) => {
+      for (const item of group) encodeStart(item, out)
+    },
+    decode: (reply, group) =>
+      group.map((item, n) => {
+        const code = reply[n]
+        if (typeof code !== "string") return { status: "started", run: item.run }
+        const status = startStatus[code[0] ?? ""] ?? "running"
+        return { status, run: status === "started" ? item.run : code.slice(1) }
+      }),
+  })
+
+function encodeStart(item: StartItem, out: string[]): void {
+  const control = item.control ? controlText(item.control) : ""
+  const delayed = item.after !== undefined && item.after > 0
+  const mode = (delayed ? "d" : "") + (item.control ? "c" : "") + (item.ifEnded === "reject" ? "x" : "")
+  if (!delayed) {
+    out.push(item.address, readyRecord(item.run, control, item.body), mode)
+  } else {
+    const [head, tail] = delayedRecord(item.run, control, item.body)
+    out.push(item.address, head, mode, String(item.after), tail)
+  }
+  if (item.control) out.push(item.control.controller, item.control.fence, control)
+}
+
+export const message = (store: Store, pool: string, items: ReadonlyArray<MessageItem>) =>
+  batched<MessageItem, MessageReply>(store, pool, items, {
+    script: scripts.message,
+    shard: (item) => item.shard,
+    size: (item) => item.address.length + item.payload.length + overhead,
+    encode: (group, out) => {
+      for (const item of group) {
+        const mode = (item.control ? "c" : "") + (item.expectSpec === undefined ? "" : "s")
+        out.push(item.address, item.run ?? "", kindLetter(item.kind), item.name, item.id, item.payload)
+        out.push(String(item.inboxLimit), String(item.retention), mode)
+        if (item.control) out.push(item.control.controller, item.control.fence, controlText(item.control))
+        if (item.expectSpec !== undefined) out.push(item.expectSpec)
+      }
+    },
+    decode: (reply, group) =>
+      group.map((_, n) => ({
+        status: reply[4 * n] as MessageReply["status"],
+        run: String(reply[4 * n + 1]),
+        number: Number(reply[4 * n + 2]),
+        answer: (reply[4 * n + 3] ?? undefined) as string | undefined,
+      })),
+  })
+
+export const terminate = (store: Store, pool: string, items: ReadonlyArray<TerminateItem>) =>
+  batched<TerminateItem, TerminateReply>(store, pool, items, {
+    script: scripts.terminate,
+    shard: (item) => item.shard,
+    size: (item) => item.address.length + item.outcome.length + overhead,
+    encode: (group, out) => {
+      for (const item of group) {
+        const mode = (item.control ? "c" : "") + (item.expectSpec === undefined ? "" : "s")
+        out.push(item.address, item.run ?? "", item.newRevision, String(item.outcome.length), item.outcome, String(item.retention), mode)
+        if (item.control) out.push(item.control.controller, item.control.fence)
+        if (item.expectSpec !== undefined) out.push(item.expectSpec)
+      }
+    },
+    decode: (reply, group) => group.map((_, n) => ({ status: reply[2 * n] as TerminateReply["status"], run: String(reply[2 * n + 1]) })),
+  })
+
+export const digests = (store: Store, pool: string, controller: string, shards: ReadonlyArray<number>, fence: string | undefined) =>
+  batched<number, ShardDigest>(store, pool, shards, {
+    script: scripts.digests,
+    shard: (shard) => shard,
+    joins: () => false,
+    encode: (_, out) => out.push(controller, fence ?? ""),
+    decode: ([seen, count, first, second], group) => [
+      { shard: group[0] ?? 0, fence: String(seen ?? ""), count: Number(count ?? 0), sums: [String(first ?? "0"), String(second ?? "0")] },
+    ],
+  })

@@ -1,0 +1,157 @@
+/**
+ * One life of one connection (B4): made, checked, used, destroyed; never reconnected, never queued while offline. A call that is not
+ * answered in time ends the connection, because its answer could otherwise be taken for that of a later call's retry.
+ *
+ * Hints travel here too: under RESP3 a connection takes commands beside SSUBSCRIBE, and a hint then cannot overtake the reply of the
+ * pull sent before it (W2).
+ */
+import { Command, Redis } from "ioredis"
+import { StoreUnsupported } from "../../errors.ts"
+import { ConnectionLost, isNoScript } from "./faults.ts"
+import { type Script, scripts } from "./scripts.ts"
+import type { Target } from "./url.ts"
+
+export interface ServerInfo {
+  readonly version: string
+  readonly runId: string
+  readonly cluster: boolean
+  readonly policy: string
+}
+
+export function parseInfo(text: string): ServerInfo {
+  const fields = new Map(text.split(/\r?\n/).map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1)]))
+  const get = (name: string) => fields.get(name) ?? ""
+  // Redis reports itself as loading in INFO before it refuses commands with the same word.
+  if (get("loading") === "1") throw new Error("LOADING Redis is loading the dataset in memory")
+  return { version: get("redis_version"), runId: get("run_id"), cluster: get("cluster_enabled") === "1", policy: get("maxmemory_policy") }
+}
+
+export function checkVersion(shown: string, info: ServerInfo): void {
+  if (Number.parseInt(info.version, 10) >= 7) return
+  const got = info.version === "" ? "a server that does not say its version" : `Redis ${info.version}`
+  throw new StoreUnsupported(
+    `expected ${shown} to be Redis 7 or newer, or Valkey, got: ${got}. Ponos needs its sharded channels and script flags.`,
+  )
+}
+
+export class Connection {
+  readonly #redis: Redis
+  readonly #pending = new Set<(error: Error) => void>()
+  #lost: Error | undefined
+  #onLost: ((error: Error) => void) | undefined
+  info: ServerInfo = { version: "", runId: "", cluster: false, policy: "" }
+
+  private constructor(target: Target, timeout: number) {
+    this.#redis = new Redis({
+      host: target.host,
+      port: target.port,
+      db: target.db,
+      ...(target.username === undefined ? {} : { username: target.username }),
+      ...(target.password === undefined ? {} : { password: target.password }),
+      ...(target.tls ? { tls: { servername: target.host } } : {}),
+      connectionName: "ponos",
+      connectTimeout: timeout,
+      lazyConnect: true,
+      retryStrategy: null,
+      enableOfflineQueue: false,
+      autoResendUnfulfilledCommands: false,
+      autoResubscribe: false,
+      // The handshake below asks INFO itself.
+      enableReadyCheck: false,
+      disableClientInfo: true,
+    })
+    // The first error is the cause; what follows only says that the connection is closed.
+    this.#redis.on("error", (error: Error) => this.#end(error))
+    this.#redis.on("end", () => this.#end(new ConnectionLost("the connection was closed")))
+  }
+
+  /** Connects and checks; the scripts are loaded before the connection is given out. */
+  static async open(target: Target, timeout: number): Promise<Connection> {
+    const connection = new Connection(target, timeout)
+    try {
+      await connection.#handshake(target, timeout)
+      return connection
+    } catch (error) {
+      // ioredis says "Connection is closed" where the event before it had the reason.
+      const cause = connection.#lost ?? error
+      connection.destroy("the handshake failed")
+      throw cause
+    }
+  }
+
+  async #handshake(target: Target, timeout: number): Promise<void> {
+    const connected = this.#redis.connect()
+    await this.#bounded(connected, timeout)
+    this.info = parseInfo(String(await this.command("info", [], timeout)))
+    checkVersion(target.shown, this.info)
+    await Promise.all(Object.values(scripts).map((script) => this.command("script", ["LOAD", script.source], timeout)))
+  }
+
+  /** Called once, when the connection ended for whatever reason. */
+  onLost(listener: (error: Error) => void): void {
+    if (this.#lost) listener(this.#lost)
+    else this.#onLost = listener
+  }
+
+  onMessage(listener: (channel: string, text: string) => void): void {
+    this.#redis.on("smessage", listener)
+  }
+
+  /** Sends at once, so that calls made in one turn stay in order; fails with `ConnectionLost` after `timeout` ms. */
+  command(name: string, args: ReadonlyArray<string>, timeout: number): Promise<unknown> {
+    if (this.#lost) return Promise.reject(this.#lost)
+    return this.#bounded(this.#redis.sendCommand(new Command(name, [...args], { replyEncoding: "utf8" })) as Promise<unknown>, timeout)
+  }
+
+  async run(script: Script, keys: ReadonlyArray<string>, args: ReadonlyArray<string>, timeout: number): Promise<unknown> {
+    const call = [script.sha1, String(keys.length), ...keys, ...args]
+    try {
+      return await this.command("evalsha", call, timeout)
+    } catch (error) {
+      // SCRIPT FLUSH, or a failover to a server that never saw the script.
+      if (!isNoScript(error)) throw error
+      await this.command("script", ["LOAD", script.source], timeout)
+      return await this.command("evalsha", call, timeout)
+    }
+  }
+
+  destroy(why: string): void {
+    this.#end(new ConnectionLost(why))
+  }
+
+  #bounded<T>(reply: Promise<T>, timeout: number): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const settle = () => {
+        clearTimeout(timer)
+        this.#pending.delete(reject)
+      }
+      const timer = setTimeout(() => this.#end(new ConnectionLost(`no answer within ${Math.round(timeout)} ms`)), timeout)
+      this.#pending.add(reject)
+      reply.then(
+        (value) => {
+          settle()
+          resolve(value)
+        },
+        (error: Error) => {
+          settle()
+          reject(error.name === "ReplyError" ? error : (this.#lost ?? new ConnectionLost(error.message)))
+        },
+      )
+    })
+  }
+
+  #end(error: Error): void {
+    if (this.#lost) return
+    const lost =
+      error instanceof ConnectionLost || error.name === "ReplyError"
+        ? error
+        : new ConnectionLost(error.message || String((error as NodeJS.ErrnoException).code))
+    this.#lost = lost
+    // `disconnect` ends the socket politely and waits for a peer that may never answer.
+    this.#redis.disconnect()
+    this.#redis.stream?.destroy()
+    for (const reject of [...this.#pending]) reject(lost)
+    this.#pending.clear()
+    this.#onLost?.(lost)
+  }
+}

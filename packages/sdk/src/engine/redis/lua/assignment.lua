@@ -1,0 +1,7 @@
+--- name:   assignment
+--- caller: reader
+--- keys:   settings assignment
+--- args:   now
+--- reply:  version|nil members|nil value|nil
+local stored = redis.call("HMGET", KEYS[2], "members", "value")
+return { redis.call("HGET", KEYS[1], "assignment"), stored[1], stored[2] }

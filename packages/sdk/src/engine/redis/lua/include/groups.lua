@@ -1,0 +1,13 @@
+--- Runs `handle(prefix, first, last)` for each shard of the call. KEYS[g] is the shard's key prefix; its arguments are preceded by their
+--- number. A group that fails answers "!message", and the others still run (B1).
+local function groups(handle)
+  local replies, at = {}, 2
+  for g = 1, #KEYS do
+    local last = at + tonumber(ARGV[at])
+    local ok, reply = pcall(handle, KEYS[g], at + 1, last)
+    if not ok then reply = "!" .. (type(reply) == "table" and tostring(reply.err) or tostring(reply)) end
+    replies[g] = reply
+    at = last + 1
+  end
+  return replies
+end

@@ -1,0 +1,9 @@
+--- name:   join
+--- caller: member
+--- keys:   settings members counters channel
+--- args:   now session record
+--- reply:  member version
+--- include "members_changed"
+if redis.call("HSETNX", KEYS[3], ARGV[2], 1) == 0 then return tonumber(redis.call("HGET", KEYS[1], "members")) end
+redis.call("HSET", KEYS[2], ARGV[2], ARGV[3])
+return members_changed(KEYS[1], KEYS[4])

@@ -1,0 +1,8 @@
+--- name:   members
+--- caller: reader
+--- keys:   settings members
+--- args:   now
+--- reply:  version|nil, then session record…
+local reply = redis.call("HGETALL", KEYS[2])
+table.insert(reply, 1, redis.call("HGET", KEYS[1], "members"))
+return reply

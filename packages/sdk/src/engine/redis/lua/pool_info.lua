@@ -1,0 +1,8 @@
+--- name:   pool_info
+--- caller: reader
+--- keys:   settings
+--- args:   now
+--- reply:  shards|nil incarnation|nil now
+--- include "now"
+local stored = redis.call("HMGET", KEYS[1], "shards", "incarnation")
+return { stored[1], stored[2], now() }

@@ -1,0 +1,73 @@
+--- name:   start
+--- caller: client
+--- keys:   shard…
+--- args:   now; per shard: size, then per run: address record mode, and by mode
+---         d: after tail  (record = record .. due .. tail)
+---         c: controller fence control
+---         x: nothing     (refuse when an ended run is retained)
+--- reply:  per shard: per run: 1 (started) | "s" (started before) | "r" .. run (running) | "e" .. run (ended) | "f" (fenced)
+--- include "now" "groups" "parse" "run_of" "superseded" "digest" "push_ready" "hint_ready"
+--- Creates runs. A known address with the same run id is a repetition and answers as the first time (B4).
+local HSETNX = "HSETNX"
+
+local function is_earliest(shard, delayed)
+  local first = redis.call("ZRANGEBYSCORE", shard .. "a", "(0", "+inf", "LIMIT", 0, 1)[1]
+  return delayed[first] ~= nil
+end
+
+return groups(function(shard, at, last)
+  local r = shard .. "r"
+  local replies, ready, delayed = {}, {}, nil
+  while at <= last do
+    local address, record, mode = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+    at = at + 3
+    local due, control, refused
+    if mode ~= "" then
+      if string.find(mode, "d", 1, true) then
+        due = now() + ARGV[at]
+        record = record .. string.format("%.0f", due) .. ARGV[at + 1]
+        at = at + 2
+      end
+      if string.find(mode, "c", 1, true) then
+        refused = superseded(shard, ARGV[at], ARGV[at + 1])
+        control = ARGV[at + 2]
+        at = at + 3
+      end
+    end
+    local reply
+    if refused then
+      reply = "f"
+    elseif redis.call(HSETNX, r, address, record) == 1 then
+      reply = 1
+    else
+      local stored = redis.call("HGET", r, address)
+      local phase, ident = parse(stored)
+      local run = run_of(ident)
+      if run == string.match(record, "^%a\t([^\t]*)") then
+        reply = "s"
+      elseif phase ~= "e" then
+        reply = "r" .. run
+      elseif string.find(mode, "x", 1, true) then
+        reply = "e" .. run
+      else
+        redis.call("HSET", r, address, record)
+        redis.call("ZREM", shard .. "a", address)
+        reply = 1
+      end
+    end
+    if reply == 1 then
+      if control then digest(shard, control, "") end
+      if due then
+        redis.call("ZADD", shard .. "a", due, address)
+        delayed = delayed or {}
+        delayed[address] = true
+      else
+        ready[#ready + 1] = address
+      end
+    end
+    replies[#replies + 1] = reply
+  end
+  if #ready > 0 then push_ready(shard, ready) end
+  if delayed and is_earliest(shard, delayed) then hint_ready(shard) end
+  return replies
+end)

@@ -1,0 +1,22 @@
+--- name:   trim
+--- caller: worker
+--- keys:   shard…
+--- args:   now; per shard: size, header limit
+--- reply:  per shard: "stale" | number removed
+--- include "now" "groups" "fence"
+--- Forgets ended runs, request ids and answers whose retention is over (L1).
+return groups(function(shard, at)
+  if not fence(shard, ARGV[at]) then return "stale" end
+  local limit = tonumber(ARGV[at + 1])
+  local ended = redis.call("ZRANGEBYSCORE", shard .. "a", -now(), "(0", "LIMIT", 0, limit)
+  if #ended > 0 then
+    redis.call("HDEL", shard .. "r", unpack(ended))
+    redis.call("ZREM", shard .. "a", unpack(ended))
+  end
+  local ids = redis.call("ZRANGEBYSCORE", shard .. "d", "-inf", now(), "LIMIT", 0, limit - #ended)
+  if #ids > 0 then
+    redis.call("ZREM", shard .. "d", unpack(ids))
+    redis.call("HDEL", shard .. "o", unpack(ids))
+  end
+  return #ended + #ids
+end)

@@ -1,0 +1,12 @@
+--- name:   update_member
+--- caller: member
+--- keys:   settings members counters channel
+--- args:   now session record
+--- reply:  1 | 0 (dead)
+--- include "members_changed"
+if redis.call("HEXISTS", KEYS[3], ARGV[2]) == 0 then return 0 end
+if redis.call("HGET", KEYS[2], ARGV[2]) ~= ARGV[3] then
+  redis.call("HSET", KEYS[2], ARGV[2], ARGV[3])
+  members_changed(KEYS[1], KEYS[4])
+end
+return 1

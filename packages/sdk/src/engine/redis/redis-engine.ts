@@ -1,0 +1,89 @@
+/** The Redis driver: wires link, bus, keys and verbs; decides nothing. */
+import type { Engine, EngineOptions, Hint, ShardEvent } from "../engine.ts"
+import type { Store } from "./batch.ts"
+import { Bus, parseEvents, parseHint } from "./bus.ts"
+import * as client from "./client-verbs.ts"
+import type { ServerInfo } from "./connection.ts"
+import { Keys } from "./keys.ts"
+import { Link } from "./link.ts"
+import * as pools from "./pool-verbs.ts"
+import * as reads from "./read-verbs.ts"
+import { parseRedisUrl } from "./url.ts"
+import * as worker from "./worker-verbs.ts"
+
+const defaults = { callTimeout: 5000, connectTimeout: 5000, prefix: "p" } as const
+
+const onStderr = (text: string) => void process.stderr.write(`ponos: ${text}\n`)
+
+export async function openRedisEngine(url: string, options: EngineOptions = {}): Promise<Engine> {
+  const target = parseRedisUrl(url)
+  const link = await Link.open(target, {
+    callTimeout: options.callTimeout ?? defaults.callTimeout,
+    connectTimeout: options.connectTimeout ?? defaults.connectTimeout,
+  })
+  for (const warning of warnings(target.shown, link.info)) (options.onWarning ?? onStderr)(warning)
+  return engine(target.shown, link, options)
+}
+
+function warnings(shown: string, info: ServerInfo): ReadonlyArray<string> {
+  if (info.policy === "noeviction" || info.policy === "") return []
+  return [
+    `${shown} has maxmemory-policy ${info.policy}, expected noeviction: at its memory limit Redis would delete jobs. ` +
+      "Set it with CONFIG SET maxmemory-policy noeviction and in redis.conf.",
+  ]
+}
+
+function engine(url: string, link: Link, options: EngineOptions): Engine {
+  const keys = new Keys(options.prefix ?? defaults.prefix)
+  const bus = new Bus(link)
+  const clock = options.now
+  const now = clock ? () => String(clock()) : () => ""
+  const store: Store = { linkOf: () => link, shardPrefix: (pool, shard) => keys.pool(pool).shard(shard), now }
+  const at = (pool: string) => ({ link, keys: keys.pool(pool), now: now() })
+  return {
+    driver: "redis",
+    url,
+    openPool: async (pool, settings) => await pools.openPool(pool, at(pool), settings),
+    poolInfo: async (pool) => await pools.poolInfo(at(pool)),
+    addKinds: async (pool, kinds) => await pools.addKinds(at(pool), kinds),
+    kinds: async (pool) => await pools.kinds(at(pool)),
+    join: async (pool, member) => await pools.join(at(pool), member),
+    updateMember: async (pool, member) => await pools.updateMember(at(pool), member),
+    leave: async (pool, session) => await pools.leave(at(pool), session),
+    renew: async (pool, session) => await pools.renew(at(pool), session),
+    markDead: async (pool, session, counter) => await pools.markDead(at(pool), session, counter),
+    members: async (pool) => await pools.members(at(pool)),
+    assignment: async (pool) => await pools.assignment(at(pool)),
+    assign: async (pool, next) => await pools.assign(at(pool), next),
+    start: (pool, items) => client.start(store, pool, items),
+    message: (pool, items) => client.message(store, pool, items),
+    terminate: (pool, items) => client.terminate(store, pool, items),
+    read: (pool, items, readOptions) => reads.read(store, pool, items, readOptions?.full ?? false),
+    answers: (pool, items) => reads.answers(store, pool, items),
+    list: (pool, shard, cursor, limit) => reads.list(store, pool, shard, cursor, limit),
+    digests: (pool, controller, shards, fence) => client.digests(store, pool, controller, shards, fence),
+    claim: (pool, items) => worker.claim(store, pool, items),
+    release: (pool, items) => worker.release(store, pool, items),
+    take: (pool, groups) => worker.take(store, pool, groups),
+    commit: (pool, groups) => worker.commit(store, pool, groups),
+    trim: (pool, groups) => worker.trim(store, pool, groups),
+    headers: (pool, shards) => reads.headers(store, pool, shards),
+    sweep: (pool, shards) => reads.sweep(store, pool, shards),
+    onHint: async (pool, shard, listener: (hint: Hint) => void) =>
+      await bus.subscribe(
+        keys.pool(pool).hint(shard),
+        (text) => {
+          const hint = parseHint(shard, text)
+          if (hint) listener(hint)
+        },
+        { pulls: true },
+      ),
+    onEvent: async (pool, shard, listener: (event: ShardEvent) => void) =>
+      await bus.subscribe(keys.pool(pool).event(shard), (text) => {
+        for (const event of parseEvents(shard, text)) listener(event)
+      }),
+    subscribe: async (pool, channel, listener) => await bus.subscribe(keys.pool(pool).channel(channel), listener),
+    publish: async (pool, channel, text) => await bus.publish(keys.pool(pool).channel(channel), text),
+    close: async () => link.close(),
+  }
+}

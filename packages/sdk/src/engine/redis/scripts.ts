@@ -1,0 +1,1157 @@
+// DO NOT EDIT. Made by scripts/build-lua.ts from the files in lua/; `npm run lua -w @ponos/sdk` makes it anew.
+
+/** `worker`: carries a fence; `member`: of a session; `client`: anybody, refused at maxmemory; `reader`: writes nothing. */
+export type Caller = "worker" | "member" | "client" | "reader"
+
+export interface Script {
+  readonly name: string
+  readonly caller: Caller
+  readonly keys: string
+  readonly sha1: string
+  readonly source: string
+}
+
+export const scripts = {
+  answers: {
+    name: "answers",
+    caller: "reader",
+    keys: "shard…",
+    sha1: "e56be39305c1e79f79d54905575111b7de07ed2f",
+    source: `#!lua flags=no-writes
+local function groups(handle)
+  local replies, at = {}, 2
+  for g = 1, #KEYS do
+    local last = at + tonumber(ARGV[at])
+    local ok, reply = pcall(handle, KEYS[g], at + 1, last)
+    if not ok then reply = "!" .. (type(reply) == "table" and tostring(reply.err) or tostring(reply)) end
+    replies[g] = reply
+    at = last + 1
+  end
+  return replies
+end
+return groups(function(shard, at, last)
+  return redis.call("HMGET", shard .. "o", unpack(ARGV, at, last))
+end)
+`,
+  },
+  assign: {
+    name: "assign",
+    caller: "member",
+    keys: "settings assignment channel",
+    sha1: "0a11aa23f66ceae16d0ab459c8fef7cf6e1ff7a8",
+    source: `#!lua flags=allow-oom
+local versions = redis.call("HMGET", KEYS[1], "assignment", "members")
+local version, members = tonumber(versions[1] or 0), versions[2] or "0"
+if version == ARGV[2] + 1 then
+  local stored = redis.call("HMGET", KEYS[2], "members", "value")
+  return stored[1] == ARGV[3] and stored[2] == ARGV[4] and 1 or 0
+end
+if version ~= tonumber(ARGV[2]) or members ~= ARGV[3] then return 0 end
+redis.call("HSET", KEYS[2], "members", ARGV[3], "value", ARGV[4])
+redis.call("HSET", KEYS[1], "assignment", version + 1)
+redis.call("SPUBLISH", KEYS[3], tostring(version + 1))
+return 1
+`,
+  },
+  assignment: {
+    name: "assignment",
+    caller: "reader",
+    keys: "settings assignment",
+    sha1: "8da6dfb7f80d23e234ef4247c5e247a5fc633276",
+    source: `#!lua flags=no-writes
+local stored = redis.call("HMGET", KEYS[2], "members", "value")
+return { redis.call("HGET", KEYS[1], "assignment"), stored[1], stored[2] }
+`,
+  },
+  claim: {
+    name: "claim",
+    caller: "worker",
+    keys: "shard…",
+    sha1: "bd9e6faf91f81dd93c7b397d2c71f4d67dad4fe1",
+    source: `#!lua flags=allow-oom
+local store_time
+local function now()
+  if store_time then return store_time end
+  if ARGV[1] ~= "" then
+    store_time = tonumber(ARGV[1])
+  else
+    local time = redis.call("TIME")
+    store_time = time[1] * 1000 + math.floor(time[2] / 1000)
+  end
+  return store_time
+end
+local function groups(handle)
+  local replies, at = {}, 2
+  for g = 1, #KEYS do
+    local last = at + tonumber(ARGV[at])
+    local ok, reply = pcall(handle, KEYS[g], at + 1, last)
+    if not ok then reply = "!" .. (type(reply) == "table" and tostring(reply.err) or tostring(reply)) end
+    replies[g] = reply
+    at = last + 1
+  end
+  return replies
+end
+local EPOCH_ZERO = 1735689600000 -- 2025-01-01
+return groups(function(shard, at)
+  local from, session, known, padding = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3]
+  local r = shard .. "r"
+  local header = redis.call("HGET", r, "") or ""
+  local owner, epoch = string.match(header, "^([^\\t]*)\\t(%d+)\\t")
+  epoch = tonumber(epoch or 0)
+  if header == from then
+    epoch = math.max(epoch + 1, now() - EPOCH_ZERO, known + 1)
+    redis.call("HSET", r, "", session .. "\\t" .. string.format("%.0f", epoch) .. "\\t" .. padding)
+  elseif owner ~= session or epoch <= known then
+    return { 0, header }
+  end
+  local reply = redis.call("SMEMBERS", shard .. "w")
+  table.insert(reply, 1, 1)
+  table.insert(reply, 2, string.format("%.0f", epoch))
+  return reply
+end)
+`,
+  },
+  commit: {
+    name: "commit",
+    caller: "worker",
+    keys: "shard…",
+    sha1: "9872919f48f99f53b95c7d07ed3db5153c7bc4d4",
+    source: `#!lua flags=allow-oom
+local store_time
+local function now()
+  if store_time then return store_time end
+  if ARGV[1] ~= "" then
+    store_time = tonumber(ARGV[1])
+  else
+    local time = redis.call("TIME")
+    store_time = time[1] * 1000 + math.floor(time[2] / 1000)
+  end
+  return store_time
+end
+local function groups(handle)
+  local replies, at = {}, 2
+  for g = 1, #KEYS do
+    local last = at + tonumber(ARGV[at])
+    local ok, reply = pcall(handle, KEYS[g], at + 1, last)
+    if not ok then reply = "!" .. (type(reply) == "table" and tostring(reply.err) or tostring(reply)) end
+    replies[g] = reply
+    at = last + 1
+  end
+  return replies
+end
+local function fence(shard, header)
+  return redis.call("HGET", shard .. "r", "") == header
+end
+local function parse(record)
+  return string.match(record, "^(%a)\\t([^\\t]*\\t[^\\t]*)\\t(%d*)\\t(%d*)\\t([^\\t]*)\\t([^\\t]*)\\t()")
+end
+local function run_of(ident)
+  return string.match(ident, "^[^\\t]*")
+end
+local function is_on(on, kind, name)
+  return kind ~= "s" or string.find(on, "\\31" .. name .. "\\31", 1, true) ~= nil
+end
+local function digest(shard, control, sign)
+  local controller, first, second = string.match(control, "^([^\\31]*)\\31[^\\31]*\\31(%d+)\\31(%d+)$")
+  local k = shard .. "k"
+  redis.call("HINCRBY", k, controller .. "\\tcount", sign .. "1")
+  redis.call("HINCRBY", k, controller .. "\\tfirst", sign .. first)
+  redis.call("HINCRBY", k, controller .. "\\tsecond", sign .. second)
+end
+local ACTIVE, READY, PARKED, END = 97, 114, 112, 101
+local BODY, KEEP, CLEAR, ANSWERS = 98, 107, 99, 119
+local replies = groups(function(shard, at, last)
+  local count = tonumber(ARGV[at + 1])
+  local first = at + 2
+  local r, w = shard .. "r", shard .. "w"
+  local records = redis.call("HMGET", r, "", unpack(ARGV, first, first + count - 1))
+  if records[1] ~= ARGV[at] then return "stale" end
+  local active = redis.call("SMISMEMBER", w, unpack(ARGV, first, first + count - 1))
+  local lists = {}
+  for n = 0, count - 1 do
+    local address = ARGV[first + n]
+    lists[2 * n + 1] = shard .. "i:" .. address
+    lists[2 * n + 2] = shard .. "j:" .. address
+  end
+  local any = redis.call("EXISTS", unpack(lists)) > 0
+  local reply = {}
+  local set, agenda, leave, ready, drop, later, events = { "HSET", r }, { "ZADD", shard .. "a" }, { "SREM", w }, {}, { "DEL" }, {}, {}
+  at = first + count
+  for n = 1, count do
+    local address = ARGV[first + n - 1]
+    local ident, new_ident, op, consumed = ARGV[at], ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3])
+    local phase, has_body, journal, has_answers = string.byte(op, 1, 4)
+    at = at + 4
+    local outcome_length, outcome, retention, due, on, seen, body, length, appended, entries, answered, ids
+    if phase == END then
+      outcome_length, outcome, retention, seen = ARGV[at], ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3])
+      at = at + 4
+    elseif phase == PARKED then
+      due, on, seen = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
+      at = at + 3
+    end
+    if has_body == BODY then
+      body = ARGV[at]
+      at = at + 1
+    end
+    if journal == KEEP then
+      length, appended, entries = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), at + 2
+      at = entries + appended
+    end
+    if has_answers == ANSWERS then
+      answered, ids = tonumber(ARGV[at]), at + 1
+      at = ids + 2 * answered
+    end
+    local inbox, journal_key = lists[2 * n - 1], lists[2 * n]
+    local stored = records[n + 1]
+    local code, newest = "c", 0
+    if stored then
+      local stored_phase, stored_ident, stored_consumed, _, _, control, body_at = parse(stored)
+      stored_consumed = tonumber(stored_consumed)
+      local waiting = any and redis.call("LLEN", inbox) or 0
+      newest = stored_consumed + waiting
+      local appends_only = phase == ACTIVE and not body and journal ~= CLEAR
+      local written = any and journal == KEEP and redis.call("LLEN", journal_key) or 0
+      if stored_ident == new_ident and not appends_only then
+        code = active[n] == 1 and "a" or string.sub(stored_phase, 1, 1)
+      elseif stored_ident ~= ident or active[n] == 0 or stored_phase == "e" then
+        newest = 0
+      elseif appends_only then
+        if written == length then
+          code = "a"
+          if appended > 0 then later[#later + 1] = { "RPUSH", journal_key, unpack(ARGV, entries, entries + appended - 1) } end
+        elseif written == length + appended then
+          code = "a"
+        else
+          newest = 0
+        end
+      elseif journal == KEEP and written ~= length then
+        newest = 0
+      elseif phase == END and seen and newest > seen then
+        code = "u"
+      else
+        local due_text, on_text = "", ""
+        code = string.char(phase)
+        if phase == PARKED and newest > seen then
+          local unseen = redis.call("LRANGE", inbox, math.max(seen - stored_consumed, 0), -1)
+          for m = 1, #unseen do
+            local kind, name = string.match(unseen[m], "^(%a)\\t([^\\t]*)")
+            if is_on(on, kind, name) then
+              code = "r"
+              break
+            end
+          end
+        end
+        local letter = code
+        if code == "a" then
+          letter = "r"
+        else
+          leave[#leave + 1] = address
+          if code == "r" then
+            ready[#ready + 1] = address
+          elseif code == "p" then
+            on_text = on
+            if due ~= "" then
+              local time = string.byte(due) == 43 and now() + string.sub(due, 2) or tonumber(due)
+              due_text = string.format("%.0f", time)
+              agenda[#agenda + 1] = due_text
+              agenda[#agenda + 1] = address
+            end
+          else
+            due_text = outcome_length
+            agenda[#agenda + 1] = -(now() + retention)
+            agenda[#agenda + 1] = address
+            events[#events + 1] = "e\\t" .. address .. "\\t" .. run_of(ident)
+            if control ~= "" then later[#later + 1] = control end
+          end
+        end
+        set[#set + 1] = address
+        set[#set + 1] = letter .. "\\t" .. new_ident .. "\\t" .. string.format("%.0f", consumed) .. "\\t" .. due_text .. "\\t" .. on_text .. "\\t" .. control
+          .. "\\t" .. (outcome or "") .. (body or string.sub(stored, body_at))
+        if any then
+          if code == "e" then
+            drop[#drop + 1] = inbox
+            drop[#drop + 1] = journal_key
+          else
+            if consumed > stored_consumed then later[#later + 1] = { "LTRIM", inbox, consumed - stored_consumed, -1 } end
+            if journal == CLEAR then drop[#drop + 1] = journal_key end
+          end
+        end
+        if appended and appended > 0 and code ~= "e" then
+          later[#later + 1] = { "RPUSH", journal_key, unpack(ARGV, entries, entries + appended - 1) }
+        end
+      end
+      if answered and code ~= "c" and code ~= "u" then
+        for m = ids, ids + 2 * answered - 2, 2 do
+          if redis.call("ZSCORE", shard .. "d", ARGV[m]) then later[#later + 1] = { "HSET", shard .. "o", ARGV[m], ARGV[m + 1] } end
+          events[#events + 1] = "a\\t" .. ARGV[m]
+        end
+      end
+      newest = math.max(newest, code == "c" and 0 or consumed)
+    end
+    reply[2 * n - 1] = code
+    reply[2 * n] = newest
+  end
+  if #set > 2 then redis.call(unpack(set)) end
+  if #agenda > 2 then redis.call(unpack(agenda)) end
+  if #leave > 2 then redis.call(unpack(leave)) end
+  if #ready > 0 then redis.call("RPUSH", shard .. "q", unpack(ready)) end
+  if #drop > 1 then redis.call(unpack(drop)) end
+  for n = 1, #later do
+    if type(later[n]) == "table" then redis.call(unpack(later[n])) else digest(shard, later[n], "-") end
+  end
+  if #events > 0 then redis.call("SPUBLISH", shard .. "event", table.concat(events, "\\n")) end
+  return reply
+end)
+replies[#replies + 1] = now()
+return replies
+`,
+  },
+  digests: {
+    name: "digests",
+    caller: "client",
+    keys: "shard…",
+    sha1: "5d13b9af8b3f06cb6146d9167396222b41cd8475",
+    source: `#!lua
+local function groups(handle)
+  local replies, at = {}, 2
+  for g = 1, #KEYS do
+    local last = at + tonumber(ARGV[at])
+    local ok, reply = pcall(handle, KEYS[g], at + 1, last)
+    if not ok then reply = "!" .. (type(reply) == "table" and tostring(reply.err) or tostring(reply)) end
+    replies[g] = reply
+    at = last + 1
+  end
+  return replies
+end
+local function superseded(shard, controller, fence)
+  local field = controller .. "\\tfence"
+  local seen = redis.call("HGET", shard .. "k", field)
+  if seen and fence < seen then return true end
+  if seen ~= fence then redis.call("HSET", shard .. "k", field, fence) end
+  return false
+end
+return groups(function(shard, at)
+  local controller, fence = ARGV[at], ARGV[at + 1]
+  if fence ~= "" then superseded(shard, controller, fence) end
+  return redis.call("HMGET", shard .. "k", controller .. "\\tfence", controller .. "\\tcount", controller .. "\\tfirst", controller .. "\\tsecond")
+end)
+`,
+  },
+  headers: {
+    name: "headers",
+    caller: "reader",
+    keys: "shard…",
+    sha1: "e76630c635f1e0237228291da6f6a171e96a45da",
+    source: `#!lua flags=no-writes
+local function groups(handle)
+  local replies, at = {}, 2
+  for g = 1, #KEYS do
+    local last = at + tonumber(ARGV[at])
+    local ok, reply = pcall(handle, KEYS[g], at + 1, last)
+    if not ok then reply = "!" .. (type(reply) == "table" and tostring(reply.err) or tostring(reply)) end
+    replies[g] = reply
+    at = last + 1
+  end
+  return replies
+end
+return groups(function(shard)
+  return redis.call("HMGET", shard .. "r", "")
+end)
+`,
+  },
+  join: {
+    name: "join",
+    caller: "member",
+    keys: "settings members counters channel",
+    sha1: "550146eee3770cb5cd45136eacd69409ab05f653",
+    source: `#!lua flags=allow-oom
+local function members_changed(settings, channel)
+  local version = redis.call("HINCRBY", settings, "members", 1)
+  redis.call("SPUBLISH", channel, tostring(version))
+  return version
+end
+if redis.call("HSETNX", KEYS[3], ARGV[2], 1) == 0 then return tonumber(redis.call("HGET", KEYS[1], "members")) end
+redis.call("HSET", KEYS[2], ARGV[2], ARGV[3])
+return members_changed(KEYS[1], KEYS[4])
+`,
+  },
+  leave: {
+    name: "leave",
+    caller: "member",
+    keys: "settings members counters channel",
+    sha1: "cd4fe36566e752acfe3c0172db1aeccaf5a8477e",
+    source: `#!lua flags=allow-oom
+local function members_changed(settings, channel)
+  local version = redis.call("HINCRBY", settings, "members", 1)
+  redis.call("SPUBLISH", channel, tostring(version))
+  return version
+end
+redis.call("HDEL", KEYS[2], ARGV[2])
+if redis.call("HDEL", KEYS[3], ARGV[2]) == 1 then members_changed(KEYS[1], KEYS[4]) end
+return 1
+`,
+  },
+  list: {
+    name: "list",
+    caller: "reader",
+    keys: "shard",
+    sha1: "66fcbd1a34fbb4840a8d882d45b3cc0b98030dc2",
+    source: `#!lua flags=no-writes
+local page = redis.call("HSCAN", KEYS[1] .. "r", ARGV[2], "COUNT", ARGV[3])
+local reply, found = { page[1] }, page[2]
+for n = 1, #found, 2 do
+  if found[n] ~= "" then
+    reply[#reply + 1] = found[n]
+    reply[#reply + 1] = found[n + 1]
+    reply[#reply + 1] = redis.call("SISMEMBER", KEYS[1] .. "w", found[n])
+  end
+end
+return reply
+`,
+  },
+  mark_dead: {
+    name: "mark_dead",
+    caller: "member",
+    keys: "settings members counters channel",
+    sha1: "3b8d39d8fdb23f1d65149e8f0d69c95c9b145d74",
+    source: `#!lua flags=allow-oom
+local function members_changed(settings, channel)
+  local version = redis.call("HINCRBY", settings, "members", 1)
+  redis.call("SPUBLISH", channel, tostring(version))
+  return version
+end
+local counter = redis.call("HGET", KEYS[3], ARGV[2])
+if not counter then return 1 end
+if counter ~= ARGV[3] then return 0 end
+redis.call("HDEL", KEYS[3], ARGV[2])
+redis.call("HDEL", KEYS[2], ARGV[2])
+members_changed(KEYS[1], KEYS[4])
+return 1
+`,
+  },
+  members: {
+    name: "members",
+    caller: "reader",
+    keys: "settings members",
+    sha1: "70ea7e25e91f4f77c97bbd43622649a860ab5c8d",
+    source: `#!lua flags=no-writes
+local reply = redis.call("HGETALL", KEYS[2])
+table.insert(reply, 1, redis.call("HGET", KEYS[1], "members"))
+return reply
+`,
+  },
+  message: {
+    name: "message",
+    caller: "client",
+    keys: "shard…",
+    sha1: "9f335f02c609a4b24b36f2a5b89fb6c5908d33e3",
+    source: `#!lua
+local store_time
+local function now()
+  if store_time then return store_time end
+  if ARGV[1] ~= "" then
+    store_time = tonumber(ARGV[1])
+  else
+    local time = redis.call("TIME")
+    store_time = time[1] * 1000 + math.floor(time[2] / 1000)
+  end
+  return store_time
+end
+local function groups(handle)
+  local replies, at = {}, 2
+  for g = 1, #KEYS do
+    local last = at + tonumber(ARGV[at])
+    local ok, reply = pcall(handle, KEYS[g], at + 1, last)
+    if not ok then reply = "!" .. (type(reply) == "table" and tostring(reply.err) or tostring(reply)) end
+    replies[g] = reply
+    at = last + 1
+  end
+  return replies
+end
+local function parse(record)
+  return string.match(record, "^(%a)\\t([^\\t]*\\t[^\\t]*)\\t(%d*)\\t(%d*)\\t([^\\t]*)\\t([^\\t]*)\\t()")
+end
+local function run_of(ident)
+  return string.match(ident, "^[^\\t]*")
+end
+local function superseded(shard, controller, fence)
+  local field = controller .. "\\tfence"
+  local seen = redis.call("HGET", shard .. "k", field)
+  if seen and fence < seen then return true end
+  if seen ~= fence then redis.call("HSET", shard .. "k", field, fence) end
+  return false
+end
+local function spec_of(control)
+  return string.match(control, "^[^\\31]*\\31([^\\31]*)") or ""
+end
+local function digest(shard, control, sign)
+  local controller, first, second = string.match(control, "^([^\\31]*)\\31[^\\31]*\\31(%d+)\\31(%d+)$")
+  local k = shard .. "k"
+  redis.call("HINCRBY", k, controller .. "\\tcount", sign .. "1")
+  redis.call("HINCRBY", k, controller .. "\\tfirst", sign .. first)
+  redis.call("HINCRBY", k, controller .. "\\tsecond", sign .. second)
+end
+local function is_on(on, kind, name)
+  return kind ~= "s" or string.find(on, "\\31" .. name .. "\\31", 1, true) ~= nil
+end
+local function hint_ready(shard)
+  local header = redis.call("HGET", shard .. "r", "")
+  local epoch = header and string.match(header, "\\t(%d+)\\t") or "0"
+  redis.call("SPUBLISH", shard .. "hint", "r\\t" .. epoch)
+end
+local function push_ready(shard, addresses)
+  if redis.call("RPUSH", shard .. "q", unpack(addresses)) == #addresses then hint_ready(shard) end
+end
+local function accept(shard, address, stored, at, control)
+  local run, kind, name, id, payload = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5]
+  local phase, ident, consumed, due, on, stored_control, body_at = parse(stored)
+  local text = kind .. "\\t" .. name .. "\\t" .. id .. "\\t" .. string.format("%.0f", now()) .. "\\t" .. payload
+  local number = consumed + redis.call("RPUSH", shard .. "i:" .. address, text)
+  redis.call("ZADD", shard .. "d", now() + ARGV[at + 7], id)
+  local active = redis.call("SISMEMBER", shard .. "w", address) == 1
+  local wakes = phase == "p" and not active and is_on(on, kind, name)
+  if control and control ~= stored_control then
+    if stored_control ~= "" then digest(shard, stored_control, "-") end
+    digest(shard, control, "")
+  end
+  if wakes or control then
+    if wakes then phase, due, on = "r", "", "" end
+    local head = phase .. "\\t" .. ident .. "\\t" .. consumed .. "\\t" .. due .. "\\t" .. on .. "\\t" .. (control or stored_control) .. "\\t"
+    redis.call("HSET", shard .. "r", address, head .. string.sub(stored, body_at))
+  end
+  if wakes then
+    redis.call("ZREM", shard .. "a", address)
+    push_ready(shard, { address })
+  elseif active then
+    redis.call("SPUBLISH", shard .. "hint", "m\\t" .. address .. "\\t" .. run_of(ident) .. "\\t" .. number .. "\\t" .. text)
+  end
+  return number
+end
+local function decide(shard, address, at, fenced, control, expected)
+  local stored = redis.call("HGET", shard .. "r", address)
+  local phase, ident, consumed, _, _, stored_control = parse(stored or "")
+  local run = ident and run_of(ident) or ""
+  local id = ARGV[at + 4]
+  if redis.call("ZSCORE", shard .. "d", id) then
+    return "duplicate", run, 0, redis.call("HGET", shard .. "o", id)
+  end
+  if fenced then return "fenced", run, 0, false end
+  if not stored then return "absent", "", 0, false end
+  if ARGV[at + 1] ~= "" and ARGV[at + 1] ~= run then return "replaced", run, 0, false end
+  if phase == "e" then return "ended", run, 0, false end
+  if expected and spec_of(stored_control) ~= expected then return "replaced", run, 0, false end
+  if redis.call("LLEN", shard .. "i:" .. address) >= tonumber(ARGV[at + 6]) then return "full", run, 0, false end
+  return "accepted", run, accept(shard, address, stored, at, control), false
+end
+return groups(function(shard, at, last)
+  local replies = {}
+  while at <= last do
+    local item, mode = at, ARGV[at + 8]
+    local fenced, control, expected
+    at = at + 9
+    if string.find(mode, "c", 1, true) then
+      fenced = superseded(shard, ARGV[at], ARGV[at + 1])
+      control = ARGV[at + 2]
+      at = at + 3
+    end
+    if string.find(mode, "s", 1, true) then
+      expected = ARGV[at]
+      at = at + 1
+    end
+    local n = #replies
+    replies[n + 1], replies[n + 2], replies[n + 3], replies[n + 4] = decide(shard, ARGV[item], item, fenced, control, expected)
+  end
+  return replies
+end)
+`,
+  },
+  open_pool: {
+    name: "open_pool",
+    caller: "client",
+    keys: "settings",
+    sha1: "b5cfddd6befbf7f4a7b721798f54f8e25062244f",
+    source: `#!lua
+local store_time
+local function now()
+  if store_time then return store_time end
+  if ARGV[1] ~= "" then
+    store_time = tonumber(ARGV[1])
+  else
+    local time = redis.call("TIME")
+    store_time = time[1] * 1000 + math.floor(time[2] / 1000)
+  end
+  return store_time
+end
+redis.call("HSETNX", KEYS[1], "shards", ARGV[2])
+redis.call("HSETNX", KEYS[1], "incarnation", ARGV[3])
+local stored = redis.call("HMGET", KEYS[1], "shards", "incarnation")
+return { stored[1], stored[2], now() }
+`,
+  },
+  pool_info: {
+    name: "pool_info",
+    caller: "reader",
+    keys: "settings",
+    sha1: "842da837b68a3a6a80c25fce4949db036024f5a2",
+    source: `#!lua flags=no-writes
+local store_time
+local function now()
+  if store_time then return store_time end
+  if ARGV[1] ~= "" then
+    store_time = tonumber(ARGV[1])
+  else
+    local time = redis.call("TIME")
+    store_time = time[1] * 1000 + math.floor(time[2] / 1000)
+  end
+  return store_time
+end
+local stored = redis.call("HMGET", KEYS[1], "shards", "incarnation")
+return { stored[1], stored[2], now() }
+`,
+  },
+  read: {
+    name: "read",
+    caller: "reader",
+    keys: "shard…",
+    sha1: "06405200681e00efc15de0c6af2ea08f61eeec87",
+    source: `#!lua flags=no-writes
+local function groups(handle)
+  local replies, at = {}, 2
+  for g = 1, #KEYS do
+    local last = at + tonumber(ARGV[at])
+    local ok, reply = pcall(handle, KEYS[g], at + 1, last)
+    if not ok then reply = "!" .. (type(reply) == "table" and tostring(reply.err) or tostring(reply)) end
+    replies[g] = reply
+    at = last + 1
+  end
+  return replies
+end
+local function load(shard, addresses, records, reply)
+  local inbox, journal = shard .. "i:", shard .. "j:"
+  local lists = {}
+  for n = 1, #addresses do
+    lists[2 * n - 1] = inbox .. addresses[n]
+    lists[2 * n] = journal .. addresses[n]
+  end
+  local any = redis.call("EXISTS", unpack(lists)) > 0
+  for n = 1, #addresses do
+    local at = #reply
+    reply[at + 1] = addresses[n]
+    reply[at + 2] = records[n]
+    reply[at + 3] = ""
+    if any then
+      reply[at + 3] = { redis.call("LRANGE", lists[2 * n - 1], 0, -1), redis.call("LRANGE", lists[2 * n], 0, -1) }
+    end
+  end
+end
+return groups(function(shard, at, last)
+  local full = ARGV[at] == "1"
+  local records = redis.call("HMGET", shard .. "r", unpack(ARGV, at + 1, last))
+  local active = redis.call("SMISMEMBER", shard .. "w", unpack(ARGV, at + 1, last))
+  local reply = {}
+  for n = 1, #records do
+    local found = {}
+    if records[n] and full then load(shard, { ARGV[at + n] }, { records[n] }, found) end
+    reply[#reply + 1] = ARGV[at + n]
+    reply[#reply + 1] = records[n]
+    reply[#reply + 1] = active[n]
+    reply[#reply + 1] = found[3] or ""
+  end
+  return reply
+end)
+`,
+  },
+  release: {
+    name: "release",
+    caller: "worker",
+    keys: "shard…",
+    sha1: "89c254db88519a3bc32db46fa2a985e4c01b6af0",
+    source: `#!lua flags=allow-oom
+local function groups(handle)
+  local replies, at = {}, 2
+  for g = 1, #KEYS do
+    local last = at + tonumber(ARGV[at])
+    local ok, reply = pcall(handle, KEYS[g], at + 1, last)
+    if not ok then reply = "!" .. (type(reply) == "table" and tostring(reply.err) or tostring(reply)) end
+    replies[g] = reply
+    at = last + 1
+  end
+  return replies
+end
+local function fence(shard, header)
+  return redis.call("HGET", shard .. "r", "") == header
+end
+return groups(function(shard, at)
+  local header, released = ARGV[at], ARGV[at + 1]
+  if not fence(shard, header) then
+    return fence(shard, released) and "released" or "stale"
+  end
+  redis.call("HSET", shard .. "r", "", released)
+  redis.call("SPUBLISH", shard .. "hint", "l\\t" .. ARGV[at + 2])
+  return "released"
+end)
+`,
+  },
+  renew: {
+    name: "renew",
+    caller: "member",
+    keys: "settings counters",
+    sha1: "7fbb4c894ecd925fd41f9788b3252a4c5a64608b",
+    source: `#!lua flags=allow-oom
+local store_time
+local function now()
+  if store_time then return store_time end
+  if ARGV[1] ~= "" then
+    store_time = tonumber(ARGV[1])
+  else
+    local time = redis.call("TIME")
+    store_time = time[1] * 1000 + math.floor(time[2] / 1000)
+  end
+  return store_time
+end
+local alive = 0
+if ARGV[2] ~= "" and redis.call("HEXISTS", KEYS[2], ARGV[2]) == 1 then
+  redis.call("HINCRBY", KEYS[2], ARGV[2], 1)
+  alive = 1
+end
+local versions = redis.call("HMGET", KEYS[1], "members", "assignment", "incarnation")
+local reply = { alive, now(), versions[1], versions[2], versions[3] }
+local counters = redis.call("HGETALL", KEYS[2])
+for n = 1, #counters do reply[5 + n] = counters[n] end
+return reply
+`,
+  },
+  start: {
+    name: "start",
+    caller: "client",
+    keys: "shard…",
+    sha1: "07b5e2e61a168dca01929e9696baec22c88c5967",
+    source: `#!lua
+local store_time
+local function now()
+  if store_time then return store_time end
+  if ARGV[1] ~= "" then
+    store_time = tonumber(ARGV[1])
+  else
+    local time = redis.call("TIME")
+    store_time = time[1] * 1000 + math.floor(time[2] / 1000)
+  end
+  return store_time
+end
+local function groups(handle)
+  local replies, at = {}, 2
+  for g = 1, #KEYS do
+    local last = at + tonumber(ARGV[at])
+    local ok, reply = pcall(handle, KEYS[g], at + 1, last)
+    if not ok then reply = "!" .. (type(reply) == "table" and tostring(reply.err) or tostring(reply)) end
+    replies[g] = reply
+    at = last + 1
+  end
+  return replies
+end
+local function parse(record)
+  return string.match(record, "^(%a)\\t([^\\t]*\\t[^\\t]*)\\t(%d*)\\t(%d*)\\t([^\\t]*)\\t([^\\t]*)\\t()")
+end
+local function run_of(ident)
+  return string.match(ident, "^[^\\t]*")
+end
+local function superseded(shard, controller, fence)
+  local field = controller .. "\\tfence"
+  local seen = redis.call("HGET", shard .. "k", field)
+  if seen and fence < seen then return true end
+  if seen ~= fence then redis.call("HSET", shard .. "k", field, fence) end
+  return false
+end
+local function digest(shard, control, sign)
+  local controller, first, second = string.match(control, "^([^\\31]*)\\31[^\\31]*\\31(%d+)\\31(%d+)$")
+  local k = shard .. "k"
+  redis.call("HINCRBY", k, controller .. "\\tcount", sign .. "1")
+  redis.call("HINCRBY", k, controller .. "\\tfirst", sign .. first)
+  redis.call("HINCRBY", k, controller .. "\\tsecond", sign .. second)
+end
+local function hint_ready(shard)
+  local header = redis.call("HGET", shard .. "r", "")
+  local epoch = header and string.match(header, "\\t(%d+)\\t") or "0"
+  redis.call("SPUBLISH", shard .. "hint", "r\\t" .. epoch)
+end
+local function push_ready(shard, addresses)
+  if redis.call("RPUSH", shard .. "q", unpack(addresses)) == #addresses then hint_ready(shard) end
+end
+local HSETNX = "HSETNX"
+local function is_earliest(shard, delayed)
+  local first = redis.call("ZRANGEBYSCORE", shard .. "a", "(0", "+inf", "LIMIT", 0, 1)[1]
+  return delayed[first] ~= nil
+end
+return groups(function(shard, at, last)
+  local r = shard .. "r"
+  local replies, ready, delayed = {}, {}, nil
+  while at <= last do
+    local address, record, mode = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+    at = at + 3
+    local due, control, refused
+    if mode ~= "" then
+      if string.find(mode, "d", 1, true) then
+        due = now() + ARGV[at]
+        record = record .. string.format("%.0f", due) .. ARGV[at + 1]
+        at = at + 2
+      end
+      if string.find(mode, "c", 1, true) then
+        refused = superseded(shard, ARGV[at], ARGV[at + 1])
+        control = ARGV[at + 2]
+        at = at + 3
+      end
+    end
+    local reply
+    if refused then
+      reply = "f"
+    elseif redis.call(HSETNX, r, address, record) == 1 then
+      reply = 1
+    else
+      local stored = redis.call("HGET", r, address)
+      local phase, ident = parse(stored)
+      local run = run_of(ident)
+      if run == string.match(record, "^%a\\t([^\\t]*)") then
+        reply = "s"
+      elseif phase ~= "e" then
+        reply = "r" .. run
+      elseif string.find(mode, "x", 1, true) then
+        reply = "e" .. run
+      else
+        redis.call("HSET", r, address, record)
+        redis.call("ZREM", shard .. "a", address)
+        reply = 1
+      end
+    end
+    if reply == 1 then
+      if control then digest(shard, control, "") end
+      if due then
+        redis.call("ZADD", shard .. "a", due, address)
+        delayed = delayed or {}
+        delayed[address] = true
+      else
+        ready[#ready + 1] = address
+      end
+    end
+    replies[#replies + 1] = reply
+  end
+  if #ready > 0 then push_ready(shard, ready) end
+  if delayed and is_earliest(shard, delayed) then hint_ready(shard) end
+  return replies
+end)
+`,
+  },
+  sweep: {
+    name: "sweep",
+    caller: "reader",
+    keys: "shard…",
+    sha1: "9ec3ced8edbf76436ce5db2e36cc7b1496c768a6",
+    source: `#!lua flags=no-writes
+local store_time
+local function now()
+  if store_time then return store_time end
+  if ARGV[1] ~= "" then
+    store_time = tonumber(ARGV[1])
+  else
+    local time = redis.call("TIME")
+    store_time = time[1] * 1000 + math.floor(time[2] / 1000)
+  end
+  return store_time
+end
+local function groups(handle)
+  local replies, at = {}, 2
+  for g = 1, #KEYS do
+    local last = at + tonumber(ARGV[at])
+    local ok, reply = pcall(handle, KEYS[g], at + 1, last)
+    if not ok then reply = "!" .. (type(reply) == "table" and tostring(reply.err) or tostring(reply)) end
+    replies[g] = reply
+    at = last + 1
+  end
+  return replies
+end
+local replies = groups(function(shard)
+  local reply = redis.call("SMEMBERS", shard .. "w")
+  local due = redis.call("ZRANGEBYSCORE", shard .. "a", "(0", "+inf", "WITHSCORES", "LIMIT", 0, 1)
+  table.insert(reply, 1, redis.call("HGET", shard .. "r", ""))
+  table.insert(reply, 2, redis.call("LLEN", shard .. "q"))
+  table.insert(reply, 3, due[2] or "")
+  return reply
+end)
+replies[#replies + 1] = now()
+return replies
+`,
+  },
+  take: {
+    name: "take",
+    caller: "worker",
+    keys: "shard…",
+    sha1: "c007fce35d57923c7a1ec8048b97329304985eda",
+    source: `#!lua flags=allow-oom
+local store_time
+local function now()
+  if store_time then return store_time end
+  if ARGV[1] ~= "" then
+    store_time = tonumber(ARGV[1])
+  else
+    local time = redis.call("TIME")
+    store_time = time[1] * 1000 + math.floor(time[2] / 1000)
+  end
+  return store_time
+end
+local function groups(handle)
+  local replies, at = {}, 2
+  for g = 1, #KEYS do
+    local last = at + tonumber(ARGV[at])
+    local ok, reply = pcall(handle, KEYS[g], at + 1, last)
+    if not ok then reply = "!" .. (type(reply) == "table" and tostring(reply.err) or tostring(reply)) end
+    replies[g] = reply
+    at = last + 1
+  end
+  return replies
+end
+local function fence(shard, header)
+  return redis.call("HGET", shard .. "r", "") == header
+end
+local function load(shard, addresses, records, reply)
+  local inbox, journal = shard .. "i:", shard .. "j:"
+  local lists = {}
+  for n = 1, #addresses do
+    lists[2 * n - 1] = inbox .. addresses[n]
+    lists[2 * n] = journal .. addresses[n]
+  end
+  local any = redis.call("EXISTS", unpack(lists)) > 0
+  for n = 1, #addresses do
+    local at = #reply
+    reply[at + 1] = addresses[n]
+    reply[at + 2] = records[n]
+    reply[at + 3] = ""
+    if any then
+      reply[at + 3] = { redis.call("LRANGE", lists[2 * n - 1], 0, -1), redis.call("LRANGE", lists[2 * n], 0, -1) }
+    end
+  end
+end
+local ENDED = string.byte("e")
+local function take_due(shard, room, fresh)
+  local found = redis.call("ZRANGEBYSCORE", shard .. "a", "(0", "+inf", "WITHSCORES", "LIMIT", 0, room + 1)
+  local due = {}
+  local next_due, more = "", 0
+  for n = 1, #found, 2 do
+    if tonumber(found[n + 1]) > now() then
+      next_due = found[n + 1]
+      break
+    elseif #due == room then
+      more = 1
+    else
+      due[#due + 1] = found[n]
+      fresh[#fresh + 1] = found[n]
+    end
+  end
+  if #due > 0 then redis.call("ZREM", shard .. "a", unpack(due)) end
+  return next_due, more
+end
+local replies = groups(function(shard, at, last)
+  if not fence(shard, ARGV[at]) then return "stale" end
+  local limit = tonumber(ARGV[at + 1])
+  local r, w, q = shard .. "r", shard .. "w", shard .. "q"
+  local wanted = {}
+  if last > at + 2 then
+    local active = redis.call("SMISMEMBER", w, unpack(ARGV, at + 3, last))
+    for n = 1, #active do
+      if active[n] == 1 then wanted[#wanted + 1] = ARGV[at + 2 + n] end
+    end
+  end
+  local fresh = limit > 0 and redis.call("LPOP", q, limit) or {}
+  local more, next_due = 0, ""
+  if limit > 0 and #fresh == limit and redis.call("LLEN", q) > 0 then more = 1 end
+  if ARGV[at + 2] == "1" then
+    local more_due
+    next_due, more_due = take_due(shard, limit - #fresh, fresh)
+    more = math.max(more, more_due)
+  end
+  local reply = { more, next_due }
+  local again = #wanted
+  for n = 1, #fresh do wanted[again + n] = fresh[n] end
+  if #wanted == 0 then return reply end
+  local records = redis.call("HMGET", r, unpack(wanted))
+  local addresses, live, taken = {}, {}, {}
+  for n = 1, #wanted do
+    if records[n] and string.byte(records[n]) ~= ENDED then
+      addresses[#addresses + 1] = wanted[n]
+      live[#live + 1] = records[n]
+      if n > again then taken[#taken + 1] = wanted[n] end
+    end
+  end
+  if #taken > 0 then redis.call("SADD", w, unpack(taken)) end
+  if #addresses > 0 then load(shard, addresses, live, reply) end
+  return reply
+end)
+replies[#replies + 1] = now()
+return replies
+`,
+  },
+  terminate: {
+    name: "terminate",
+    caller: "client",
+    keys: "shard…",
+    sha1: "bb7015293681280acf891e8608fe5789b7158a5d",
+    source: `#!lua
+local store_time
+local function now()
+  if store_time then return store_time end
+  if ARGV[1] ~= "" then
+    store_time = tonumber(ARGV[1])
+  else
+    local time = redis.call("TIME")
+    store_time = time[1] * 1000 + math.floor(time[2] / 1000)
+  end
+  return store_time
+end
+local function groups(handle)
+  local replies, at = {}, 2
+  for g = 1, #KEYS do
+    local last = at + tonumber(ARGV[at])
+    local ok, reply = pcall(handle, KEYS[g], at + 1, last)
+    if not ok then reply = "!" .. (type(reply) == "table" and tostring(reply.err) or tostring(reply)) end
+    replies[g] = reply
+    at = last + 1
+  end
+  return replies
+end
+local function parse(record)
+  return string.match(record, "^(%a)\\t([^\\t]*\\t[^\\t]*)\\t(%d*)\\t(%d*)\\t([^\\t]*)\\t([^\\t]*)\\t()")
+end
+local function run_of(ident)
+  return string.match(ident, "^[^\\t]*")
+end
+local function superseded(shard, controller, fence)
+  local field = controller .. "\\tfence"
+  local seen = redis.call("HGET", shard .. "k", field)
+  if seen and fence < seen then return true end
+  if seen ~= fence then redis.call("HSET", shard .. "k", field, fence) end
+  return false
+end
+local function spec_of(control)
+  return string.match(control, "^[^\\31]*\\31([^\\31]*)") or ""
+end
+local function digest(shard, control, sign)
+  local controller, first, second = string.match(control, "^([^\\31]*)\\31[^\\31]*\\31(%d+)\\31(%d+)$")
+  local k = shard .. "k"
+  redis.call("HINCRBY", k, controller .. "\\tcount", sign .. "1")
+  redis.call("HINCRBY", k, controller .. "\\tfirst", sign .. first)
+  redis.call("HINCRBY", k, controller .. "\\tsecond", sign .. second)
+end
+local function decide(shard, at, fenced, expected)
+  local address, run, revision = ARGV[at], ARGV[at + 1], ARGV[at + 2]
+  local stored = redis.call("HGET", shard .. "r", address)
+  if not stored then return fenced and "fenced" or "absent", "" end
+  local phase, ident, consumed, _, _, control, body_at = parse(stored)
+  local stored_run = run_of(ident)
+  if fenced then return "fenced", stored_run end
+  if run ~= "" and run ~= stored_run then return "replaced", stored_run end
+  local new_ident = stored_run .. "\\t" .. revision
+  if phase == "e" then return ident == new_ident and "terminated" or "ended", stored_run end
+  if expected and spec_of(control) ~= expected then return "replaced", stored_run end
+  local head = "e\\t" .. new_ident .. "\\t" .. consumed .. "\\t" .. ARGV[at + 3] .. "\\t\\t" .. control .. "\\t"
+  redis.call("HSET", shard .. "r", address, head .. ARGV[at + 4] .. string.sub(stored, body_at))
+  redis.call("ZADD", shard .. "a", -(now() + ARGV[at + 5]), address)
+  redis.call("DEL", shard .. "i:" .. address, shard .. "j:" .. address)
+  if control ~= "" then digest(shard, control, "-") end
+  if redis.call("SREM", shard .. "w", address) == 1 then
+    redis.call("SPUBLISH", shard .. "hint", "t\\t" .. address .. "\\t" .. stored_run)
+  elseif phase == "r" then
+    redis.call("LREM", shard .. "q", 1, address)
+  end
+  return "terminated", stored_run
+end
+return groups(function(shard, at, last)
+  local replies, events = {}, {}
+  while at <= last do
+    local item, mode = at, ARGV[at + 6]
+    local fenced, expected
+    at = at + 7
+    if string.find(mode, "c", 1, true) then
+      fenced = superseded(shard, ARGV[at], ARGV[at + 1])
+      at = at + 2
+    end
+    if string.find(mode, "s", 1, true) then
+      expected = ARGV[at]
+      at = at + 1
+    end
+    local status, run = decide(shard, item, fenced, expected)
+    if status == "terminated" then events[#events + 1] = "e\\t" .. ARGV[item] .. "\\t" .. run end
+    replies[#replies + 1] = status
+    replies[#replies + 1] = run
+  end
+  if #events > 0 then redis.call("SPUBLISH", shard .. "event", table.concat(events, "\\n")) end
+  return replies
+end)
+`,
+  },
+  trim: {
+    name: "trim",
+    caller: "worker",
+    keys: "shard…",
+    sha1: "93ba3d3cef5e1b06c0e0ae0b5e6bd9f89f3f63e5",
+    source: `#!lua flags=allow-oom
+local store_time
+local function now()
+  if store_time then return store_time end
+  if ARGV[1] ~= "" then
+    store_time = tonumber(ARGV[1])
+  else
+    local time = redis.call("TIME")
+    store_time = time[1] * 1000 + math.floor(time[2] / 1000)
+  end
+  return store_time
+end
+local function groups(handle)
+  local replies, at = {}, 2
+  for g = 1, #KEYS do
+    local last = at + tonumber(ARGV[at])
+    local ok, reply = pcall(handle, KEYS[g], at + 1, last)
+    if not ok then reply = "!" .. (type(reply) == "table" and tostring(reply.err) or tostring(reply)) end
+    replies[g] = reply
+    at = last + 1
+  end
+  return replies
+end
+local function fence(shard, header)
+  return redis.call("HGET", shard .. "r", "") == header
+end
+return groups(function(shard, at)
+  if not fence(shard, ARGV[at]) then return "stale" end
+  local limit = tonumber(ARGV[at + 1])
+  local ended = redis.call("ZRANGEBYSCORE", shard .. "a", -now(), "(0", "LIMIT", 0, limit)
+  if #ended > 0 then
+    redis.call("HDEL", shard .. "r", unpack(ended))
+    redis.call("ZREM", shard .. "a", unpack(ended))
+  end
+  local ids = redis.call("ZRANGEBYSCORE", shard .. "d", "-inf", now(), "LIMIT", 0, limit - #ended)
+  if #ids > 0 then
+    redis.call("ZREM", shard .. "d", unpack(ids))
+    redis.call("HDEL", shard .. "o", unpack(ids))
+  end
+  return #ended + #ids
+end)
+`,
+  },
+  update_member: {
+    name: "update_member",
+    caller: "member",
+    keys: "settings members counters channel",
+    sha1: "a6ecbe3ba0391f71231c32f57bf36c8979fb2a04",
+    source: `#!lua flags=allow-oom
+local function members_changed(settings, channel)
+  local version = redis.call("HINCRBY", settings, "members", 1)
+  redis.call("SPUBLISH", channel, tostring(version))
+  return version
+end
+if redis.call("HEXISTS", KEYS[3], ARGV[2]) == 0 then return 0 end
+if redis.call("HGET", KEYS[2], ARGV[2]) ~= ARGV[3] then
+  redis.call("HSET", KEYS[2], ARGV[2], ARGV[3])
+  members_changed(KEYS[1], KEYS[4])
+end
+return 1
+`,
+  },
+} as const satisfies Record<string, Script>
