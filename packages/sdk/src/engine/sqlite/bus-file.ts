@@ -60,7 +60,7 @@ export class BusFile {
     this.#schedule()
   }
 
-  /** Begins to read with what is written from now on. */
+  /** Begins to read with what is written from now on. Throws as SQLite does. */
   start(): void {
     if (this.#timer !== undefined) return
     this.#lastId = Number(this.#store.statement(newest).get()?.["id"])

@@ -30,9 +30,14 @@ export class Tx {
   constructor(store: Store, pool: string, now: number, writes: boolean) {
     this.#store = store
     this.pool = pool
-    this.now = now
+    this.now = Math.floor(now)
     const known = this.one<{ id: number }>(findPool, pool) ?? (writes ? this.one<{ id: number }>(insertPool, pool) : undefined)
     this.poolId = known?.id ?? 0
+  }
+
+  /** Store time in so many ms. Callers may compute with fractions (a back-off with jitter); the columns hold whole ms. */
+  after(ms: number): number {
+    return Math.round(this.now + ms)
   }
 
   one<Row>(sql: string, ...values: SQLInputValue[]): Row | undefined {

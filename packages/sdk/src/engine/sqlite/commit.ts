@@ -42,7 +42,8 @@ const commitRun = (tx: Tx, shard: number, item: CommitItem, ready: ReadyList): C
   const length = run.entries ?? 0
   // An append does not change the revision: here the length of the journal tells a repetition (O3).
   if (appends && item.append.length > 0 && length === item.journalLength + item.append.length) return reply(tx, "ok", run, ACTIVE)
-  if (item.journal === "keep" && length !== item.journalLength) return refused("conflict", tx.now)
+  const grows = appends || (item.journal === "keep" && item.append.length > 0)
+  if (grows && length !== item.journalLength) return refused("conflict", tx.now)
   if (appends) return appendOnly(tx, shard, run, item)
   const { next } = item
   if (next.phase === "ended" && next.ifUnseen === "refuse" && lastMessage(run) > item.seen) return reply(tx, "unseen", run, ACTIVE)
@@ -63,7 +64,7 @@ const writeRun = (tx: Tx, shard: number, run: RunHead, item: CommitItem, ready: 
   const phase = phaseAfter(tx, run, item, names)
   const due = phase === PARKED ? dueOf(tx, next) : null
   const place = phase === READY ? ready.next() : null
-  const expiry = next.phase === "ended" ? tx.now + next.retention : null
+  const expiry = next.phase === "ended" ? tx.after(next.retention) : null
   const outcome = next.phase === "ended" ? next.outcome : null
   tx.run(write, phase, place, due, phase === PARKED ? names : "", item.newRevision, consumed, expiry, outcome, item.body ?? null, run.id)
 
@@ -90,7 +91,7 @@ const phaseAfter = (tx: Tx, run: RunHead, item: CommitItem, names: string): numb
 
 const dueOf = (tx: Tx, next: Next): number | null => {
   if (next.phase !== "parked" || next.due === undefined) return null
-  return "at" in next.due ? next.due.at : tx.now + next.due.after
+  return "at" in next.due ? Math.round(next.due.at) : tx.after(next.due.after)
 }
 
 const writeJournal = (tx: Tx, run: RunHead, item: CommitItem): void => {

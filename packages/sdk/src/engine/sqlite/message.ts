@@ -37,7 +37,7 @@ const sendMessage = (tx: Tx, item: MessageItem, ready: ReadyList): MessageReply 
   if (last - run.consumed >= item.inboxLimit) return reply("full")
 
   const number = last + 1
-  tx.run(insertRequest, tx.poolId, shard, id, tx.now + item.retention)
+  tx.run(insertRequest, tx.poolId, shard, id, tx.after(item.retention))
   tx.run(insertMessage, run.id, number, kind, name, id, tx.now, payload)
   if (item.control !== undefined) replaceSpec(tx, shard, run, item.control)
   if (run.phase === PARKED && wakes(run, kind, name)) tx.run(wake, ready.next(), run.id)

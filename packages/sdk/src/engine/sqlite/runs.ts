@@ -20,7 +20,7 @@ export interface RunHead {
   last: number | null
   entries: number | null
 }
-interface RunRow extends RunHead {
+export interface RunRow extends RunHead {
   address: string
   outcome: string | null
   body: string
@@ -83,20 +83,16 @@ interface InboxRow {
 const toMessage = ({ number, kind, name, request, at, payload }: InboxRow): Message => ({ number, kind, name, id: request, at, payload })
 
 /** Most runs have an empty inbox and journal; the row itself says so, and nothing is asked for them. */
-export const toLoaded = (tx: Tx, row: RunRow, full: boolean): LoadedRun => ({
-  ...toRecord(row),
-  inbox: full && row.last !== null ? tx.all<InboxRow>(selectInbox, row.id).map(toMessage) : [],
-  journal: full && row.entries !== null ? tx.all<{ entry: string }>(selectJournal, row.id).map((line) => line.entry) : [],
-})
+export const toLoaded = (tx: Tx, row: RunRow, full: boolean): LoadedRun =>
+  Object.assign(toRecord(row), {
+    inbox: full && row.last !== null ? tx.all<InboxRow>(selectInbox, row.id).map(toMessage) : [],
+    journal: full && row.entries !== null ? tx.all<{ entry: string }>(selectJournal, row.id).map((line) => line.entry) : [],
+  })
 
 export const readRun = (tx: Tx, shard: number, address: string, full: boolean): LoadedRun | undefined => {
   const row = tx.one<RunRow>(selectRun, tx.poolId, shard, address)
   return row === undefined ? undefined : toLoaded(tx, row, full)
 }
-
-/** Rows of a statement that selects `runColumns`. */
-export const loadRuns = (tx: Tx, sql: string, ...values: ReadonlyArray<number | string>): LoadedRun[] =>
-  tx.all<RunRow>(sql, ...values).map((row) => toLoaded(tx, row, true))
 
 /** Pages go by address: a cursor is "a" and the last address of the page before. */
 export const listRuns = (tx: Tx, shard: number, cursor: string, limit: number): { cursor: string; runs: ReadonlyArray<RunRecord> } => {

@@ -33,7 +33,7 @@ import { Calls } from "./calls.ts"
 import type { Tx } from "./calls.ts"
 import { commitRuns, poisonedGroup } from "./commit.ts"
 import { readDigest } from "./digests.ts"
-import { closedFault } from "./faults.ts"
+import { closedFault, toFault } from "./faults.ts"
 import { cutCommits, groupByShard, share, sizeOf } from "./groups.ts"
 import type { CommitUnit } from "./groups.ts"
 import * as members from "./members.ts"
@@ -233,6 +233,11 @@ class SqliteEngine implements Engine {
   /** `Value` is what is published on the channel, by this file's own verbs. */
   async #subscribe<Value>(channel: string, listener: (value: Value) => void): Promise<Unsubscribe> {
     if (this.#closed) throw closedFault(this.url)
+    try {
+      this.#store.busFile?.start()
+    } catch (error) {
+      throw toFault(this.url, error)
+    }
     const end = this.#store.bus.subscribe(channel, (value) => {
       try {
         listener(value as Value)
@@ -243,7 +248,6 @@ class SqliteEngine implements Engine {
       }
     })
     this.#subscriptions.add(end)
-    this.#store.busFile?.start()
     return async () => {
       this.#subscriptions.delete(end)
       end()

@@ -21,11 +21,11 @@ export const startRuns = (tx: Tx, shard: number, items: ReadonlyArray<StartItem>
 const startRun = (tx: Tx, item: StartItem, ready: ReadyList): StartReply => {
   const { shard, run } = item
   const known = runHead(tx, shard, item.address)
-  if (!acceptFence(tx, shard, item.control)) return { status: "fenced", run: known?.run ?? "" }
+  if (!acceptFence(tx, shard, item.control)) return { status: "fenced", run: "" }
   const refusal = known === undefined ? undefined : refuse(known, item)
   if (refusal !== undefined) return refusal
 
-  const due = item.after === undefined || item.after <= 0 ? null : tx.now + item.after
+  const due = item.after === undefined || item.after <= 0 ? null : tx.after(item.after)
   if (due !== null) hintEarlier(tx, shard, due)
   const phase = due === null ? READY : PARKED
   const { controller = null, spec = null, sums = [null, null] } = item.control ?? {}

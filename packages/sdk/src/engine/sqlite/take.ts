@@ -1,14 +1,16 @@
 import type { LoadedRun, TakeGroup, TakeReply } from "../engine.ts"
 import type { Tx } from "./calls.ts"
-import { loadRuns, readRun, runColumns } from "./runs.ts"
+import { readRun, runColumns, toLoaded } from "./runs.ts"
+import type { RunRow } from "./runs.ts"
+import { ACTIVE } from "./schema.ts"
 import { owns } from "./shards.ts"
 
 /** More than this many of a group do not fit into one short transaction: the rest is `more`. */
 export const takeLimit = 200
 
 const readyRuns = `SELECT ${runColumns} FROM runs WHERE pool = ? AND shard = ? AND phase = 0 ORDER BY ready_seq LIMIT ?`
-const dueRuns = `SELECT ${runColumns} FROM runs WHERE pool = ? AND shard = ? AND phase = 2 AND due IS NOT NULL AND due <= ? ORDER BY due, address LIMIT ?`
-const activate = "UPDATE runs SET phase = 1, ready_seq = NULL, due = NULL WHERE pool = ? AND shard = ? AND address = ?"
+const dueRuns = `SELECT ${runColumns} FROM runs WHERE pool = ? AND shard = ? AND phase = 2 AND due IS NOT NULL AND due <= ? ORDER BY due LIMIT ?`
+const activate = "UPDATE runs SET phase = 1, ready_seq = NULL, due = NULL WHERE id = ?"
 const futureDue = "SELECT due FROM runs WHERE pool = ? AND shard = ? AND phase = 2 AND due IS NOT NULL AND due > ? ORDER BY due LIMIT 1"
 
 export const takeRuns = (tx: Tx, group: TakeGroup): TakeReply => {
@@ -16,13 +18,13 @@ export const takeRuns = (tx: Tx, group: TakeGroup): TakeReply => {
   const { shard, timers } = group
   const limit = Math.min(group.limit, takeLimit)
   // One more than wanted tells whether there is more.
-  const ready = loadRuns(tx, readyRuns, tx.poolId, shard, limit + 1)
-  const due = timers ? loadRuns(tx, dueRuns, tx.poolId, shard, tx.now, limit + 1) : []
+  const ready = tx.all<RunRow>(readyRuns, tx.poolId, shard, limit + 1)
+  const due = timers ? tx.all<RunRow>(dueRuns, tx.poolId, shard, tx.now, limit + 1) : []
   // Half of the places are for timers, if so many are due: neither a ready list that is never empty nor runs that always sleep for no
   // time may keep the others from being taken.
   const places = Math.max(limit - ready.length, Math.ceil(limit / 2))
   const timed = due.slice(0, places)
-  const taken = [...timed, ...ready.slice(0, limit - timed.length)].map((run) => activated(tx, shard, run))
+  const taken = [...timed, ...ready.slice(0, limit - timed.length)].map((run) => activated(tx, run))
   const more = ready.length + due.length > limit
   const runs = [...taken, ...loadActive(tx, group, taken)]
   const nextDue = timers ? tx.one<{ due: number }>(futureDue, tx.poolId, shard, tx.now)?.due : undefined
@@ -30,9 +32,10 @@ export const takeRuns = (tx: Tx, group: TakeGroup): TakeReply => {
 }
 
 /** W1: it moves to active and stays there until a commit. */
-const activated = (tx: Tx, shard: number, run: LoadedRun): LoadedRun => {
-  tx.run(activate, tx.poolId, shard, run.address)
-  return { ...run, phase: "active", due: undefined, on: [] }
+const activated = (tx: Tx, run: RunRow): LoadedRun => {
+  tx.run(activate, run.id)
+  run.phase = ACTIVE
+  return toLoaded(tx, run, true)
 }
 
 const loadActive = (tx: Tx, group: TakeGroup, taken: ReadonlyArray<LoadedRun>): LoadedRun[] => {

@@ -20,7 +20,7 @@ const terminateRun = (tx: Tx, shard: number, item: TerminateItem): TerminateRepl
   if (run.phase === ENDED) return reply(run.revision === item.newRevision ? "terminated" : "ended")
   if (item.expectSpec !== undefined && item.expectSpec !== run.spec) return reply("replaced")
 
-  tx.run(end, item.newRevision, item.outcome, tx.now + item.retention, run.id)
+  tx.run(end, item.newRevision, item.outcome, tx.after(item.retention), run.id)
   dropInbox(tx, run)
   dropJournal(tx, run)
   removeFromDigest(tx, shard, run)
