@@ -17,9 +17,9 @@ export interface AssignerHost {
   readonly settleMs: number
   readonly membership: Membership
   readonly clock: () => number
-  emit(event: PoolEvent): void
+  readonly emit: (event: PoolEvent) => void
   /** A newer assignment, or newer members, are known. */
-  onChange(): void
+  readonly onChange: () => void
 }
 
 /** Between the tries of two members, and at most. */

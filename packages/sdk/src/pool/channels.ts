@@ -4,8 +4,8 @@ import type { Engine, Hint, Unsubscribe } from "../engine/engine.ts"
 export interface ChannelsHost {
   readonly engine: Engine
   readonly pool: string
-  onHint(hint: Hint): void
-  onRequest(shard: number, text: string): void
+  readonly onHint: (hint: Hint) => void
+  readonly onRequest: (shard: number, text: string) => void
 }
 
 /** Volatile requests to whoever owns the shard: queries and the like. */

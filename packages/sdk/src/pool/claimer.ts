@@ -13,13 +13,13 @@ export interface ClaimerHost {
   readonly pool: string
   readonly session: string
   /** Trust is open and the session is neither draining nor stopped. */
-  mayClaim(): boolean
+  readonly mayClaim: () => boolean
   /** Shards that are assigned to this session, and neither held nor being given up. */
-  wanted(): ReadonlyArray<number>
-  giveUpForeign(): void
-  listen(shards: ReadonlyArray<number>): Promise<void>
-  onClaimed(shard: number, epoch: number, active: ReadonlyArray<string>, from: ShardHeader): void
-  onFault(error: unknown): void
+  readonly wanted: () => ReadonlyArray<number>
+  readonly giveUpForeign: () => void
+  readonly listen: (shards: ReadonlyArray<number>) => Promise<void>
+  readonly onClaimed: (shard: number, epoch: number, active: ReadonlyArray<string>, from: ShardHeader) => void
+  readonly onFault: (error: unknown) => void
 }
 
 /** Between rounds after a failed call, or while headers change under the claims. */

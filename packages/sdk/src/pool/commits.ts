@@ -10,12 +10,12 @@ import type { ShardRunner } from "./shard-runner.ts"
 export interface CommitsHost {
   readonly engine: Engine
   readonly pool: string
-  setStoreNow(now: number): void
-  onStale(runner: ShardRunner): void
+  readonly setStoreNow: (now: number) => void
+  readonly onStale: (runner: ShardRunner) => void
   /** A committed run is ready again. */
-  onReady(runner: ShardRunner): void
+  readonly onReady: (runner: ShardRunner) => void
   /** A timer was set. */
-  onDue(runner: ShardRunner): void
+  readonly onDue: (runner: ShardRunner) => void
 }
 
 interface Entry {
@@ -46,7 +46,7 @@ export class CommitSender {
   }
 
   async #flush(entries: ReadonlyArray<Entry>): Promise<ReadonlyArray<Outcome>> {
-    const outcomes = new Array<Outcome>(entries.length)
+    const outcomes: Array<Outcome> = []
     const byRunner = new Map<ShardRunner, Array<number>>()
     for (let i = 0; i < entries.length; i++) {
       const runner = entries[i]?.runner

@@ -12,15 +12,15 @@ export interface KeeperHost {
   readonly options: PoolOptions
   readonly clock: () => number
   /** Every answer, also of mere readings: versions of members and assignment (S2). */
-  onReading(reply: RenewReply): void
-  onAbort(): void
-  onDepose(why: string): void
-  onResume(): void
-  onMarkedDead(session: string): void
+  readonly onReading: (reply: RenewReply) => void
+  readonly onAbort: () => void
+  readonly onDepose: (why: string) => void
+  readonly onResume: () => void
+  readonly onMarkedDead: (session: string) => void
   /** A renewal failed (with its error), or succeeded again after one had failed. */
-  onStore(error: unknown): void
+  readonly onStore: (error: unknown) => void
   /** The session was marked dead: it never lives again (S1). */
-  onDead(): void
+  readonly onDead: () => void
 }
 
 /** Renewals under way at once: a hanging one must not stop the next, and a dead store must not gather them. */

@@ -30,10 +30,10 @@ export interface SessionHost {
   readonly clock: () => number
   /** On the monotonic clock: under a new incarnation nothing is claimed before it (O4). */
   readonly claimFrom: number
-  emit(event: PoolEvent): void
-  onFault(error: unknown): void
+  readonly emit: (event: PoolEvent) => void
+  readonly onFault: (error: unknown) => void
   /** Marked dead: this session is over, whatever it does. */
-  onDead(session: Session): void
+  readonly onDead: (session: Session) => void
 }
 
 export class Session {
@@ -69,7 +69,11 @@ export class Session {
     this.membership = openMembership(engine, pool)
     this.#keeper = new Keeper(
       {
-        ...{ engine, pool, session, options, clock },
+        engine,
+        pool,
+        session,
+        options,
+        clock,
         onReading: (reply) => {
           this.#setStoreNow(reply.now)
           this.assigner.announce(reply.memberVersion, reply.assignmentVersion)
@@ -90,7 +94,12 @@ export class Session {
       sentAt,
     )
     this.assigner = new Assigner({
-      ...{ engine, pool, session, shards, clock, emit },
+      engine,
+      pool,
+      session,
+      shards,
+      clock,
+      emit,
       settleMs: options.settleMs,
       membership: this.membership,
       onChange: () => this.#onAssignment(),
@@ -102,7 +111,9 @@ export class Session {
       onRequest: (shard, text) => this.#onRequest(shard, text),
     })
     this.#claimer = new Claimer({
-      ...{ engine, pool, session },
+      engine,
+      pool,
+      session,
       mayClaim: () => !this.#draining && this.#keeper.mayClaim() && clock() >= host.claimFrom,
       wanted: () => this.#wanted(),
       giveUpForeign: () => this.#giveUpForeign(),
@@ -111,7 +122,10 @@ export class Session {
       onFault: (error) => this.#onCallFailed(error),
     })
     this.#taker = new Taker({
-      ...{ engine, pool, consumer, onFault },
+      engine,
+      pool,
+      consumer,
+      onFault,
       runners: this.runners,
       storeNow: () => this.#storeNow(),
       setStoreNow: (now) => this.#setStoreNow(now),
@@ -119,7 +133,8 @@ export class Session {
       onUnknown: () => this.#sweeper.hurry(),
     })
     this.#commits = new CommitSender({
-      ...{ engine, pool },
+      engine,
+      pool,
       setStoreNow: (now) => this.#setStoreNow(now),
       onStale: (runner) => this.#depose(runner, "the store refused a commit"),
       onReady: (runner) => {
@@ -130,7 +145,14 @@ export class Session {
     })
     this.#releases = new Batcher((items: ReadonlyArray<ShardOwner>) => engine.release(pool, items))
     this.#sweeper = new Sweeper({
-      ...{ engine, pool, session, shards, consumer, clock, emit, trusted },
+      engine,
+      pool,
+      session,
+      shards,
+      consumer,
+      clock,
+      emit,
+      trusted,
       sweepMs: options.sweepMs,
       runners: this.runners,
       ownerOf: (shard) => this.assigner.ownerOf(shard),

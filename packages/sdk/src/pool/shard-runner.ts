@@ -9,13 +9,13 @@ import type { GiveUpReason, OwnedShard } from "./consumer.ts"
 
 export interface RunnerHost {
   readonly session: string
-  trusted(): boolean
-  storeNow(): number
-  commit(runner: ShardRunner, item: CommitItem): Promise<CommitReply>
+  readonly trusted: () => boolean
+  readonly storeNow: () => number
+  readonly commit: (runner: ShardRunner, item: CommitItem) => Promise<CommitReply>
   /** The runner has something to take. */
-  need(runner: ShardRunner): void
+  readonly need: (runner: ShardRunner) => void
   /** Its fences run out: the session claims the shard again, for a new epoch (O2). */
-  exhausted(runner: ShardRunner): void
+  readonly exhausted: (runner: ShardRunner) => void
 }
 
 /** O2: a fence is epoch × 2^22 + count. */

@@ -18,16 +18,16 @@ export interface SweeperHost {
   readonly consumer: ShardConsumer
   readonly runners: ReadonlyMap<number, ShardRunner>
   readonly clock: () => number
-  ownerOf(shard: number): string
+  readonly ownerOf: (shard: number) => string
   /** The shard is held, being given up, or being claimed by this session. */
-  concerned(shard: number): boolean
-  need(runner: ShardRunner): void
-  arm(runner: ShardRunner): void
-  onStale(runner: ShardRunner): void
-  evaluate(): void
-  trusted(): boolean
-  emit(event: PoolEvent): void
-  onFault(error: unknown): void
+  readonly concerned: (shard: number) => boolean
+  readonly need: (runner: ShardRunner) => void
+  readonly arm: (runner: ShardRunner) => void
+  readonly onStale: (runner: ShardRunner) => void
+  readonly evaluate: () => void
+  readonly trusted: () => boolean
+  readonly emit: (event: PoolEvent) => void
+  readonly onFault: (error: unknown) => void
 }
 
 /** All headers are read on each n-th sweep. */

@@ -13,13 +13,13 @@ export interface TakerHost {
   readonly pool: string
   readonly consumer: ShardConsumer
   readonly runners: ReadonlyMap<number, ShardRunner>
-  storeNow(): number
+  readonly storeNow: () => number
   /** An answer told the store's time. */
-  setStoreNow(now: number): void
-  onStale(runner: ShardRunner): void
+  readonly setStoreNow: (now: number) => void
+  readonly onStale: (runner: ShardRunner) => void
   /** A take failed: what it moved to active is unknown, the sweep finds it. */
-  onUnknown(error: unknown): void
-  onFault(error: unknown): void
+  readonly onUnknown: (error: unknown) => void
+  readonly onFault: (error: unknown) => void
 }
 
 /** Items of one group: a driver cuts batches there (B2). */

@@ -1,0 +1,8 @@
+/** `@ponos/sdk/pool`: placement of keys over workers, without the durable runtime. */
+export type { PoolEvent } from "./events.ts"
+export type { Job } from "./job.ts"
+export { Pool } from "./pool.ts"
+export type { Dispatched, JobInfo, Owner, PoolJoinOptions, WorkerOptions } from "./pool.ts"
+export type { PoolOptions } from "./options.ts"
+export { onSignals } from "./signals.ts"
+export type { Worker } from "./pool-worker.ts"

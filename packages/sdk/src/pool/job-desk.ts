@@ -1,0 +1,141 @@
+/**
+ * The consumer of the low-level pool: hands the runs of the owned shards to the user's loops as jobs. A job stays here until it is done,
+ * stopped, or its shard is given up; one slot per key (W5).
+ */
+import type { Address, LoadedRun, Message } from "../engine/engine.ts"
+import type { GiveUpReason, OwnedShard, ShardConsumer } from "./consumer.ts"
+import { Resident, type Job, type ResidentHost } from "./job.ts"
+
+export interface DeskOptions {
+  readonly maxResident: number
+  readonly abortGraceMs: number
+  readonly payloadBytes: number
+  readonly resultRetentionMs: number
+  readonly wantMore: () => void
+  readonly onFault: (error: unknown) => void
+}
+
+export class JobDesk implements ShardConsumer {
+  readonly #options: DeskOptions
+  readonly #host: ResidentHost
+  readonly #residents = new Map<Address, Resident>()
+  /** Not yet handed to a loop. */
+  readonly #waiting = new Set<Resident>()
+  readonly #givingUp = new Map<OwnedShard, () => void>()
+  readonly #loops = new Set<() => void>()
+
+  constructor(options: DeskOptions) {
+    this.#options = options
+    this.#host = { ...options, onSettled: (resident) => this.#onSettled(resident), onFault: options.onFault }
+  }
+
+  // --- the user's loops ------------------------------------------------------------------------------------------------
+
+  async *jobs(abortSignal: AbortSignal | undefined): AsyncGenerator<Job, void, undefined> {
+    let wake = (): void => {}
+    const poke = (): void => wake()
+    this.#loops.add(poke)
+    abortSignal?.addEventListener("abort", poke)
+    this.#options.wantMore()
+    try {
+      while (abortSignal?.aborted !== true && this.#loops.has(poke)) {
+        const [next] = this.#waiting
+        if (next === undefined) {
+          await new Promise<void>((resolve) => (wake = resolve))
+          continue
+        }
+        this.#waiting.delete(next)
+        next.yielded = true
+        yield next
+      }
+    } finally {
+      abortSignal?.removeEventListener("abort", poke)
+      this.#loops.delete(poke)
+    }
+  }
+
+  /** The worker is over: its loops end. */
+  close(): void {
+    const loops = [...this.#loops]
+    this.#loops.clear()
+    for (const poke of loops) poke()
+  }
+
+  // --- ShardConsumer ---------------------------------------------------------------------------------------------------
+
+  onRuns(shard: OwnedShard, runs: ReadonlyArray<LoadedRun>): void {
+    for (const run of runs) {
+      const resident = this.#residents.get(run.address)
+      if (resident === undefined) this.#admit(shard, run)
+      else if (resident.run === run.run && resident.shard === shard) resident.refresh(run)
+      else {
+        resident.successor = { shard, run }
+        if (resident.run !== run.run) resident.stop()
+      }
+    }
+  }
+
+  onMessage(shard: OwnedShard, address: Address, run: string, message: Message): void {
+    const resident = this.#residents.get(address)
+    if (resident === undefined || resident.run !== run || resident.shard !== shard) return
+    if (!resident.receive(message)) shard.reload([address])
+  }
+
+  onTerminated(_shard: OwnedShard, address: Address, run: string): void {
+    const resident = this.#residents.get(address)
+    if (resident !== undefined && (run === "" || resident.run === run)) resident.stop()
+  }
+
+  onRequest(): void {}
+
+  executing(shard: OwnedShard): ReadonlySet<Address> {
+    const executing = new Set<Address>()
+    for (const resident of this.#residents.values()) {
+      if ((resident.shard === shard && !resident.ended) || resident.successor?.shard === shard) executing.add(resident.address)
+    }
+    return executing
+  }
+
+  /** Without a loop nothing is taken: another worker may have one. */
+  capacity(): number {
+    return this.#loops.size === 0 ? 0 : this.#options.maxResident - this.#residents.size
+  }
+
+  giveUp(shard: OwnedShard, _reason: GiveUpReason): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#givingUp.set(shard, resolve)
+    for (const resident of this.#residents.values()) {
+      if (resident.successor?.shard === shard) resident.successor = undefined
+      if (resident.shard === shard) resident.abort(shard.abortSignal.reason)
+    }
+    this.#checkGivenUp(shard)
+    return promise
+  }
+
+  // --- inside ----------------------------------------------------------------------------------------------------------
+
+  #admit(shard: OwnedShard, run: LoadedRun): void {
+    const resident = new Resident(this.#host, shard, run)
+    this.#residents.set(run.address, resident)
+    this.#waiting.add(resident)
+    for (const poke of this.#loops) poke()
+  }
+
+  #onSettled(resident: Resident): void {
+    this.#waiting.delete(resident)
+    this.#residents.delete(resident.address)
+    const { successor, shard } = resident
+    if (successor !== undefined && successor.shard.trusted() && !successor.shard.abortSignal.aborted)
+      this.#admit(successor.shard, successor.run)
+    this.#checkGivenUp(shard)
+    this.#options.wantMore()
+  }
+
+  #checkGivenUp(shard: OwnedShard): void {
+    const resolve = this.#givingUp.get(shard)
+    if (resolve === undefined) return
+    for (const resident of this.#residents.values()) if (resident.shard === shard) return
+    this.#givingUp.delete(shard)
+    resolve()
+  }
+}
