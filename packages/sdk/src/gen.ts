@@ -8,6 +8,8 @@ import type { ActivityHandlers, JobContract, JobHandlers } from "./runtime/contr
 
 export type { In, Input, Out as OutOf, Result, SignalPayload, State } from "./define/index.ts"
 export { Failure } from "./runtime/contract.ts"
+export { isFormat } from "./runtime/format.ts"
+export type { FormatName } from "./runtime/format.ts"
 export type { ActivityHandlers, FailureClass, JobContract, JobHandlers, JobSchemas, OperationSchemas } from "./runtime/contract.ts"
 export { makeClient } from "./client/client.ts"
 export type {
@@ -49,9 +51,7 @@ export interface Envelope<Name extends string, Payload> {
 }
 
 /** Why an iteration began. */
-export type Wake<On extends string> =
-  | { readonly by: "start" | "time" | "input" | "again" }
-  | { readonly by: "message"; readonly name: On }
+export type Wake<On extends string> = { readonly by: "start" | "time" | "input" | "again" } | { readonly by: "message"; readonly name: On }
 
 export interface StepOptions {
   /** Of a failed body, inside this step; default: none, the attempt fails and the job's `retry` decides. */
