@@ -1,0 +1,162 @@
+/** From the rows of a source to desired jobs by shard. One bad row is reported and never stops the others. */
+import { setImmediate as turn } from "node:timers/promises"
+import { PonosError } from "@ponos/sdk"
+import { addressOfInput, type JobClientInternals } from "@ponos/sdk/internal"
+import type { DesiredJob } from "./plan.ts"
+import type { Source, SourceRow } from "./sources/source.ts"
+import { specOf, sumsOf } from "./spec.ts"
+
+export interface DesiredEntry extends DesiredJob {
+  /** JSON text of the encoded input. */
+  readonly input: string
+  /** Body of a new run. */
+  readonly body: string
+  readonly sums: readonly [number, number]
+}
+
+export interface DesiredShard {
+  readonly jobs: Map<string, DesiredEntry>
+  /** Addresses of rows that do not match the input type, but have a readable key: they count as desired. */
+  readonly invalid: Set<string>
+  /** Digest of `jobs`, as the store keeps it (K4). */
+  readonly sums: [bigint, bigint]
+}
+
+export interface RowProblem {
+  /** `invalid`: does not match the input type. `unreadable`: the key cannot be read either. `duplicate`: an earlier row has the key. */
+  readonly type: "invalid" | "unreadable" | "duplicate"
+  readonly position: string
+  readonly key: string | undefined
+  /** Path of the wrong field, "" for the row. */
+  readonly path: string
+  readonly message: string
+}
+
+export interface DesiredSet {
+  readonly shards: ReadonlyMap<number, DesiredShard>
+  readonly valid: number
+  readonly invalid: number
+  readonly unreadable: number
+  readonly duplicates: number
+  /** The first hundred. */
+  readonly problems: ReadonlyArray<RowProblem>
+  /** False: the source failed, or ended midway; then `error` says how. */
+  readonly complete: boolean
+  readonly error: string | undefined
+}
+
+export const maxProblems = 100
+/** A pass must not hold the event loop (K3), ms. */
+const sliceMs = 8
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
+
+const pathOf = (error: unknown): string => {
+  const path = error instanceof PonosError ? error.details["path"] : undefined
+  return typeof path === "string" ? path : ""
+}
+
+/** Address and shard of a row that does not match the input type, if its key fields can be read. Numbers count: SQLite gives them for text. */
+const addressOfRow = (internals: JobClientInternals, shards: number, value: unknown): ReturnType<typeof addressOfInput> | undefined => {
+  if (typeof value !== "object" || value === null) return undefined
+  const row = value as Readonly<Record<string, unknown>>
+  const fields = internals.contract.key.map((name) => {
+    const field = row[name]
+    return [name, typeof field === "number" || typeof field === "bigint" ? String(field) : field] as const
+  })
+  try {
+    return addressOfInput(internals.contract, Object.fromEntries(fields), shards)
+  } catch {
+    return undefined
+  }
+}
+
+class Reader {
+  readonly shards = new Map<number, DesiredShard>()
+  readonly problems: Array<RowProblem> = []
+  readonly counts = { valid: 0, invalid: 0, unreadable: 0, duplicate: 0 }
+  readonly #internals: JobClientInternals
+  readonly #shardCount: number
+
+  constructor(internals: JobClientInternals, shardCount: number) {
+    this.#internals = internals
+    this.#shardCount = shardCount
+  }
+
+  add(row: SourceRow): void {
+    if (row.error !== undefined) return this.#refuse(row, row.error)
+    let prepared: ReturnType<JobClientInternals["prepare"]>
+    try {
+      prepared = this.#internals.prepare(row.value, this.#shardCount)
+    } catch (error) {
+      return this.#refuse(row, error)
+    }
+    const { address, key, input, body } = prepared
+    const shard = this.#shard(prepared.shard)
+    if (shard.jobs.has(address) || shard.invalid.has(address)) return this.#duplicate(row, key)
+    const spec = specOf(input)
+    const sums = sumsOf(address, spec)
+    shard.jobs.set(address, { address, spec, input, body, sums })
+    shard.sums[0] += BigInt(sums[0])
+    shard.sums[1] += BigInt(sums[1])
+    this.counts.valid++
+  }
+
+  #shard(number: number): DesiredShard {
+    let shard = this.shards.get(number)
+    if (shard === undefined) this.shards.set(number, (shard = { jobs: new Map(), invalid: new Set(), sums: [0n, 0n] }))
+    return shard
+  }
+
+  #refuse(row: SourceRow, error: unknown): void {
+    const at = addressOfRow(this.#internals, this.#shardCount, row.value)
+    if (at !== undefined) {
+      const shard = this.#shard(at.shard)
+      if (shard.jobs.has(at.address) || shard.invalid.has(at.address)) return this.#duplicate(row, at.key)
+      shard.invalid.add(at.address)
+    }
+    this.#report({
+      type: at === undefined ? "unreadable" : "invalid",
+      position: row.position,
+      key: at?.key,
+      path: pathOf(error),
+      message: `${row.position}${at === undefined ? "" : ` (${at.key})`}: ${messageOf(error)}`,
+    })
+  }
+
+  #duplicate(row: SourceRow, key: string): void {
+    const message = `${row.position}: expected each key once, got ${JSON.stringify(key)} again. The first row counts: remove the others.`
+    this.#report({ type: "duplicate", position: row.position, key, path: "", message })
+  }
+
+  #report(problem: RowProblem): void {
+    this.counts[problem.type]++
+    if (this.problems.length < maxProblems) this.problems.push(problem)
+  }
+}
+
+/** Reads all rows. A source that fails is an answer too: what was read so far, marked as incomplete. */
+export const readDesired = async (
+  source: Source<unknown>,
+  internals: JobClientInternals,
+  shardCount: number,
+  abortSignal?: AbortSignal,
+): Promise<DesiredSet> => {
+  const reader = new Reader(internals, shardCount)
+  let error: string | undefined
+  let since = performance.now()
+  try {
+    for await (const row of source.rows()) {
+      reader.add(row)
+      if (performance.now() - since < sliceMs) continue
+      await turn()
+      abortSignal?.throwIfAborted()
+      since = performance.now()
+    }
+  } catch (failure) {
+    abortSignal?.throwIfAborted()
+    error = `expected the desired ${source.name} to be read whole, got: ${messageOf(failure)}`
+  }
+  const { valid, invalid, unreadable, duplicate: duplicates } = reader.counts
+  return { shards: reader.shards, valid, invalid, unreadable, duplicates, problems: reader.problems, complete: error === undefined, error }
+}

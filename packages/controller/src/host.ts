@@ -1,0 +1,135 @@
+/** Hosts a controller's job in a process: joins its pool, keeps its run alive, and runs its passes there. */
+import { createWorker, PonosError } from "@ponos/sdk"
+import { makeClient } from "@ponos/sdk/gen"
+import { defaults, type Engine, type Options } from "@ponos/sdk/internal"
+import { reporter } from "./event.ts"
+import { controllerContract, controllerHandlers, controlPool, type PassRunner } from "./job.ts"
+import type { ReadOptions } from "./options.ts"
+import { type PassContext, runPass } from "./pass.ts"
+import type { ControllerState } from "./report.ts"
+import { fenceText } from "./spec.ts"
+
+export interface HostContext {
+  readonly engine: Engine
+  readonly pool: string
+  readonly options: Partial<Options>
+}
+
+export interface Hosted {
+  /** Hands over: another process that hosts the controller goes on. */
+  drain(): Promise<void>
+  readonly stopped: Promise<void>
+}
+
+/** How often the run is looked for, ms: it is gone after the store was emptied, or when somebody cancelled it. */
+const ensureMs = 5_000
+/** After a pass in which runs were not what was observed, the next one comes soon, ms. */
+const soonMs = 500
+
+const contracts = { controller: controllerContract }
+
+interface ControllerClient {
+  readonly controller: {
+    start(input: { readonly name: string }): Promise<ControllerHandle>
+    get(key: string): ControllerHandle
+  }
+  close(): Promise<void>
+}
+
+export interface ControllerHandle {
+  readonly update: {
+    pause(input: { readonly reason: string }): Promise<{ readonly passes: number }>
+    resume(): Promise<{ readonly passes: number }>
+    approve(input: { readonly hash: string }): Promise<{ readonly passes: number }>
+    reconcile(input: { readonly full: boolean }): Promise<{ readonly passes: number }>
+  }
+  describe(): Promise<{
+    readonly state: ControllerState | undefined
+    readonly lastError: string | undefined
+    readonly phase: string
+    readonly owner: { readonly session: string | undefined }
+  }>
+}
+
+/** A client of the controller's own pool, on an engine that somebody else closes. */
+export const controllerClient = (engine: Engine, pool: string, name: string): ControllerClient =>
+  makeClient({ pool: controlPool(pool, name), engine, shards: 1 } as never, contracts) as ControllerClient
+
+/** What a pass works on, without a fence: also for `plan()`. */
+export const passContext = async (options: ReadOptions, engine: Engine): Promise<PassContext> => ({
+  engine,
+  pool: options.job.pool,
+  kind: options.job.contract.kind,
+  controller: options.name,
+  shards: await options.job.shards(),
+  job: options.job,
+  source: options.source,
+  guard: options.guard,
+  parallelism: options.parallelism,
+})
+
+const passRunner = (options: ReadOptions, context: HostContext): PassRunner => {
+  const { engine } = context
+  const limits = { ...defaults, ...context.options }
+  const onEvent = reporter(options.name, options.onEvent)
+  return {
+    run: async (state, fence, abortSignal) => {
+      const target = await passContext(options, engine)
+      const info = await engine.poolInfo(target.pool)
+      return await runPass({ ...target, abortSignal }, state, {
+        fence: fenceText(fence),
+        now: info?.now ?? 0,
+        incarnation: info?.incarnation ?? "",
+        apply: {
+          stop: options.stop,
+          parallelism: options.parallelism,
+          inboxLimit: limits.inboxLimit,
+          inboxReserve: limits.inboxReserve,
+          requestRetentionMs: limits.requestRetentionMs,
+          resultRetentionMs: limits.resultRetentionMs,
+        },
+        abortSignal,
+        onPlan: options.onPlan,
+        onEvent,
+      })
+    },
+    next: ({ last }) => (last !== null && last.applied.changed > 0 ? Math.min(soonMs, options.everyMs) : options.everyMs),
+  }
+}
+
+/** Joins the controller's pool. Whoever owns its one shard runs the passes; all others stand by. */
+export const host = async (options: ReadOptions, context: HostContext): Promise<Hosted> => {
+  const { name } = options
+  const onEvent = reporter(name, options.onEvent)
+  const client = controllerClient(context.engine, options.job.pool, name)
+  const worker = await createWorker({
+    ...context.options,
+    pool: controlPool(options.job.pool, name),
+    engine: context.engine,
+    shards: 1,
+    jobs: [controllerHandlers(passRunner(options, context))],
+  } as never)
+  // level-triggered too: the run is started where it is missing, by whoever sees it first
+  const ensure = async (): Promise<void> => {
+    try {
+      await client.controller.start({ name })
+    } catch (error) {
+      if (error instanceof PonosError && error.fate === "retryable") return
+      onEvent({ type: "controller", message: `the controller's job could not be started: ${String(error)}` })
+    }
+  }
+  await ensure()
+  const timer = setInterval(() => void ensure(), ensureMs)
+  timer.unref()
+  const stopped = worker.stopped.finally(async () => {
+    clearInterval(timer)
+    await client.close()
+  })
+  return {
+    drain: async () => {
+      clearInterval(timer)
+      await worker.drain()
+    },
+    stopped,
+  }
+}
