@@ -1,0 +1,41 @@
+/** The public surface for programs: workers, errors. Clients and stubs come from generated code; the low-level pool from `@ponos/sdk/pool`. */
+export { createWorker } from "./worker.ts"
+export type { HostedController, Worker, WorkerEvent, WorkerOptions } from "./worker.ts"
+export type { PoolEvent } from "./pool/events.ts"
+export type { RuntimeEvent } from "./runtime/runner.ts"
+export {
+  ActivityFailed,
+  ActivityTimeout,
+  BadInput,
+  BadKey,
+  BadOption,
+  Cancelled,
+  Deposed,
+  GuardRefused,
+  HandlerMissing,
+  InboxFull,
+  JournalFull,
+  NotAllowed,
+  NoWorker,
+  OutcomeUnknown,
+  PayloadTooLarge,
+  PonosError,
+  PoolMismatch,
+  PoolNotFound,
+  QueryFailed,
+  ReplayMismatch,
+  RunEnded,
+  RunExists,
+  RunFailed,
+  RunNotFound,
+  StaleWrite,
+  StoreFault,
+  StoreUnavailable,
+  StoreUnsupported,
+  Terminated,
+  UpdateFailed,
+  WaitTimeout,
+} from "./errors.ts"
+export type { ErrorTag, Fate } from "./errors.ts"
+export { optionTable } from "./options.ts"
+export type { OptionName, OptionSpec, Options } from "./options.ts"

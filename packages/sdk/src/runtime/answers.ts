@@ -1,0 +1,76 @@
+/** Updates and queries: synchronous handlers, without steps (api rule 6). */
+import type { Message } from "../engine/engine.ts"
+import { NotAllowed } from "../errors.ts"
+import type { Answer, Body } from "./body.ts"
+import { encodeError } from "./body.ts"
+import { codecOf } from "./contract.ts"
+import type { JobKind } from "./kind.ts"
+
+const refuseAsync = (value: unknown, what: string): void => {
+  if (value instanceof Promise) {
+    value.catch(() => undefined)
+    throw new NotAllowed(`expected ${what} to be synchronous, got a promise. Do the work in run, woken by the message (job.again({ on })).`)
+  }
+}
+
+export interface StateHolder {
+  state: unknown
+}
+
+/** Applies an update to a copy of the state; the copy replaces it only if the handler returns. */
+export const applyUpdate = (kind: JobKind, holder: StateHolder, context: { key: string; run: string; input: unknown }, message: Message): Answer => {
+  const { contract, handlers } = kind
+  const schemas = contract.schemas.updates[message.name]
+  const handler = handlers.updates?.[message.name]
+  const what = `update ${message.name} of ${contract.kind}`
+  if (schemas === undefined || handler === undefined)
+    return { error: { tag: "HandlerMissing", message: `${what} has no handler in this worker's code: deploy code that has it, or correct the name` } }
+  try {
+    const job = { ...context, now: new Date(message.at), state: structuredClone(holder.state) }
+    const value = handler(job, codecOf(schemas.in).decode(JSON.parse(message.payload), what))
+    refuseAsync(value, what)
+    const ok = codecOf(schemas.out).encode(value, `the answer of ${what}`)
+    // checked here, so that a state that does not match its type is the update's failure and not the next iteration's
+    kind.state?.encode(job.state, `the state after ${what}`)
+    holder.state = job.state
+    return { ok }
+  } catch (error) {
+    return { error: encodeError(error, schemas.errors) }
+  }
+}
+
+/** Answers a query from the last committed body. */
+export const answerQuery = (
+  kind: JobKind,
+  run: { readonly key: string; readonly run: string; readonly body: Body },
+  name: string,
+  input: unknown,
+  now: number,
+): Answer => {
+  const { contract, handlers } = kind
+  const schemas = contract.schemas.queries[name]
+  const handler = handlers.queries?.[name]
+  const what = `query ${name} of ${contract.kind}`
+  if (schemas === undefined || handler === undefined)
+    return { error: { tag: "HandlerMissing", message: `${what} has no handler in this worker's code: deploy code that has it, or correct the name` } }
+  try {
+    const { body } = run
+    const decoded = kind.input.decode(body.input, `the input of ${contract.kind}`)
+    // before its first commit a run has the state that `init` gives
+    const state =
+      body.state === undefined ? handlers.init?.(decoded) : kind.state?.decode(body.state, `the state of ${contract.kind}`)
+    const view = {
+      key: run.key,
+      run: run.run,
+      input: decoded,
+      state,
+      iteration: body.iteration ?? 1,
+      idleSeconds: body.at === undefined ? 0 : Math.max(0, (now - body.at) / 1_000),
+    }
+    const value = handler(view, codecOf(schemas.in).decode(input ?? null, what))
+    refuseAsync(value, what)
+    return { ok: codecOf(schemas.out).encode(value, `the answer of ${what}`) }
+  } catch (error) {
+    return { error: encodeError(error, schemas.errors) }
+  }
+}

@@ -1,0 +1,428 @@
+/**
+ * One attempt: one try of an iteration under one epoch. It replays the journal, then goes on live. All writes of a run go through here, one after
+ * another, so that the journal's order is the order in which the handler saw things happen (R2).
+ */
+import type { CommitItem, CommitReply, Message } from "../engine/engine.ts"
+import { Deposed, JournalFull, ReplayMismatch } from "../errors.ts"
+import type { OwnedShard } from "../pool/consumer.ts"
+import type { Body } from "./body.ts"
+import { cancelled } from "./body.ts"
+import { DurableCall } from "./call.ts"
+import type { Effects } from "./effects.ts"
+import type { Inbox } from "./inbox.ts"
+import type { CallKind, Entry } from "./journal.ts"
+import { printEntry } from "./journal.ts"
+import type { JobKind } from "./kind.ts"
+import { Replay } from "./replay.ts"
+import type { TaskQueue } from "./task.ts"
+
+/** A durable call that was made and has not settled. */
+export interface Outstanding {
+  /** Settles the call with a recorded entry, or with a live one that was not settled by hand. */
+  settle(entry: Entry): void
+  reject(error: unknown): void
+  /** A cancel rejects it (sleeps, receives, activities). */
+  readonly cancellable: boolean
+  /** Takes a message that is for this call; true if it did. */
+  offer?(message: Message): boolean
+  /** The attempt ended: clear timers. */
+  stop?(): void
+}
+
+export interface Started {
+  readonly index: number
+  readonly entries: ReadonlyArray<Entry>
+  resolve(value: any): void
+  reject(error: unknown): void
+}
+
+/** An entry made by this attempt, to be delivered when its write was acknowledged. */
+interface Live {
+  readonly settle: () => void
+  acknowledged: boolean
+}
+
+export interface AttemptOptions {
+  readonly shard: OwnedShard
+  readonly kind: JobKind
+  readonly address: string
+  readonly key: string
+  readonly run: string
+  readonly revision: string
+  readonly body: Body
+  readonly entries: ReadonlyArray<Entry>
+  readonly inbox: Inbox
+  readonly lifeSignal: AbortSignal
+  readonly effects: Effects
+  readonly tasks: TaskQueue
+  readonly limits: { readonly journalLimit: number; readonly payloadBytes: number }
+  /** Applies an update to the state; gives the text of its answer. */
+  readonly applyUpdate: (message: Message) => string
+}
+
+/** How long a handler may rest between two recorded calls before its code is taken to have changed, ms. */
+const stallMs = 10_000
+
+export class Attempt {
+  readonly options: AttemptOptions
+  readonly shard: OwnedShard
+  readonly fence: bigint
+  readonly #replay: Replay
+  readonly #outstanding = new Map<number, Outstanding>()
+  readonly #abort = new AbortController()
+  #buffer: Array<Entry> = []
+  #answers: Array<{ readonly id: string; readonly answer: string }> = []
+  readonly #live: Array<Live> = []
+  /** Live items whose entries are in the buffer or in flight, in order. */
+  #unacknowledged: Array<Live> = []
+  #flushing: Promise<void> | undefined
+  /** A failure that the handler caught is in the buffer: later bodies wait for its write (J2). */
+  #mustFlush = false
+  #pumpQueued = false
+  #stall: ReturnType<typeof setTimeout> | undefined
+  #journalLength: number
+  #base: number | undefined
+  #time: number
+  #revision: string
+  #dead: Error | undefined
+  #ended = false
+  #cancelReason: string | undefined
+
+  constructor(options: AttemptOptions) {
+    this.options = options
+    this.shard = options.shard
+    this.fence = options.shard.nextFence()
+    this.#replay = new Replay(options.address, options.entries)
+    this.#journalLength = options.entries.length
+    this.#revision = options.revision
+    this.#base = options.entries[0]?.b
+    this.#time = this.#base ?? options.shard.now()
+    for (const entry of options.entries) if ("m" in entry && entry.m !== undefined && entry.m > 0) options.inbox.markRead(entry.m)
+    if (options.lifeSignal.aborted) this.die(options.lifeSignal.reason as Error)
+    else options.lifeSignal.addEventListener("abort", this.#onLifeEnd, { once: true })
+  }
+
+  readonly #onLifeEnd = (): void => this.die(this.options.lifeSignal.reason as Error)
+
+  get abortSignal(): AbortSignal {
+    return this.#abort.signal
+  }
+  /** Signal for step bodies: after a cancel, clean-up steps still run. */
+  get stepSignal(): AbortSignal {
+    return this.#cancelReason === undefined ? this.#abort.signal : this.options.lifeSignal
+  }
+  get revision(): string {
+    return this.#revision
+  }
+  get journalLength(): number {
+    return this.#journalLength
+  }
+  get cancelReason(): string | undefined {
+    return this.#cancelReason
+  }
+  /** Why the attempt may not go on, if so. */
+  get dead(): Error | undefined {
+    return this.#dead
+  }
+  get time(): number {
+    return this.#time
+  }
+  /** The number of random values and ids drawn so far: they derive from it (J1). */
+  draws = 0
+
+  /** The attempt is over by force: outstanding calls reject, later ones throw, nothing more is written (S5). */
+  die(reason: Error): void {
+    if (this.#dead !== undefined || this.#ended) return
+    this.#dead = reason
+    this.#abort.abort(reason)
+    this.#stop(reason)
+  }
+
+  /** The handler settled; nothing is recorded any more. Gives a mismatch if recorded entries are left (R3). */
+  async finish(complete: boolean): Promise<Error | undefined> {
+    const mismatch = complete && this.#dead === undefined ? this.#replay.finish() : undefined
+    this.#ended = true
+    this.#stop(new Deposed(`the iteration of ${this.options.address} has ended; this call was not awaited. Await every durable call before run returns.`))
+    this.options.lifeSignal.removeEventListener("abort", this.#onLifeEnd)
+    if (this.#flushing !== undefined) await this.#flushing
+    return mismatch
+  }
+
+  #stop(reason: Error): void {
+    clearTimeout(this.#stall)
+    const outstanding = [...this.#outstanding.values()]
+    this.#outstanding.clear()
+    for (const call of outstanding) {
+      call.stop?.()
+      call.reject(reason)
+    }
+  }
+
+  /** Makes a durable call. `begin` gets its recorded entries and starts the live part. */
+  start<A>(kind: CallKind, name: string, begin: (started: Started) => Outstanding): DurableCall<A> {
+    const call = new DurableCall<A>((resolve, reject) => {
+      const refused = this.#refusal()
+      if (refused !== undefined) return reject(refused)
+      try {
+        const { index, entries } = this.#replay.call(kind, name)
+        const done = (then: (value: any) => void) => (value: unknown) => {
+          this.#outstanding.delete(index)
+          then(value)
+        }
+        const outstanding = begin({ index, entries, resolve: done(resolve), reject: done(reject) })
+        this.#outstanding.set(index, outstanding)
+        this.#queuePump()
+      } catch (error) {
+        if (ReplayMismatch.is(error)) this.die(error)
+        reject(error)
+      }
+    })
+    // a call that nobody awaits must not end the process; whoever awaits it still sees the error
+    call.then(undefined, () => undefined)
+    return call
+  }
+
+  #refusal(): Error | undefined {
+    if (this.#dead !== undefined) return this.#dead
+    if (this.#ended) return new Deposed(`the iteration of ${this.options.address} has ended: a durable call after it cannot be recorded.`)
+    return this.shard.trusted()
+      ? undefined
+      : new Deposed(`this worker no longer owns shard ${this.shard.shard}: the attempt of ${this.options.address} ends here and goes on elsewhere.`)
+  }
+
+  /** Reads an unread signal at once: recorded with the next write (J3). */
+  poll(name: string): Message | undefined {
+    const refused = this.#refusal()
+    if (refused !== undefined) throw refused
+    let call: ReturnType<Replay["call"]>
+    try {
+      call = this.#replay.call("poll", name)
+    } catch (error) {
+      this.die(error as Error)
+      throw error
+    }
+    const recorded = call.entries[0]
+    if (recorded?.t === "poll") return recorded.m === 0 ? undefined : this.options.inbox.get(recorded.m)
+    const message = this.options.inbox.nextSignal(name)
+    if (message !== undefined) this.options.inbox.markRead(message.number)
+    this.#buffer.push({ t: "poll", c: call.index, n: name, m: message?.number ?? 0 })
+    return message
+  }
+
+  /** Records an entry that settles a call: `settle` runs when its write was acknowledged, in order. */
+  record(entry: Entry, settle: () => void): void {
+    if (this.#dead !== undefined || this.#ended) return
+    const live: Live = { settle, acknowledged: false }
+    this.#buffer.push(entry)
+    this.#live.push(live)
+    this.#unacknowledged.push(live)
+    void this.flush()
+  }
+
+  /** Records a failure that the handler is about to see; written with the next write, at the latest before the next body starts (J2). */
+  recordDeferred(entry: Entry, settle: () => void): void {
+    if (this.#dead !== undefined || this.#ended) return
+    this.#buffer.push(entry)
+    this.#live.push({ settle, acknowledged: true })
+    this.#mustFlush = true
+    this.#queuePump()
+  }
+
+  /** Records an entry that settles nothing; resolves when it is written. */
+  async note(entry: Entry): Promise<void> {
+    if (this.#dead !== undefined || this.#ended) return
+    this.#buffer.push(entry)
+    await this.flush()
+  }
+
+  /** Before a body starts: what it may depend on is written. */
+  beforeBody(): Promise<void> | undefined {
+    return this.#mustFlush ? this.flush() : undefined
+  }
+
+  flush(): Promise<void> {
+    this.#flushing ??= this.#write().finally(() => (this.#flushing = undefined))
+    return this.#flushing
+  }
+
+  async #write(): Promise<void> {
+    // one microtask: entries made in the same turn travel together
+    await undefined
+    while (this.#buffer.length > 0 && this.#dead === undefined) {
+      const entries = this.#buffer
+      const live = this.#unacknowledged
+      const answers = this.#answers
+      this.#buffer = []
+      this.#unacknowledged = []
+      this.#answers = []
+      this.#mustFlush = false
+      const { journalLimit } = this.options.limits
+      if (this.#journalLength + entries.length > journalLimit) {
+        this.die(new JournalFull(`the journal of ${this.options.address} would exceed ${journalLimit} entries in one iteration. End iterations with job.again(…).`, { journalLimit }))
+        return
+      }
+      if (this.#base === undefined) {
+        this.#base = this.#time
+        entries[0] = { ...entries[0], b: this.#time } as Entry
+      }
+      const written = await this.#commit({ append: entries.map(printEntry), answers })
+      if (!written) return
+      this.#journalLength += entries.length
+      for (const item of live) item.acknowledged = true
+      this.#queuePump()
+    }
+  }
+
+  async #commit(part: Pick<CommitItem, "append" | "answers">): Promise<boolean> {
+    const { address, run, inbox } = this.options
+    try {
+      const reply = await this.shard.commit({
+        address,
+        run,
+        revision: this.#revision,
+        newRevision: this.#revision,
+        journalLength: this.#journalLength,
+        journal: "keep",
+        next: { phase: "active" },
+        consumed: inbox.consumed,
+        seen: inbox.last,
+        ...part,
+      })
+      if (reply.status === "ok") return true
+      this.die(refusedWrite(address, reply.status))
+    } catch (error) {
+      this.die(error as Error)
+    }
+    return false
+  }
+
+  #queuePump(): void {
+    if (this.#pumpQueued) return
+    this.#pumpQueued = true
+    queueMicrotask(this.#pump)
+  }
+
+  /** Delivers what can be delivered, one by one; the handler rests in between when it has other calls outstanding (R2). */
+  readonly #pump = (): void => {
+    this.#pumpQueued = false
+    while (this.#dead === undefined && !this.#ended) {
+      const entry = this.#replay.next()
+      if (entry !== undefined) this.#deliver(entry)
+      else if (this.#replay.replaying) return this.#armStall()
+      else {
+        const live = this.#live[0]
+        if (live === undefined) {
+          if (this.options.inbox.hasUnread && this.#outstanding.size > 0) setImmediate(this.#handleMessages)
+          return
+        }
+        if (!live.acknowledged) return
+        this.#live.shift()
+        live.settle()
+      }
+      clearTimeout(this.#stall)
+      this.#stall = undefined
+      if (this.#outstanding.size === 0) return
+      this.#pumpQueued = true
+      setImmediate(this.#pump)
+      return
+    }
+  }
+
+  #armStall(): void {
+    this.#stall ??= setTimeout(() => {
+      // handlers may await things that are not durable (a resource): only calls that wait behind the recorded one prove a change
+      if (this.#outstanding.size > 0) this.die(this.#replay.stalled())
+    }, stallMs)
+  }
+
+  #deliver(entry: Entry): void {
+    if (entry.t === "woke") this.#advance(entry.c)
+    if (entry.t === "cancel") return this.#cancel(entry.m)
+    if (entry.t === "update") {
+      const message = this.options.inbox.get(entry.m)
+      if (message !== undefined) this.options.applyUpdate(message)
+      return
+    }
+    this.#outstanding.get(entry.c)?.settle(entry)
+  }
+
+  /** Time moves on with durable sleeps, the same on replay. */
+  #advance(call: number): void {
+    const slept = this.options.entries.find((entry) => entry.t === "sleep" && entry.c === call)
+    if (slept?.t === "sleep") this.advanceTo(slept.due)
+  }
+  advanceTo(time: number): void {
+    this.#time = Math.max(this.#time, time)
+  }
+
+  /** New messages came in. */
+  messages(): void {
+    this.#queuePump()
+  }
+
+  /** The handler waits for something that a message may bring. */
+  get waits(): boolean {
+    for (const call of this.#outstanding.values()) if (call.cancellable) return true
+    return false
+  }
+
+  /** The handler rests at an await of `job.*`: messages that change the run are applied now (J4). */
+  readonly #handleMessages = (): void => {
+    if (this.#dead !== undefined || this.#ended || this.#live.length > 0 || this.#replay.replaying || this.#outstanding.size === 0) return
+    const { inbox } = this.options
+    for (const message of inbox.unread()) {
+      switch (message.kind) {
+        case "update": {
+          inbox.markRead(message.number)
+          const answer = this.options.applyUpdate(message)
+          this.#answers.push({ id: message.id, answer })
+          this.record({ t: "update", c: this.#replay.made, m: message.number }, () => undefined)
+          return
+        }
+        case "cancel": {
+          inbox.markRead(message.number)
+          this.record({ t: "cancel", c: this.#replay.made, m: message.number }, () => this.#cancel(message.number))
+          return
+        }
+        case "input":
+          // takes effect at the next iteration
+          break
+        case "result": {
+          inbox.markRead(message.number)
+          // an answer that no call waits for belongs to an older try: it changes nothing (T1)
+          for (const call of this.#outstanding.values()) if (call.offer?.(message) === true) break
+          break
+        }
+        case "signal": {
+          for (const call of this.#outstanding.values()) {
+            if (call.offer?.(message) === true) {
+              inbox.markRead(message.number)
+              break
+            }
+          }
+          break
+        }
+      }
+    }
+  }
+
+  #cancel(number: number): void {
+    const message = this.options.inbox.get(number)
+    this.#cancelReason = message === undefined ? "cancelled" : (JSON.parse(message.payload) as string)
+    const error = cancelled(this.options.address, this.#cancelReason)
+    this.#abort.abort(error)
+    for (const call of [...this.#outstanding.values()]) {
+      if (!call.cancellable) continue
+      call.stop?.()
+      call.reject(error)
+    }
+  }
+}
+
+export const refusedWrite = (address: string, status: Exclude<CommitReply["status"], "ok">): Error =>
+  new Deposed(
+    status === "poisoned"
+      ? `the store failed half way through a write of ${address}: the run is loaded again.`
+      : `the store refused a write of ${address}: ${status === "stale" ? "its shard has another owner" : "the run was ended or replaced"}. This attempt was stopped.`,
+    { status },
+  )

@@ -1,0 +1,259 @@
+/** The durable calls: what each records, and how it settles. */
+import type { DurationInput, RetryPolicy } from "../define/index.ts"
+import type { Message } from "../engine/engine.ts"
+import { ActivityFailed, ActivityTimeout, PayloadTooLarge, WaitTimeout } from "../errors.ts"
+import { toMillis } from "../options.ts"
+import type { Attempt, Outstanding } from "./attempt.ts"
+import type { ErrorData } from "./body.ts"
+import { activityFailed, decodeError, encodeError, messageOf, runFailed } from "./body.ts"
+import type { DurableCall } from "./call.ts"
+import { codecOf } from "./contract.ts"
+import type { Entry } from "./journal.ts"
+import { activityLimits } from "./kind.ts"
+import { retryDelay } from "./retry.ts"
+import type { TaskResult } from "./activity-executor.ts"
+import { decodeValue, encodeValue } from "./value.ts"
+
+/** `setTimeout` overflows at 24.8 days: longer waits are cut (W8). */
+const maxTimer = 60_000
+
+/** Calls back when the store's clock has reached `due`; gives a function that stops it. */
+const atTime = (attempt: Attempt, due: number, then: () => void): (() => void) => {
+  let timer: ReturnType<typeof setTimeout> | undefined
+  const wait = (): void => {
+    const left = due - attempt.shard.now()
+    if (left <= 0) return then()
+    timer = setTimeout(wait, Math.min(Math.ceil(left), maxTimer))
+  }
+  wait()
+  return () => clearTimeout(timer)
+}
+
+export interface StepRequest {
+  readonly retry?: RetryPolicy
+  readonly timeout?: DurationInput
+}
+
+/** Settles a step from its entry. */
+const stepEntry = (attempt: Attempt, entry: Entry, resolve: (value: unknown) => void, reject: (error: unknown) => void): void => {
+  if (entry.t !== "step") return
+  if (entry.e === undefined) return resolve(decodeValue(entry.v))
+  const { contract } = attempt.options.kind
+  reject(decodeError(entry.e, contract.schemas.errors, contract.failures, plainError))
+}
+
+/** An error of a step that no type declares: name, tag and message are kept, the class is not. */
+const plainError = (data: ErrorData): Error => Object.assign(new Error(data.message), { name: data.tag, _tag: data.tag })
+
+export const startStep = (attempt: Attempt, name: string, body: (signal: AbortSignal) => unknown, request: StepRequest): DurableCall<unknown> =>
+  attempt.start("step", name, ({ index, entries, resolve, reject }) => {
+    const outstanding: Outstanding = { settle: (entry) => stepEntry(attempt, entry, resolve, reject), reject, cancellable: false }
+    if (entries.length === 0) void runStep(attempt, index, name, body, request, resolve, reject)
+    return outstanding
+  })
+
+const runStep = async (
+  attempt: Attempt,
+  index: number,
+  name: string,
+  body: (signal: AbortSignal) => unknown,
+  request: StepRequest,
+  resolve: (value: unknown) => void,
+  reject: (error: unknown) => void,
+): Promise<void> => {
+  const what = `the result of step ${JSON.stringify(name)}`
+  const { effects, limits, kind, address, run } = attempt.options
+  for (let failures = 1; ; failures++) {
+    try {
+      await attempt.beforeBody()
+      if (attempt.dead !== undefined) return
+      const value = await withTimeout(attempt, request.timeout, what, (signal) => effects.settle(body(signal), signal))
+      const encoded = encodeValue(value, what)
+      if (JSON.stringify(encoded).length > limits.payloadBytes)
+        throw new PayloadTooLarge(`expected ${what} to have at most ${limits.payloadBytes} bytes. Store large data elsewhere and return a reference.`)
+      return attempt.record({ t: "step", c: index, n: name, v: encoded }, () => resolve(value))
+    } catch (error) {
+      if (attempt.dead !== undefined) return
+      const delay = request.retry === undefined ? undefined : retryDelay(request.retry, failures, `${run}.${index}`)
+      if (delay === undefined || attempt.abortSignal.aborted) {
+        const data = encodeError(error, kind.contract.schemas.errors)
+        return attempt.recordDeferred({ t: "step", c: index, n: name, e: data }, () => reject(error))
+      }
+      await new Promise<void>((done) => {
+        const stop = atTime(attempt, attempt.shard.now() + delay, done)
+        attempt.abortSignal.addEventListener("abort", () => (stop(), done()), { once: true })
+      })
+    }
+    void address
+  }
+}
+
+const withTimeout = async (
+  attempt: Attempt,
+  timeout: DurationInput | undefined,
+  what: string,
+  body: (signal: AbortSignal) => unknown,
+): Promise<unknown> => {
+  const outer = attempt.stepSignal
+  if (timeout === undefined) return body(outer)
+  const ms = toMillis(timeout, "timeout")
+  const late = new WaitTimeout(`${what} was not there within ${ms} ms. The attempt fails and is retried: raise the step's timeout, or make its body heed the abort signal.`, { ms })
+  const own = new AbortController()
+  const timer = setTimeout(() => own.abort(late), ms)
+  try {
+    const signal = AbortSignal.any([outer, own.signal])
+    return await Promise.race([body(signal), new Promise((_, reject) => own.signal.addEventListener("abort", () => reject(late), { once: true }))])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+export const startSleep = (attempt: Attempt, duration: DurationInput): DurableCall<void> =>
+  attempt.start("sleep", "", ({ index, entries, resolve, reject }) => {
+    let stop: (() => void) | undefined
+    const wake = (due: number): void => {
+      if (entries.some((entry) => entry.t === "woke")) return
+      stop = atTime(attempt, due, () =>
+        attempt.record({ t: "woke", c: index }, () => {
+          attempt.advanceTo(due)
+          resolve(undefined)
+        }),
+      )
+    }
+    const recorded = entries[0]
+    if (recorded?.t === "sleep") wake(recorded.due)
+    else {
+      const due = Math.ceil(attempt.shard.now() + toMillis(duration, "the duration of sleep"))
+      void attempt.note({ t: "sleep", c: index, due }).then(() => wake(due))
+    }
+    return { settle: (entry) => entry.t === "woke" && resolve(undefined), reject, cancellable: true, stop: () => stop?.() }
+  })
+
+export const startReceive = (
+  attempt: Attempt,
+  name: string,
+  timeout: DurationInput | undefined,
+  envelope: (message: Message) => unknown,
+): DurableCall<unknown> =>
+  attempt.start("receive", name, ({ index, entries, resolve, reject }) => {
+    let stop: (() => void) | undefined
+    let settled = entries.some((entry) => entry.t === "got")
+    const got = (message: Message | undefined): void => {
+      settled = true
+      stop?.()
+      attempt.record({ t: "got", c: index, m: message?.number ?? 0 }, () => resolve(message === undefined ? undefined : envelope(message)))
+    }
+    const arm = (due: number): void => {
+      if (!settled) stop = atTime(attempt, due, () => !settled && got(undefined))
+    }
+    const recorded = entries[0]
+    if (recorded?.t === "receive") {
+      if (recorded.due !== undefined) arm(recorded.due)
+    } else {
+      const due = timeout === undefined ? undefined : Math.ceil(attempt.shard.now() + toMillis(timeout, "the timeout of receive"))
+      void attempt.note({ t: "receive", c: index, n: name, ...(due === undefined ? {} : { due }) }).then(() => due !== undefined && arm(due))
+    }
+    return {
+      settle: (entry) => {
+        if (entry.t !== "got") return
+        const message = entry.m === 0 ? undefined : attempt.options.inbox.get(entry.m)
+        resolve(message === undefined ? undefined : envelope(message))
+      },
+      reject,
+      cancellable: true,
+      offer: (message) => {
+        if (settled || message.kind !== "signal" || message.name !== name) return false
+        got(message)
+        return true
+      },
+      stop: () => stop?.(),
+    }
+  })
+
+/** An activity: scheduled durably, run by any worker, answered by a message; its tries and deadlines are kept here (T1). */
+export const startActivity = (attempt: Attempt, iteration: number, name: string, input: unknown): DurableCall<unknown> =>
+  attempt.start("activity", name, ({ index, entries, resolve, reject }) => {
+    const { kind, shard, address, key, run, tasks, inbox } = attempt.options
+    const schemas = kind.contract.schemas.activities[name]
+    if (schemas === undefined) throw new ActivityFailed(`${kind.kind} has no activity ${JSON.stringify(name)}: declare it and generate again`)
+    const limits = activityLimits(kind.definition, name)
+    const encoded = codecOf(schemas.in).encode(input, `the input of activity ${name}`)
+    const id = `${run}.${iteration}.${index}`
+    const tries: Array<string> = []
+    let current = 1
+    let dueNext: number | undefined
+    let stop: (() => void) | undefined
+    let settled = false
+
+    const toError = (data: ErrorData): Error => decodeError(data, schemas.errors, kind.contract.failures, activityFailed(name))
+    const read = (result: TaskResult): void => {
+      if ("ok" in result) resolve(codecOf(schemas.out).decode(result.ok, `the result of activity ${name}`))
+      else reject(toError(result.error))
+    }
+    const dispatch = (): void => {
+      const task = { id: `${id}.${current}`, kind: kind.kind, name, shard: shard.shard, address, key, run, activity: id, try: current }
+      const deadline = shard.now() + limits.startTimeout + limits.timeout
+      tasks.add({ ...task, fence: attempt.fence.toString(), input: encoded, timeout: limits.timeout }).catch((error: unknown) => failed(encodeError(error, {})))
+      stop = atTime(attempt, deadline, () =>
+        failed(encodeError(new ActivityTimeout(`try ${current} of activity ${name} has no result within ${limits.startTimeout + limits.timeout} ms. Is a worker running that registered it?`), {})),
+      )
+    }
+    const schedule = (): void => {
+      if (dueNext === undefined || dueNext <= shard.now()) return dispatch()
+      stop = atTime(attempt, dueNext, dispatch)
+    }
+    const failed = (data: ErrorData, message?: Message): void => {
+      if (settled) return
+      stop?.()
+      tries.push(data.message)
+      const m = message === undefined ? {} : { m: message.number }
+      const delay = retryDelay(limits.retry, current, id)
+      if (delay === undefined) {
+        settled = true
+        const error: ErrorData = { ...data, message: `${current} tries failed, the last one with: ${data.message}`, tries }
+        return attempt.record({ t: "end", c: index, e: error, ...m }, () => reject(toError(error)))
+      }
+      current++
+      dueNext = Math.ceil(shard.now() + delay)
+      void attempt.note({ t: "retry", c: index, try: current, due: dueNext, e: data, ...m }).then(() => !settled && attempt.dead === undefined && schedule())
+    }
+
+    for (const entry of entries) {
+      if (entry.t === "end") settled = true
+      if (entry.t !== "retry") continue
+      tries.push(entry.e.message)
+      current = entry.try
+      dueNext = entry.due
+    }
+    if (entries.length === 0) void attempt.note({ t: "act", c: index, n: name }).then(() => attempt.dead === undefined && schedule())
+    else if (!settled) schedule()
+
+    return {
+      settle: (entry) => {
+        if (entry.t !== "end") return
+        if (entry.e !== undefined) return reject(toError(entry.e))
+        const message = entry.m === undefined ? undefined : inbox.get(entry.m)
+        if (message === undefined) reject(runFailed(address)({ tag: "StoreFault", message: `the result of activity ${name} is missing from the inbox` }))
+        else read(JSON.parse(message.payload) as TaskResult)
+      },
+      reject: (error) => {
+        settled = true
+        reject(error)
+      },
+      cancellable: true,
+      offer: (message) => {
+        if (message.kind !== "result" || message.name !== `${id}.${current}` || settled) return false
+        const result = JSON.parse(message.payload) as TaskResult
+        if ("error" in result && result.retry) failed(result.error, message)
+        else {
+          settled = true
+          stop?.()
+          attempt.record({ t: "end", c: index, m: message.number }, () => read(result))
+        }
+        return true
+      },
+      stop: () => stop?.(),
+    }
+  })
+
+export const describeError = messageOf

@@ -1,0 +1,151 @@
+/** What handlers get as `job`: a thin face of the attempt. Generated interfaces give it its types. */
+import { createHash } from "node:crypto"
+import type { DurationInput } from "../define/index.ts"
+import type { Message } from "../engine/engine.ts"
+import { BadOption, NotAllowed } from "../errors.ts"
+import type { AgainRequest } from "./again.ts"
+import { AgainValue, DoneValue } from "./again.ts"
+import type { StateHolder } from "./answers.ts"
+import type { Attempt } from "./attempt.ts"
+import type { DurableCall } from "./call.ts"
+import type { StepRequest } from "./calls.ts"
+import { startActivity, startReceive, startSleep, startStep } from "./calls.ts"
+import { codecOf } from "./contract.ts"
+import type { WakeReason } from "./wake.ts"
+
+export interface ContextOptions {
+  readonly attempt: Attempt
+  readonly holder: StateHolder
+  readonly input: unknown
+  readonly iteration: number
+  /** 1, 2, 3 … */
+  readonly tries: number
+  readonly wake: WakeReason
+}
+
+const checkName = (name: unknown, what: string): string => {
+  if (typeof name !== "string" || name === "" || name.length > 200)
+    throw new BadOption(`expected the name of ${what} to be a string of 1 to 200 characters, got: ${JSON.stringify(name) ?? typeof name}`)
+  return name
+}
+
+export class JobContext {
+  readonly #attempt: Attempt
+  readonly #holder: StateHolder
+  readonly input: unknown
+  readonly iteration: number
+  readonly attempt: number
+  readonly wake: WakeReason
+  /** While `open` runs: durable calls are refused, and the signal is that of the resource's life. */
+  #opening = false
+  #activities: Readonly<Record<string, (input: unknown) => DurableCall<unknown>>> | undefined
+
+  constructor(options: ContextOptions) {
+    this.#attempt = options.attempt
+    this.#holder = options.holder
+    this.input = options.input
+    this.iteration = options.iteration
+    this.attempt = options.tries
+    this.wake = options.wake
+  }
+
+  /** Runs `open` on this context. */
+  async opening<A>(open: () => A): Promise<Awaited<A>> {
+    this.#opening = true
+    try {
+      return await open()
+    } finally {
+      this.#opening = false
+    }
+  }
+
+  get state(): unknown {
+    return this.#holder.state
+  }
+  set state(state: unknown) {
+    this.#holder.state = state
+  }
+  get key(): string {
+    return this.#attempt.options.key
+  }
+  get kind(): string {
+    return this.#attempt.options.kind.kind
+  }
+  get run(): string {
+    return this.#attempt.options.run
+  }
+  get fence(): bigint {
+    return this.#attempt.fence
+  }
+  get abortSignal(): AbortSignal {
+    return this.#opening ? this.#attempt.options.lifeSignal : this.#attempt.abortSignal
+  }
+  get activities(): Readonly<Record<string, (input: unknown) => DurableCall<unknown>>> {
+    this.#activities ??= Object.fromEntries(
+      Object.keys(this.#attempt.options.kind.contract.schemas.activities).map((name) => [
+        name,
+        (input: unknown) => startActivity(this.#live("an activity"), this.iteration, name, input),
+      ]),
+    )
+    return this.#activities
+  }
+
+  #live(what: string): Attempt {
+    if (this.#opening) throw new NotAllowed(`${what} cannot be used in open: the resource is not part of the journal. Do it in run.`)
+    return this.#attempt
+  }
+
+  step(name: string, body: (signal: AbortSignal) => unknown, options: StepRequest = {}): DurableCall<unknown> {
+    if (typeof body !== "function") throw new BadOption(`expected the body of step ${JSON.stringify(name)} to be a function, got: ${typeof body}`)
+    return startStep(this.#live("job.step"), checkName(name, "a step"), body, options)
+  }
+
+  sleep(duration: DurationInput): DurableCall<void> {
+    return startSleep(this.#live("job.sleep"), duration)
+  }
+
+  poll(name = ""): unknown {
+    const message = this.#live("job.poll").poll(name)
+    return message === undefined ? undefined : this.#envelope(message)
+  }
+
+  receive(name: string, options: { readonly timeout?: DurationInput } = {}): DurableCall<unknown> {
+    return startReceive(this.#live("job.receive"), checkName(name, "a signal"), options.timeout, (message) => this.#envelope(message))
+  }
+
+  #envelope(message: Message): unknown {
+    const schema = this.#attempt.options.kind.contract.schemas.signals[message.name] ?? null
+    const payload = codecOf(schema).decode(JSON.parse(message.payload), `signal ${message.name} of ${this.kind}`)
+    return { name: message.name, payload, id: message.id, at: new Date(message.at) }
+  }
+
+  now(): Date {
+    return new Date(this.#attempt.time)
+  }
+
+  random(): number {
+    return this.#draw().readUIntBE(0, 6) / 2 ** 48
+  }
+
+  uuid(): string {
+    const bytes = this.#draw().subarray(0, 16)
+    bytes.writeUInt8((bytes.readUInt8(6) & 0x0f) | 0x80, 6)
+    bytes.writeUInt8((bytes.readUInt8(8) & 0x3f) | 0x80, 8)
+    const hex = bytes.toString("hex")
+    return `${hex.slice(0, 8)}-${hex.slice(8, 12)}-${hex.slice(12, 16)}-${hex.slice(16, 20)}-${hex.slice(20)}`
+  }
+
+  /** Bytes that derive from (run, iteration, number): the same on replay, without an entry (J1). */
+  #draw(): Buffer {
+    const attempt = this.#live("a random value")
+    return createHash("sha256").update(`${this.run}/${this.iteration}/${attempt.draws++}`).digest()
+  }
+
+  again(request: AgainRequest = {}): AgainValue {
+    return new AgainValue(request)
+  }
+
+  done(value?: unknown): DoneValue {
+    return new DoneValue(value)
+  }
+}

@@ -1,0 +1,301 @@
+/**
+ * One pass over a run that the pool brought: decide (`planWake`), open the resource, run the handler in an attempt, and write how it ended in
+ * one fenced commit. A failure of user code never leaves this file: it becomes a back-off, a block or an end.
+ */
+import type { CommitReply, LoadedRun, Message } from "../engine/engine.ts"
+import { BadInput, Deposed, JournalFull, NotAllowed, PayloadTooLarge, ReplayMismatch } from "../errors.ts"
+import { AgainValue, DoneValue, toWaiting } from "./again.ts"
+import type { StateHolder } from "./answers.ts"
+import { applyUpdate } from "./answers.ts"
+import { Attempt } from "./attempt.ts"
+import type { Body, Outcome } from "./body.ts"
+import { encodeError, isDeclared, parseBody, printBody } from "./body.ts"
+import { JobContext } from "./context.ts"
+import { Inbox } from "./inbox.ts"
+import { parseJournal } from "./journal.ts"
+import type { Resident } from "./resident.ts"
+import { retryDelay } from "./retry.ts"
+import type { Runner } from "./runner.ts"
+import { errorOf } from "./runner.ts"
+import type { WakeReason } from "./wake.ts"
+import { planWake } from "./wake.ts"
+import type { WriteTarget } from "./writes.ts"
+import { nextOf, writeRun } from "./writes.ts"
+
+/** How long a blocked run waits before it is tried again, in case code was deployed that fits, ms. */
+const blockedRetryMs = 30_000
+
+/** Errors of code and data that a retry cannot mend: the run waits for code or an operator. */
+const blocks = (error: unknown): boolean => ReplayMismatch.is(error) || JournalFull.is(error)
+
+export class Iteration {
+  readonly #runner: Runner
+  readonly #resident: Resident
+  readonly #loaded: LoadedRun
+  readonly #inbox: Inbox
+  #body: Body
+  #answers: Array<{ readonly id: string; readonly answer: string }> = []
+
+  constructor(runner: Runner, resident: Resident, loaded: LoadedRun) {
+    this.#runner = runner
+    this.#resident = resident
+    this.#loaded = loaded
+    this.#body = parseBody(loaded.body)
+    this.#inbox = new Inbox(loaded.consumed, loaded.inbox, this.#body.read)
+    resident.inbox = this.#inbox
+    resident.revision = loaded.revision
+  }
+
+  get #what(): string {
+    return this.#loaded.address
+  }
+
+  async execute(): Promise<void> {
+    const { shard } = this.#resident
+    const unread = this.#inbox.unread()
+    const underWay = this.#loaded.journal.length > 0
+    const plan = planWake({ body: this.#body, due: this.#loaded.due, unread, underWay, now: shard.now() })
+    if (plan.do === "cancel") {
+      const reason = JSON.parse(plan.message.payload) as string
+      this.#inbox.markRead(plan.message.number)
+      return this.#end({ type: "cancelled", reason })
+    }
+    const holder = await this.#prepare(plan.apply)
+    if (holder === undefined) return
+    if (plan.do === "park") return this.#repark(holder)
+    await this.#run(holder, plan.wake)
+  }
+
+  /** Decodes input and state, and applies updates and inputs that came while the run was parked. */
+  async #prepare(apply: ReadonlyArray<Message>): Promise<StateHolder | undefined> {
+    const { kind } = this.#resident
+    try {
+      for (const message of apply) if (message.kind === "input") this.#takeInput(message)
+      const input = kind.input.decode(this.#body.input, `the input of ${this.#what}`)
+      const holder: StateHolder = {
+        state:
+          this.#body.state === undefined
+            ? kind.handlers.init?.(input)
+            : kind.state?.decode(this.#body.state, `the state of ${this.#what} (written by contract ${this.#body.version ?? "?"})`),
+      }
+      for (const message of apply) if (message.kind === "update") this.#update(holder, message, input)
+      this.#input = input
+      return holder
+    } catch (error) {
+      await this.#fail(errorOf(error))
+      return undefined
+    }
+  }
+  #input: unknown
+
+  #takeInput(message: Message): void {
+    this.#inbox.markRead(message.number)
+    this.#body = { ...this.#body, input: JSON.parse(message.payload) as unknown, changed: true }
+  }
+
+  #update(holder: StateHolder, message: Message, input: unknown): void {
+    const { kind, key, run } = this.#resident
+    this.#inbox.markRead(message.number)
+    const answer = applyUpdate(kind, holder, { key, run, input }, message)
+    this.#answers.push({ id: message.id, answer: JSON.stringify(answer) })
+  }
+
+  #target(journalLength = this.#loaded.journal.length): WriteTarget & { readonly read: ReadonlyArray<number> } {
+    const { consumed, read } = this.#inbox.settle()
+    const { address, run } = this.#loaded
+    return { address, run, revision: this.#resident.revision, consumed, read, seen: this.#inbox.last, journalLength, answers: this.#answers }
+  }
+
+  /** The body with the holder's state in it. */
+  #withState(holder: StateHolder): Body {
+    const { kind } = this.#resident
+    if (kind.state === undefined) return this.#body
+    const state = kind.state.encode(holder.state, `the state of ${this.#what}`)
+    return { ...this.#body, state, version: kind.contract.version }
+  }
+
+  /** Parks the run as it was, with what was applied (K2 of wake). */
+  async #repark(holder: StateHolder): Promise<void> {
+    const { due } = this.#loaded
+    const { read, ...target } = this.#target()
+    const body = this.#answers.length > 0 || this.#body.state !== undefined ? this.#withState(holder) : this.#body
+    const waiting = { ...this.#body.waiting, ...(due === undefined ? {} : { due }) }
+    const { revision } = await writeRun(this.#resident.shard, target, withRead(body, read), nextOf(waiting), "keep")
+    this.#resident.revision = revision
+  }
+
+  async #run(holder: StateHolder, wake: WakeReason): Promise<void> {
+    const { shard, kind, key, run, life } = this.#resident
+    const { effects, tasks, limits } = this.#runner.options
+    if (this.#answers.length > 0 || this.#body.changed === true) await this.#commitApplied(holder)
+    const attempt = new Attempt({
+      shard,
+      kind,
+      address: this.#loaded.address,
+      key,
+      run,
+      revision: this.#resident.revision,
+      body: this.#body,
+      entries: this.#loaded.journal.length === 0 ? [] : parseJournal(this.#what, this.#loaded.journal),
+      inbox: this.#inbox,
+      lifeSignal: life.signal,
+      effects,
+      tasks,
+      limits,
+      applyUpdate: (message) => JSON.stringify(applyUpdate(kind, holder, { key, run, input: this.#input }, message)),
+    })
+    this.#resident.attempt = attempt
+    const iteration = this.#body.iteration ?? 1
+    const context = new JobContext({ attempt, holder, input: this.#input, iteration, tries: (this.#body.failures ?? 0) + 1, wake })
+    let value: unknown
+    let failure: { readonly error: unknown } | undefined
+    try {
+      await this.#open(context)
+      value = await effects.settle(kind.handlers.run(context, this.#resident.resource?.value), attempt.abortSignal)
+    } catch (error) {
+      failure = { error }
+    }
+    const mismatch = await attempt.finish(failure === undefined)
+    if (attempt.dead !== undefined) return this.#died(attempt.dead, attempt)
+    if (!shard.trusted()) throw new Deposed(`this worker no longer owns shard ${shard.shard}: ${this.#what} goes on elsewhere.`)
+    if (mismatch !== undefined) return this.#fail(mismatch, attempt)
+    if (failure !== undefined) return this.#handlerFailed(failure.error, attempt)
+    await this.#finish(value, holder, attempt)
+  }
+
+  /** What was applied at the wake is written before the handler runs: an update is answered after its commit (J4). */
+  async #commitApplied(holder: StateHolder): Promise<void> {
+    if (this.#body.changed === true && this.#resident.resource !== undefined) await this.#runner.closeResource(this.#resident)
+    const { read, ...target } = this.#target()
+    const body = withRead(this.#withState(holder), read)
+    const { revision } = await writeRun(this.#resident.shard, target, body, { phase: "active" }, "keep")
+    this.#resident.revision = revision
+    this.#inbox.trimTo(target.consumed)
+    this.#answers = []
+    this.#body = body
+  }
+
+  async #open(context: JobContext): Promise<void> {
+    const { kind, resource } = this.#resident
+    const { open } = kind.handlers
+    if (open === undefined || resource !== undefined) return
+    const { effects } = this.#runner.options
+    const value = await context.opening(() => effects.settle(open(context), this.#resident.life.signal))
+    this.#resident.resource = { value }
+  }
+
+  async #finish(value: unknown, holder: StateHolder, attempt: Attempt): Promise<void> {
+    const { kind } = this.#resident
+    try {
+      if (value instanceof DoneValue) {
+        const encoded = kind.result.encode(value.value, `the result of ${this.#what}`)
+        return await this.#end({ type: "done", value: encoded }, attempt, this.#withState(holder))
+      }
+      if (value instanceof AgainValue) {
+        if (attempt.cancelReason !== undefined) return await this.#end({ type: "cancelled", reason: attempt.cancelReason }, attempt, this.#withState(holder))
+        return await this.#again(value, holder, attempt)
+      }
+    } catch (error) {
+      // a state or result that does not match its type, or a wrong option of `again`, is a fault of this attempt
+      if (!BadInput.is(error) && !PayloadTooLarge.is(error) && !(error instanceof Error && "code" in error && error.code === "ponos:bad_option")) throw error
+      return this.#fail(errorOf(error), attempt)
+    }
+    const found = value === undefined ? "nothing (is a `return` missing?)" : typeof value
+    await this.#fail(new NotAllowed(`expected run of ${kind.kind} to return job.again(…) or job.done(…), got ${found}.`), attempt)
+  }
+
+  async #again(value: AgainValue, holder: StateHolder, attempt: Attempt): Promise<void> {
+    const { shard } = this.#resident
+    const waiting = toWaiting(value.request, shard.now())
+    const inputs = this.#inbox.unread().filter((message) => message.kind === "input")
+    for (const message of inputs) this.#takeInput(message)
+    const { read, ...target } = this.#target(attempt.journalLength)
+    const { input, state, version } = this.#withState(holder)
+    const body: Body = {
+      input,
+      ...(state === undefined ? {} : { state }),
+      ...(version === undefined ? {} : { version }),
+      iteration: (this.#body.iteration ?? 1) + 1,
+      ...(waiting === undefined ? {} : { waiting }),
+      ...(inputs.length === 0 ? {} : { changed: true }),
+    }
+    this.#checkSize(body)
+    // an unread message that this wait names, or that must be handled, is known already: it wakes at once (api rule 5)
+    const wakes = inputs.length > 0 || this.#inbox.unread().some((message) => message.kind === "update" || message.kind === "cancel" || waiting?.on?.includes(message.name) === true)
+    const next = wakes ? ({ phase: "ready" } as const) : nextOf(waiting)
+    const { revision } = await writeRun(shard, target, withRead(body, read), next, attempt.journalLength > 0 ? "clear" : "keep")
+    this.#resident.revision = revision
+    this.#resident.inbox = undefined
+  }
+  #checkSize(body: Body): void {
+    const limit = this.#runner.options.limits.payloadBytes
+    const size = printBody(body).length
+    if (size > limit) throw new PayloadTooLarge(`expected input and state of ${this.#what} to have at most ${limit} bytes together, got ${size}. Store large data elsewhere.`, { limit, size })
+  }
+
+  async #handlerFailed(error: unknown, attempt: Attempt): Promise<void> {
+    const { errors } = this.#resident.kind.contract.schemas
+    if (attempt.cancelReason !== undefined) return this.#end({ type: "cancelled", reason: attempt.cancelReason }, attempt)
+    if (isDeclared(error, errors)) return this.#end({ type: "failed", error: encodeError(error, errors) }, attempt)
+    await this.#fail(errorOf(error), attempt)
+  }
+
+  /** A fault: the attempt is repeated by the job's retry policy, with its journal; the count is stored (a dead worker resets nothing). */
+  async #fail(error: Error, attempt?: Attempt): Promise<void> {
+    const { shard, kind, key, run } = this.#resident
+    const blocked = blocks(error) || (attempt === undefined && BadInput.is(error))
+    const failures = (this.#body.failures ?? 0) + 1
+    const delay = blocked ? blockedRetryMs : retryDelay(kind.retry, failures, `${run}.${this.#body.iteration ?? 1}`)
+    this.#report(blocked ? { type: "blocked", kind: kind.kind, key, run, error } : { type: "failed", kind: kind.kind, key, run, attempt: failures, error, retryIn: delay })
+    if (delay === undefined) return this.#end({ type: "failed", error: encodeError(error, kind.contract.schemas.errors) }, attempt)
+    const journalLength = attempt?.journalLength ?? this.#loaded.journal.length
+    // messages that this attempt read without a recorded write are unread again
+    const { address, run: id, consumed } = this.#loaded
+    const target = { address, run: id, revision: this.#resident.revision, consumed: Math.max(consumed, this.#inbox.consumed), seen: this.#inbox.last, journalLength, answers: attempt === undefined ? this.#answers : [] }
+    const { blocked: _, ...before } = this.#body
+    const body: Body = { ...before, failures, backoff: true, error: error.message.slice(0, 2_000), ...(blocked ? { blocked: error.message.slice(0, 2_000) } : {}) }
+    const { revision } = await writeRun(shard, target, body, { phase: "parked", on: [], due: { after: delay } }, "keep")
+    this.#resident.revision = revision
+    this.#resident.inbox = undefined
+  }
+
+  #report(event: Parameters<Runner["options"]["onEvent"]>[0]): void {
+    this.#runner.options.onEvent(event)
+  }
+
+  /** The attempt was stopped by force: by the pool, a terminate, a refused write, or a mismatch. */
+  async #died(reason: Error, attempt: Attempt): Promise<void> {
+    if (blocks(reason)) return this.#fail(reason, attempt)
+    throw reason
+  }
+
+  async #end(outcome: Outcome, attempt?: Attempt, body = this.#body): Promise<void> {
+    const { shard, kind, key, run } = this.#resident
+    const { resultRetentionMs } = this.#runner.options.limits
+    for (;;) {
+      const { read: _, ...target } = this.#target(attempt?.journalLength)
+      const unread = this.#inbox.unread().filter((message) => message.kind === "signal")
+      const listed = unread.length === 0 ? outcome : { ...outcome, unread: unread.map((message) => message.name).slice(0, 100) }
+      const { waiting: __, backoff: ___, ...rest } = body
+      const { reply } = await writeRun(shard, target, rest, { phase: "ended", outcome: JSON.stringify(listed), retention: resultRetentionMs, ifUnseen: "refuse" }, "clear")
+      if (reply.status === "ok") break
+      await this.#loadUnseen(reply)
+    }
+    this.#report({ type: "ended", kind: kind.kind, key, run, outcome: outcome.type })
+    this.#runner.evict(this.#resident, new Deposed(`the run ${run} of ${this.#what} has ended.`))
+  }
+
+  /** A message came that the run has not seen: it is loaded, so that the outcome names it (W6). */
+  async #loadUnseen(reply: CommitReply): Promise<void> {
+    const { engine, pool } = this.#runner.options
+    const { shard } = this.#resident
+    const [run] = await engine.read(pool, [{ shard: shard.shard, address: this.#loaded.address }], { full: true })
+    if (run === undefined || run.run !== this.#resident.run || !this.#inbox.add(run.inbox) || this.#inbox.last < reply.lastMessage)
+      throw new Deposed(`${this.#what} was changed while it ended: it is loaded again.`)
+  }
+}
+
+const withRead = (body: Body, read: ReadonlyArray<number>): Body => {
+  const { read: _, ...rest } = body
+  return read.length === 0 ? rest : { ...rest, read }
+}

@@ -1,0 +1,57 @@
+/**
+ * Entries of a journal: what happened in one iteration, in order, as JSON text. `c` is the number of the durable call (0, 1, 2 … in the order
+ * in which the handler made them); `m` a message number; `t` the entry's type; `b` (first entry only) the base time of `now()` (J1).
+ */
+import { StoreFault } from "../errors.ts"
+import type { ErrorData } from "./body.ts"
+
+export type Entry = { readonly b?: number } & (
+  | { readonly t: "step"; readonly c: number; readonly n: string; readonly v?: unknown; readonly e?: ErrorData }
+  | { readonly t: "sleep"; readonly c: number; readonly due: number }
+  | { readonly t: "woke"; readonly c: number }
+  /** An activity was scheduled. */
+  | { readonly t: "act"; readonly c: number; readonly n: string }
+  /** A try of it failed; the next one starts at `due`. */
+  | { readonly t: "retry"; readonly c: number; readonly try: number; readonly due: number; readonly e: ErrorData; readonly m?: number }
+  /** It ended, with the answer of message `m`, or for good with an error. */
+  | { readonly t: "end"; readonly c: number; readonly m?: number; readonly e?: ErrorData }
+  | { readonly t: "poll"; readonly c: number; readonly n: string; readonly m: number }
+  | { readonly t: "receive"; readonly c: number; readonly n: string; readonly due?: number }
+  /** `m` 0: timed out. */
+  | { readonly t: "got"; readonly c: number; readonly m: number }
+  /** An update was applied when `c` calls had been made. */
+  | { readonly t: "update"; readonly c: number; readonly m: number }
+  | { readonly t: "cancel"; readonly c: number; readonly m: number }
+)
+
+/** Kinds of durable calls, as the first entry of each tells. */
+export type CallKind = "step" | "sleep" | "activity" | "poll" | "receive"
+
+const kinds: Readonly<Partial<Record<Entry["t"], CallKind>>> = {
+  step: "step",
+  sleep: "sleep",
+  woke: "sleep",
+  act: "activity",
+  retry: "activity",
+  end: "activity",
+  poll: "poll",
+  receive: "receive",
+  got: "receive",
+}
+
+export const callKind = (entry: Entry): CallKind | undefined => kinds[entry.t]
+
+/** Entries that settle a call or change the run: they are delivered one by one, in order. */
+export const settles = (entry: Entry): boolean =>
+  entry.t === "step" || entry.t === "woke" || entry.t === "end" || entry.t === "got" || entry.t === "update" || entry.t === "cancel"
+
+export const printEntry = (entry: Entry): string => JSON.stringify(entry)
+
+export const parseJournal = (address: string, texts: ReadonlyArray<string>): ReadonlyArray<Entry> =>
+  texts.map((text, index) => {
+    try {
+      return JSON.parse(text) as Entry
+    } catch (error) {
+      throw new StoreFault(`expected entry ${index} of the journal of ${address} to be JSON, got: ${text.slice(0, 60)}`, { address, index }, error)
+    }
+  })

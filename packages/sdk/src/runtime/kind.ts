@@ -1,0 +1,60 @@
+/** A kind as a worker serves it: contract, definition and handlers, with its codecs at hand. */
+import type { Job, RetryPolicy } from "../define/index.ts"
+import { BadOption } from "../errors.ts"
+import type { ActivityHandlers, AnyHandlers, Codec, JobContract, JobHandlers } from "./contract.ts"
+import { codecOf } from "./contract.ts"
+import { activityRetry, jobRetry } from "./retry.ts"
+import { toMillis } from "../options.ts"
+
+export interface JobKind {
+  readonly kind: string
+  readonly contract: JobContract
+  readonly definition: Job
+  readonly handlers: AnyHandlers
+  readonly retry: RetryPolicy
+  readonly input: Codec
+  readonly state: Codec | undefined
+  readonly result: Codec
+}
+
+export const jobKind = (job: JobHandlers<any>): JobKind => {
+  const { contract, definition, handlers, kind } = job
+  return {
+    kind,
+    contract,
+    definition,
+    handlers,
+    retry: definition.retry ?? jobRetry,
+    input: codecOf(contract.schemas.input),
+    state: contract.schemas.state === null ? undefined : codecOf(contract.schemas.state),
+    result: codecOf(contract.schemas.result),
+  }
+}
+
+export interface ActivityLimits {
+  readonly retry: RetryPolicy
+  /** Start to close, ms. */
+  readonly timeout: number
+  /** Schedule to start, ms. */
+  readonly startTimeout: number
+}
+
+/** Deadlines and retry of one activity, with the defaults of `define`. */
+export const activityLimits = (definition: Job, name: string): ActivityLimits => {
+  const options = definition.activities[name]?.options ?? {}
+  return {
+    retry: options.retry ?? activityRetry,
+    timeout: options.timeout === undefined ? 60_000 : toMillis(options.timeout, `timeout of activity ${name}`),
+    startTimeout: options.startTimeout === undefined ? 300_000 : toMillis(options.startTimeout, `startTimeout of activity ${name}`),
+  }
+}
+
+/** One entry per kind; two implementations of one kind are a mistake. */
+export const byKind = <A extends JobHandlers<any> | ActivityHandlers<any>>(items: ReadonlyArray<A>, what: string): ReadonlyMap<string, A> => {
+  const map = new Map<string, A>()
+  for (const item of items) {
+    if (map.has(item.kind)) throw new BadOption(`expected ${what} to have each kind once, got ${item.kind} twice: remove one`, { kind: item.kind })
+    map.set(item.kind, item)
+  }
+  return map
+}

@@ -1,0 +1,29 @@
+/** A run held in memory by its owner: its resource, its inbox, and at most one attempt (W5). */
+import type { OwnedShard } from "../pool/consumer.ts"
+import type { Attempt } from "./attempt.ts"
+import type { Inbox } from "./inbox.ts"
+import type { JobKind } from "./kind.ts"
+
+export interface Resident {
+  readonly shard: OwnedShard
+  readonly address: string
+  readonly kind: JobKind
+  readonly key: string
+  readonly run: string
+  /** Revision of the last write or read; what comes with another one was written by somebody else. */
+  revision: string
+  /** Ends with residency: the resource's life, and what step bodies get. */
+  readonly life: AbortController
+  resource: { readonly value: unknown } | undefined
+  /** Known messages of the attempt under way. */
+  inbox: Inbox | undefined
+  attempt: Attempt | undefined
+  /** Settles when the attempt's handler has settled and its end is written (or refused). */
+  executing: Promise<void> | undefined
+  /** A later load came for the slot while it was taken: this shard is asked for the address again when it is free. */
+  next: OwnedShard | undefined
+  /** The run is ended or replaced: close it when the handler settles. */
+  evicted: boolean
+  /** `performance.now()` of the last use, for the least recently used (maxResident). */
+  used: number
+}

@@ -1,0 +1,264 @@
+/**
+ * The durable runtime as a consumer of the pool: one table of residents, one slot per address (W5). Thin: `wake` decides what to do with a
+ * run, `attempt` runs it, `finish` writes how it ended.
+ */
+import type { Address, Engine, LoadedRun, Message } from "../engine/engine.ts"
+import { Deposed, HandlerMissing } from "../errors.ts"
+import { splitAddress } from "../key.ts"
+import type { Options } from "../options.ts"
+import type { GiveUpReason, OwnedShard, ShardConsumer } from "../pool/consumer.ts"
+import { answerQuery } from "./answers.ts"
+import type { Answer } from "./body.ts"
+import { messageOf, parseBody } from "./body.ts"
+import type { Effects } from "./effects.ts"
+import { Iteration } from "./iteration.ts"
+import type { JobKind } from "./kind.ts"
+import type { Resident } from "./resident.ts"
+import type { TaskQueue } from "./task.ts"
+import { park } from "./writes.ts"
+
+export type RuntimeEvent =
+  | { readonly type: "failed"; readonly kind: string; readonly key: string; readonly run: string; readonly attempt: number; readonly error: Error; readonly retryIn: number | undefined }
+  | { readonly type: "blocked"; readonly kind: string; readonly key: string; readonly run: string; readonly error: Error }
+  | { readonly type: "stuck"; readonly kind: string; readonly key: string; readonly run: string }
+  | { readonly type: "ended"; readonly kind: string; readonly key: string; readonly run: string; readonly outcome: string }
+
+export interface RunnerOptions {
+  readonly engine: Engine
+  readonly pool: string
+  readonly kinds: ReadonlyMap<string, JobKind>
+  readonly effects: Effects
+  readonly tasks: TaskQueue
+  readonly limits: Options
+  readonly onEvent: (event: RuntimeEvent) => void
+  /** Capacity came back: the pool may take more. */
+  readonly wantMore: () => void
+}
+
+/** How long a run of a kind that this worker lacks is parked before it is looked at again, ms. */
+const missingKindMs = 10_000
+
+export class Runner implements ShardConsumer {
+  readonly options: RunnerOptions
+  readonly #residents = new Map<Address, Resident>()
+  readonly #executing = new Map<number, Set<Address>>()
+  #running = 0
+  #idle = 0
+
+  constructor(options: RunnerOptions) {
+    this.options = options
+  }
+
+  capacity(): number {
+    return this.options.limits.concurrency - this.#running
+  }
+
+  executing(shard: OwnedShard): ReadonlySet<Address> {
+    return this.#executingOf(shard.shard)
+  }
+
+  #executingOf(shard: number): Set<Address> {
+    let set = this.#executing.get(shard)
+    if (set === undefined) this.#executing.set(shard, (set = new Set()))
+    return set
+  }
+
+  onRuns(shard: OwnedShard, runs: ReadonlyArray<LoadedRun>): void {
+    for (const run of runs) this.#onRun(shard, run)
+  }
+
+  #onRun(shard: OwnedShard, run: LoadedRun): void {
+    const resident = this.#residents.get(run.address)
+    if (resident === undefined) return this.#begin(shard, run)
+    const same = resident.run === run.run && resident.shard === shard && !resident.evicted
+    if (resident.executing === undefined && same) return this.#execute(resident, run)
+    if (same && resident.attempt !== undefined && resident.revision === run.revision) {
+      // brought again while it executes: only its messages are news
+      if (resident.inbox?.add(run.inbox) === true) resident.attempt.messages()
+      return
+    }
+    // another run, another epoch, or one that is closing: it waits for its slot
+    resident.next = shard
+    if (!same) this.#evict(resident, new Deposed(`the run ${resident.run} of ${run.address} was replaced by ${run.run}.`))
+  }
+
+  #begin(shard: OwnedShard, run: LoadedRun): void {
+    const { kind: name, key } = splitAddress(run.address)
+    const kind = this.options.kinds.get(name)
+    if (kind === undefined) return this.#missing(shard, run, name, key)
+    const resident: Resident = {
+      shard,
+      address: run.address,
+      kind,
+      key,
+      run: run.run,
+      revision: run.revision,
+      life: new AbortController(),
+      resource: undefined,
+      inbox: undefined,
+      attempt: undefined,
+      executing: undefined,
+      next: undefined,
+      evicted: false,
+      used: 0,
+    }
+    this.#residents.set(run.address, resident)
+    this.#idle++
+    this.#execute(resident, run)
+  }
+
+  /** A kind without handlers here: the run is parked a while and reported; nothing is lost (A2). */
+  #missing(shard: OwnedShard, run: LoadedRun, kind: string, key: string): void {
+    const error = new HandlerMissing(
+      `the run ${run.run} of ${run.address} needs handlers of kind ${kind}, and this worker has those of ${[...this.options.kinds.keys()].join(", ") || "no kind"}. ` +
+        "Add its implementation to createWorker({ jobs }), or stop the run. It waits.",
+      { kind },
+    )
+    this.options.onEvent({ type: "blocked", kind, key, run: run.run, error })
+    park(shard, run, { ...parseBody(run.body), blocked: error.message }, missingKindMs).catch(() => undefined)
+  }
+
+  #execute(resident: Resident, run: LoadedRun): void {
+    this.#executingOf(resident.shard.shard).add(run.address)
+    this.#running++
+    this.#idle--
+    resident.executing = new Iteration(this, resident, run)
+      .execute()
+      .catch((error: unknown) => {
+        // the store or the shard is gone: the run is loaded again by whoever owns it then
+        this.#evict(resident, error as Error)
+      })
+      .then(() => this.#settled(resident))
+  }
+
+  #settled(resident: Resident): void | Promise<void> {
+    this.#executingOf(resident.shard.shard).delete(resident.address)
+    this.#running--
+    this.#idle++
+    resident.used = performance.now()
+    if (resident.evicted) {
+      // W5: the slot is free only when `close` has ended
+      return resident.resource === undefined ? this.#free(resident) : this.#close(resident)
+    }
+    resident.attempt = undefined
+    resident.executing = undefined
+    const next = resident.next
+    resident.next = undefined
+    // asked for again rather than run as it came: it may have been loaded before this attempt's last write
+    next?.reload([resident.address])
+    if (this.#idle > this.options.limits.maxResident) this.#evictIdlest()
+    this.options.wantMore()
+  }
+
+  /** Marks a resident for removal; it goes when its handler has settled. */
+  #evict(resident: Resident, reason: Error): void {
+    if (!resident.evicted) {
+      resident.evicted = true
+      resident.life.abort(reason)
+    }
+    resident.executing ??= resident.resource === undefined ? this.#free(resident) : this.#close(resident)
+  }
+  evict(resident: Resident, reason: Error): void {
+    this.#evict(resident, reason)
+  }
+
+  async #close(resident: Resident): Promise<void> {
+    await this.closeResource(resident)
+    this.#free(resident)
+  }
+
+  /** Runs `close`; its failure is reported and changes nothing. */
+  async closeResource(resident: Resident): Promise<void> {
+    const { resource, kind } = resident
+    resident.resource = undefined
+    if (resource === undefined || kind.handlers.close === undefined) return
+    try {
+      await this.options.effects.settle(kind.handlers.close(resource.value), new AbortController().signal)
+    } catch (error) {
+      this.options.onEvent({ type: "failed", kind: kind.kind, key: resident.key, run: resident.run, attempt: 0, error: error as Error, retryIn: undefined })
+    }
+  }
+
+  #free(resident: Resident): undefined {
+    this.#residents.delete(resident.address)
+    this.#idle--
+    const next = resident.next
+    if (next?.trusted() === true) next.reload([resident.address])
+    this.options.wantMore()
+    return undefined
+  }
+
+  /** Keeps residents within `maxResident`: the idlest leave memory, their resources are closed first. */
+  #evictIdlest(): void {
+    const excess = this.#idle - this.options.limits.maxResident
+    const idle = [...this.#residents.values()].filter((resident) => resident.executing === undefined)
+    idle.sort((a, b) => a.used - b.used)
+    // a tenth more than needed, so that sorting is rare
+    for (const resident of idle.slice(0, excess + Math.ceil(this.options.limits.maxResident / 10)))
+      this.#evict(resident, new Deposed(`${resident.address} left memory: more than maxResident runs were held.`))
+  }
+
+  onMessage(shard: OwnedShard, address: Address, run: string, message: Message): void {
+    const resident = this.#residents.get(address)
+    if (resident === undefined || resident.run !== run || resident.inbox === undefined || resident.executing === undefined) return
+    if (resident.inbox.last >= message.number) return
+    if (resident.inbox.add([message])) resident.attempt?.messages()
+    else shard.reload([address])
+  }
+
+  /**
+   * Proves what hints only promise: handlers that wait for a message have their runs loaded again, in turn, at most `limit` a call. To be
+   * called by the worker's slow cycle.
+   */
+  proveMessages(limit: number): void {
+    const waiting: Array<Resident> = []
+    for (const resident of this.#residents.values()) if (resident.attempt?.waits === true && !resident.evicted) waiting.push(resident)
+    for (let i = 0; i < Math.min(limit, waiting.length); i++) {
+      const resident = waiting[(this.#proved + i) % waiting.length]
+      resident?.shard.reload([resident.address])
+    }
+    this.#proved += limit
+  }
+  #proved = 0
+
+  onTerminated(_: OwnedShard, address: Address, run: string): void {
+    const resident = this.#residents.get(address)
+    if (resident !== undefined && resident.run === run) this.#evict(resident, new Deposed(`the run ${run} of ${address} was terminated by a client.`))
+  }
+
+  onRequest(shard: OwnedShard, text: string): void {
+    const request = JSON.parse(text) as { id: string; reply: string; type: string; address: string; name: string; input: unknown }
+    if (request.type !== "query") return
+    const { engine, pool, kinds } = this.options
+    void (async () => {
+      const [run] = await engine.read(pool, [{ shard: shard.shard, address: request.address }])
+      if (!shard.trusted()) return
+      const { kind: name, key } = splitAddress(request.address)
+      const kind = kinds.get(name)
+      if (kind === undefined) return
+      const answer: Answer | { absent: true } =
+        run === undefined ? { absent: true } : answerQuery(kind, { key, run: run.run, body: parseBody(run.body) }, request.name, request.input, shard.now())
+      await engine.publish(pool, request.reply, `${request.id} ${JSON.stringify(answer)}`)
+      // a query that fails in transport is asked again by its client
+    })().catch(() => undefined)
+  }
+
+  async giveUp(shard: OwnedShard, reason: GiveUpReason): Promise<void> {
+    const why = (shard.abortSignal.reason as Error | undefined) ?? new Deposed(`shard ${shard.shard} was given up (${reason}).`)
+    const leaving: Array<Promise<void>> = []
+    for (const resident of this.#residents.values()) {
+      if (resident.shard !== shard) continue
+      resident.next = undefined
+      this.#evict(resident, why)
+      if (resident.executing !== undefined) leaving.push(resident.executing)
+    }
+    await Promise.all(leaving)
+  }
+
+  /** Runs that have not settled, for the report at a deadline. */
+  unsettled(): ReadonlyArray<{ readonly kind: string; readonly key: string; readonly run: string }> {
+    return [...this.#residents.values()].filter((resident) => resident.executing !== undefined).map(({ kind, key, run }) => ({ kind: kind.kind, key, run }))
+  }
+}
+
+export const errorOf = (error: unknown): Error => (error instanceof Error ? error : new Error(messageOf(error)))

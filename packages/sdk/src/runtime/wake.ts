@@ -1,0 +1,60 @@
+/**
+ * The pure decision what to do with a run that the pool brings: run an iteration, end it, or park it again. (body, inbox, time) → plan.
+ *
+ * - K1 A cancel ends a run that is between iterations, or waits in a back-off: there is no handler that could clean up.
+ * - K2 Updates are applied to a parked run in one write that opens nothing and leaves its timer, unless it waits `on` them (J4).
+ * - K3 A changed input begins an iteration; it never re-runs `init`.
+ * - K4 Messages do not end a back-off, except a cancel, and an input change of an iteration that has no journal.
+ * - K5 The reason is the first that holds: message, input, time; a run without a wait is ready by itself.
+ */
+import type { Message } from "../engine/engine.ts"
+import type { Body } from "./body.ts"
+
+export type WakeReason =
+  | { readonly by: "start" | "time" | "input" | "again" }
+  | { readonly by: "message"; readonly name: string }
+
+export type WakePlan =
+  | { readonly do: "cancel"; readonly message: Message }
+  /** Apply these (updates and inputs), then run. */
+  | { readonly do: "run"; readonly wake: WakeReason; readonly apply: ReadonlyArray<Message> }
+  /** Apply these, then park as before. */
+  | { readonly do: "park"; readonly apply: ReadonlyArray<Message> }
+
+export interface WakeInput {
+  readonly body: Body
+  readonly due: number | undefined
+  /** Unread messages, in order. */
+  readonly unread: ReadonlyArray<Message>
+  /** The journal is not empty: an iteration is under way. */
+  readonly underWay: boolean
+  readonly now: number
+}
+
+export const planWake = ({ body, due, unread, underWay, now }: WakeInput): WakePlan => {
+  const { waiting } = body
+  const cancel = unread.find((message) => message.kind === "cancel")
+  const isDue = due !== undefined && due <= now
+  if (underWay && body.backoff !== true) {
+    // the iteration goes on where its journal ends; its messages are applied at its awaits
+    return { do: "run", wake: wakeOf(body, unread), apply: [] }
+  }
+  if (cancel !== undefined) return { do: "cancel", message: cancel }
+  if (underWay) return isDue || due === undefined ? { do: "run", wake: wakeOf(body, unread), apply: [] } : { do: "park", apply: [] }
+  const apply = unread.filter((message) => message.kind === "update" || message.kind === "input")
+  const changed = body.changed === true || apply.some((message) => message.kind === "input")
+  if (body.backoff === true && !isDue && !changed && due !== undefined) return { do: "park", apply }
+  const named = unread.find((message) => (message.kind === "signal" || message.kind === "update") && waiting?.on?.includes(message.name) === true)
+  if (waiting === undefined || body.backoff === true || named !== undefined || changed || isDue) return { do: "run", wake: wakeOf(body, unread), apply }
+  return { do: "park", apply }
+}
+
+/** Why the iteration begins (K5). */
+export const wakeOf = (body: Body, unread: ReadonlyArray<Message>): WakeReason => {
+  const { waiting } = body
+  if (waiting === undefined && body.changed !== true) return { by: (body.iteration ?? 1) === 1 ? "start" : "again" }
+  const named = unread.find((message) => (message.kind === "signal" || message.kind === "update") && waiting?.on?.includes(message.name) === true)
+  if (named !== undefined) return { by: "message", name: named.name }
+  if (body.changed === true || unread.some((message) => message.kind === "input")) return { by: "input" }
+  return { by: "time" }
+}

@@ -1,0 +1,64 @@
+/** The writes that end an iteration or an attempt: one fenced commit each. */
+import type { CommitItem, CommitReply, Next } from "../engine/engine.ts"
+import type { OwnedShard } from "../pool/consumer.ts"
+import { refusedWrite } from "./attempt.ts"
+import type { Body, Waiting } from "./body.ts"
+import { printBody } from "./body.ts"
+
+export interface WriteTarget {
+  readonly address: string
+  readonly run: string
+  readonly revision: string
+  readonly consumed: number
+  /** Number of the last message seen (W6). */
+  readonly seen: number
+  readonly journalLength: number
+  readonly answers?: CommitItem["answers"]
+}
+
+/** Commits the record of a run; a refused write throws. Gives the reply and the new revision. */
+export const writeRun = async (
+  shard: OwnedShard,
+  target: WriteTarget,
+  body: Body,
+  next: Next,
+  journal: CommitItem["journal"],
+): Promise<{ readonly reply: CommitReply; readonly revision: string }> => {
+  const newRevision = shard.nextRevision()
+  const reply = await shard.commit({
+    address: target.address,
+    run: target.run,
+    revision: target.revision,
+    newRevision,
+    journalLength: target.journalLength,
+    append: [],
+    journal,
+    next,
+    body: printBody({ ...body, at: Math.round(shard.now()) }),
+    consumed: target.consumed,
+    seen: target.seen,
+    answers: target.answers ?? [],
+  })
+  if (reply.status !== "ok" && reply.status !== "unseen") throw refusedWrite(target.address, reply.status)
+  return { reply, revision: newRevision }
+}
+
+export const nextOf = (waiting: Waiting | undefined): Next =>
+  waiting === undefined
+    ? { phase: "ready" }
+    : { phase: "parked", on: waiting.on ?? [], ...(waiting.due === undefined ? {} : { due: { at: waiting.due } }) }
+
+/** Parks a run for `after` ms with its journal: a back-off, or a wait for code. */
+export const park = (
+  shard: OwnedShard,
+  run: { readonly address: string; readonly run: string; readonly revision: string; readonly consumed: number; readonly inbox: ReadonlyArray<{ readonly number: number }>; readonly journal: ReadonlyArray<string> },
+  body: Body,
+  after: number,
+): Promise<unknown> =>
+  writeRun(
+    shard,
+    { ...run, seen: run.inbox.at(-1)?.number ?? run.consumed, journalLength: run.journal.length },
+    { ...body, backoff: true },
+    { phase: "parked", on: [], due: { after } },
+    "keep",
+  )

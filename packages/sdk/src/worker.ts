@@ -1,0 +1,234 @@
+/** `createWorker`: wires engine, pool, runtime, activities and controllers; decides nothing. */
+import type { Layer } from "effect"
+import { Batcher } from "./engine/batcher.ts"
+import type { Engine } from "./engine/engine.ts"
+import { openEngine } from "./engine/open.ts"
+import { BadOption, HandlerMissing } from "./errors.ts"
+import { checkPoolName } from "./client/client.ts"
+import type { OptionName, Options } from "./options.ts"
+import { defaults, readOptions, refuseUnknown } from "./options.ts"
+import type { PoolEvent } from "./pool/events.ts"
+import type { PoolMember } from "./pool/member.ts"
+import { joinPool } from "./pool/member.ts"
+import { poolOptionNames } from "./pool/options.ts"
+import { onSignals } from "./pool/signals.ts"
+import type { ExecutorOptions } from "./runtime/activity-executor.ts"
+import { executeTask, reportLost } from "./runtime/activity-executor.ts"
+import { LocalTaskQueue } from "./runtime/activity-queue-local.ts"
+import type { ActivityHandlers, JobHandlers } from "./runtime/contract.ts"
+import { Effects } from "./runtime/effects.ts"
+import { byKind, jobKind } from "./runtime/kind.ts"
+import type { RuntimeEvent } from "./runtime/runner.ts"
+import { Runner } from "./runtime/runner.ts"
+import type { TaskQueue } from "./runtime/task.ts"
+
+/** Options of the table that a worker takes. */
+const workerOptionNames = [
+  "shards",
+  "weight",
+  ...poolOptionNames,
+  "concurrency",
+  "maxResident",
+  "activityConcurrency",
+  "callTimeoutMs",
+  "payloadBytes",
+  "inboxLimit",
+  "inboxReserve",
+  "journalLimit",
+  "resultRetentionMs",
+  "requestRetentionMs",
+] as const satisfies ReadonlyArray<OptionName>
+
+export type WorkerEvent = PoolEvent | RuntimeEvent | { readonly type: "warning"; readonly text: string }
+
+/** What a worker hosts beside its jobs: the controller package implements it. */
+export interface HostedController {
+  readonly name: string
+  host(context: { readonly engine: Engine; readonly pool: string; readonly options: Partial<Options> }): Promise<{
+    drain(): Promise<void>
+    readonly stopped: Promise<void>
+  }>
+}
+
+type Services<X> = X extends { readonly _R?: () => infer R } ? R : never
+type ServicesOf<J extends ReadonlyArray<JobHandlers<any>>, A extends ReadonlyArray<ActivityHandlers<any>>> = Services<J[number]> | Services<A[number]>
+
+export interface WorkerBaseOptions<J, A> extends Partial<Pick<Options, (typeof workerOptionNames)[number]>> {
+  readonly pool: string
+  /** `redis://…`, `rediss://…`, `file:…` or `memory:<name>`; default: the environment's `PONOS_STORE`. */
+  readonly store?: string | undefined
+  /** Group that this worker belongs to; default "default". */
+  readonly group?: string
+  /** Weights of groups, as this worker wants them. */
+  readonly groups?: Readonly<Record<string, number>>
+  readonly jobs?: J
+  readonly activities?: A
+  readonly controllers?: ReadonlyArray<HostedController>
+  /** Drain at SIGTERM and SIGINT; default true. */
+  readonly signals?: boolean
+  /** Everything worth a log line; default: warnings and failures on stderr. */
+  readonly onEvent?: (event: WorkerEvent) => void
+  /** An engine that the caller opened and closes. */
+  readonly engine?: Engine
+}
+
+export type WorkerOptions<J extends ReadonlyArray<JobHandlers<any>>, A extends ReadonlyArray<ActivityHandlers<any>>> = WorkerBaseOptions<J, A> &
+  ([ServicesOf<J, A>] extends [never]
+    ? { readonly layer?: Layer.Layer<never> }
+    : {
+        /** Services that handlers need. */
+        readonly layer: Layer.Layer<ServicesOf<J, A>, any>
+      })
+
+export interface Worker extends AsyncDisposable {
+  /** Id of this life of the worker in its pool; "" when it owns no shards. */
+  readonly session: string
+  /** Resolves when the worker has drained and let go of everything. */
+  readonly stopped: Promise<void>
+  /** Numbers of the shards that it owns now. */
+  owned(): ReadonlyArray<number>
+  /** Takes nothing new, hands its shards over, ends. Resolves with `stopped`. */
+  drain(): Promise<void>
+  /** The same as `drain`. */
+  close(): Promise<void>
+}
+
+/** A slow proof for handlers that wait for a message whose hint was lost: at most this many a second. */
+const provedPerSecond = 200
+
+export const createWorker = async <
+  const J extends ReadonlyArray<JobHandlers<any>> = [],
+  const A extends ReadonlyArray<ActivityHandlers<any>> = [],
+>(
+  options: WorkerOptions<J, A>,
+): Promise<Worker> => {
+  const given = options as WorkerBaseOptions<J, A> & { readonly layer?: Layer.Layer<any, any> }
+  const names = ["pool", "store", "group", "groups", "jobs", "activities", "controllers", "signals", "onEvent", "engine", "layer", ...workerOptionNames]
+  refuseUnknown(given, names, "createWorker")
+  checkPoolName(given.pool)
+  const chosen = readOptions(given as unknown as Record<string, unknown>, workerOptionNames)
+  const limits: Options = { ...defaults, ...chosen }
+  const kinds = new Map([...byKind<JobHandlers<any>>(given.jobs ?? [], "jobs")].map(([kind, job]) => [kind, jobKind(job)]))
+  const activities = byKind<ActivityHandlers<any>>(given.activities ?? [], "activities")
+  if (kinds.size === 0 && activities.size === 0 && (given.controllers ?? []).length === 0)
+    throw new BadOption("expected createWorker to have at least one of jobs, activities and controllers, got none of them")
+  const onEvent = given.onEvent ?? printEvent
+
+  const engine = given.engine ?? (await openEngine(given.store, { callTimeout: limits.callTimeoutMs, onWarning: (text) => onEvent({ type: "warning", text }) }))
+  const started: Array<() => Promise<void>> = []
+  try {
+    const effects = new Effects(given.layer)
+    started.push(() => effects.dispose())
+    const tasks = await openTasks(engine, given.store ?? process.env["PONOS_STORE"] ?? engine.url, given.pool, onEvent)
+    started.push(() => tasks.drain(limits.drainMs))
+    if (activities.size > 0) {
+      const executor: ExecutorOptions = {
+        handlers: activities,
+        effects,
+        limits,
+        messages: new Batcher((items) => engine.message(given.pool, items)),
+      }
+      const report = (task: Parameters<typeof reportLost>[1]): void => void reportLost(executor, task).catch(() => undefined)
+      await tasks.serve([...activities.keys()], limits.activityConcurrency, (task, control) => executeTask(executor, task, control), report)
+    }
+    let member: PoolMember | undefined
+    if (kinds.size > 0) {
+      const runner = new Runner({ engine, pool: given.pool, kinds, effects, tasks, limits, onEvent, wantMore: () => member?.wantMore() })
+      member = await joinPool({
+        engine,
+        pool: given.pool,
+        shards: given.shards,
+        group: given.group,
+        weight: given.weight,
+        groups: given.groups,
+        kinds: [...kinds.keys()],
+        consumer: runner,
+        options: readPool(given, chosen),
+        onEvent: (event) => onEvent(event),
+      })
+      const prove = setInterval(() => runner.proveMessages(provedPerSecond), 1_000)
+      started.push(() => {
+        clearInterval(prove)
+        return (member as PoolMember).drain()
+      })
+    }
+    for (const controller of given.controllers ?? []) {
+      const hosted = await controller.host({ engine, pool: given.pool, options: given as Partial<Options> })
+      started.push(() => hosted.drain())
+    }
+    return assemble(member, started, given.engine === undefined ? engine : undefined, given.signals ?? true)
+  } catch (error) {
+    for (const stop of started.reverse()) await stop().catch(() => undefined)
+    if (given.engine === undefined) await engine.close()
+    throw error
+  }
+}
+
+/** Pool options that were given: the pool derives the defaults of the others from the lease. */
+const readPool = (given: object, chosen: Readonly<Record<(typeof poolOptionNames)[number], number>>): Partial<Options> =>
+  Object.fromEntries(poolOptionNames.filter((name) => name in given && (given as Record<string, unknown>)[name] !== undefined).map((name) => [name, chosen[name]]))
+
+const openTasks = async (engine: Engine, url: string, pool: string, onEvent: (event: WorkerEvent) => void): Promise<TaskQueue> => {
+  if (engine.driver === "sqlite") return new LocalTaskQueue()
+  const { BullTaskQueue } = await import("./runtime/activity-queue-bullmq.ts")
+  return new BullTaskQueue({ url, pool, onError: (error) => onEvent({ type: "warning", text: `activity queue: ${error.message}` }) })
+}
+
+const assemble = (member: PoolMember | undefined, started: Array<() => Promise<void>>, engine: Engine | undefined, signals: boolean): Worker => {
+  const { promise: stopped, resolve } = Promise.withResolvers<void>()
+  let draining: Promise<void> | undefined
+  const drain = (): Promise<void> => {
+    draining ??= (async () => {
+      // controllers first, then the shards, then activities that still run, then what they use
+      for (const stop of [...started].reverse()) await stop().catch(() => undefined)
+      await engine?.close()
+      unsignal?.()
+      resolve()
+    })()
+    return draining
+  }
+  const unsignal = signals ? onSignals(() => void drain()) : undefined
+  return {
+    get session() {
+      return member?.session ?? ""
+    },
+    stopped,
+    owned: () => (member?.owned() ?? []).map((shard) => shard.shard),
+    drain,
+    close: drain,
+    [Symbol.asyncDispose]: drain,
+  }
+}
+
+/** One line on stderr for what somebody should know of. */
+const printEvent = (event: WorkerEvent): void => {
+  const line = describeEvent(event)
+  if (line !== undefined) process.stderr.write(`ponos: ${line}\n`)
+}
+
+const describeEvent = (event: WorkerEvent): string | undefined => {
+  switch (event.type) {
+    case "warning":
+      return event.text
+    case "failed":
+      return `${event.kind}/${event.key} attempt ${event.attempt} failed${event.retryIn === undefined ? "" : `, next one in ${event.retryIn} ms`}: ${event.error.message}`
+    case "blocked":
+      return `${event.kind}/${event.key} is blocked: ${event.error.message}`
+    case "stuck":
+      return `${event.kind}/${event.key} is stuck: its handler does not settle after its abort`
+    case "lacking":
+      return new HandlerMissing(
+        `worker ${event.session} is given no shards, since it lacks the kinds ${event.kinds.join(", ")} of this pool. ` +
+          "Add their implementations to createWorker({ jobs }), or use another pool for other kinds of workers.",
+      ).message
+    case "overrun":
+      return `handlers of shard ${event.shard} did not settle in time after their abort: ${event.addresses.join(", ")}`
+    case "deposed":
+      return `lost ${event.shards.length} shards: ${event.why}`
+    case "storeLost":
+    case "fault":
+      return `${event.type}: ${event.error instanceof Error ? event.error.message : String(event.error)}`
+    default:
+      return undefined
+  }
+}

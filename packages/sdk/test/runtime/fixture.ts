@@ -1,0 +1,120 @@
+/** A job made by hand as ponos-gen would print it, and a pool in this process to run it on. */
+import { Schema } from "effect"
+import { activity, defineJob, query, retry, signal, type, update } from "../../src/define/index.ts"
+import type { RetryPolicy } from "../../src/define/index.ts"
+import { Failure, makeClient, makeStub } from "../../src/gen.ts"
+import type { JobContract } from "../../src/gen.ts"
+import { createWorker } from "../../src/index.ts"
+import type { WorkerEvent } from "../../src/index.ts"
+
+export interface Gone {
+  _tag: "Gone"
+  status: number
+}
+export interface Rejected {
+  _tag: "Rejected"
+  reason: string
+}
+export class GoneError extends Failure<"Gone", Gone> {
+  declare readonly status: number
+  constructor(fields: Omit<Gone, "_tag">) {
+    super("Gone", fields)
+  }
+}
+export class RejectedError extends Failure<"Rejected", Rejected> {
+  declare readonly reason: string
+  constructor(fields: Omit<Rejected, "_tag">) {
+    super("Rejected", fields)
+  }
+}
+
+const gone = Schema.TaggedStruct("Gone", { status: Schema.Int })
+const rejected = Schema.TaggedStruct("Rejected", { reason: Schema.String })
+const text = Schema.String
+
+export const definition = (policy: RetryPolicy = retry.fixed({ every: 10, attempts: 4 })) =>
+  defineJob({
+    kind: "sample",
+    input: type<{ id: string; limit?: number }>(),
+    key: "id",
+    state: type<{ count: number; log: string[] }>(),
+    result: type<string>(),
+    error: type<Gone>(),
+    signals: { note: signal<string>(), stop: signal() },
+    queries: { count: query<number>() },
+    updates: { add: update<number, number, Rejected>() },
+    activities: { shout: activity<string, string, Rejected>({ retry: retry.fixed({ every: 10, attempts: 3 }), timeout: "5 seconds" }) },
+    retry: policy,
+  })
+
+export const contract: JobContract = {
+  name: "sample",
+  kind: "sample",
+  key: ["id"],
+  version: "1",
+  failures: { Gone: GoneError, Rejected: RejectedError },
+  schemas: {
+    input: Schema.Struct({ id: Schema.String, limit: Schema.optionalKey(Schema.Int) }),
+    state: Schema.Struct({ count: Schema.Int, log: Schema.Array(Schema.String) }),
+    result: text,
+    errors: { Gone: gone },
+    signals: { note: text, stop: null },
+    queries: { count: { in: null, out: Schema.Int, errors: {} } },
+    updates: { add: { in: Schema.Int, out: Schema.Int, errors: { Rejected: rejected } } },
+    activities: { shout: { in: text, out: text, errors: { Rejected: rejected } } },
+  },
+}
+
+export const stub = makeStub(definition() as never, contract)
+export const stubWith = (policy: RetryPolicy) => makeStub(definition(policy) as never, contract)
+
+export interface Started {
+  readonly client: any
+  readonly events: Array<WorkerEvent>
+  worker(run: object, options?: object): Promise<Awaited<ReturnType<typeof createWorker>>>
+  close(): Promise<void>
+}
+
+/** One client and as many workers as the test starts, on one store. Short leases: tests wait for conditions, not for defaults. */
+export const startPool = (store: string, pool: string, shards = 8): Started => {
+  const client = makeClient({ pool, store, shards }, { sample: contract })
+  const events: Array<WorkerEvent> = []
+  const workers: Array<{ close(): Promise<void> }> = []
+  return {
+    client,
+    events,
+    async worker(handlers, options = {}) {
+      const { activities, policy, ...rest } = options as { activities?: object; policy?: RetryPolicy }
+      const worker = await createWorker({
+        pool,
+        store,
+        shards,
+        signals: false,
+        leaseMs: 1_000,
+        sweepMs: 200,
+        settleMs: 20,
+        jobs: [(policy === undefined ? stub : stubWith(policy)).implement({ init: () => ({ count: 0, log: [] }), ...handlers })],
+        activities: activities === undefined ? [] : [stub.activities(activities)],
+        onEvent: (event: WorkerEvent) => events.push(event),
+        ...rest,
+      } as never)
+      workers.push(worker)
+      return worker
+    },
+    async close() {
+      await Promise.all(workers.map((worker) => worker.close()))
+      await client.close()
+    },
+  }
+}
+
+/** Resolves when `probe` gives something truthy; fails with the last state after 10 s. */
+export const until = async <A>(probe: () => A | Promise<A>, what: string): Promise<NonNullable<A>> => {
+  const end = performance.now() + 10_000
+  for (;;) {
+    const found = await probe()
+    if (found) return found
+    if (performance.now() > end) throw new Error(`waited 10 s for: ${what}`)
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+}

@@ -1,0 +1,286 @@
+/** What the runtime promises, on any store: the suite is applied to SQLite and to Redis. */
+import { Effect } from "effect"
+import { afterEach, beforeEach, describe, expect, test } from "vitest"
+import { uniqueName } from "../../../../tools/with-redis.ts"
+import type { Started } from "./fixture.ts"
+import { GoneError, RejectedError, startPool, until } from "./fixture.ts"
+
+export const runtimeSuite = (name: string, store: () => string): void => {
+  describe(`runtime on ${name}`, () => {
+    let pool: Started
+    beforeEach(() => {
+      pool = startPool(store(), uniqueName("runtime"))
+    })
+    afterEach(async () => {
+      await pool.close()
+    })
+
+    test("a started job runs and gives its result", async () => {
+      await pool.worker({ run: (job: any) => job.done(`hello ${job.key}`) })
+      const handle = await pool.client.sample.start({ id: "acme" })
+      expect(await handle.result({ timeout: 10_000 })).toBe("hello acme")
+    })
+
+    test("steps are computed once, in order, and their results survive a failed attempt", async () => {
+      const ran: Array<string> = []
+      let failures = 0
+      await pool.worker({
+        run: async (job: any) => {
+          const a = await job.step("a", () => (ran.push("a"), 1))
+          const [b, c] = await Promise.all([job.step("b", async () => (ran.push("b"), 2)), job.step("c", () => (ran.push("c"), 3n))])
+          if (failures++ < 2) throw new Error("boom")
+          return job.done(`${a} ${b} ${c} attempt ${job.attempt}`)
+        },
+      })
+      const handle = await pool.client.sample.start({ id: "steps" })
+      expect(await handle.result({ timeout: 10_000 })).toBe("1 2 3 attempt 3")
+      expect(ran).toEqual(["a", "b", "c"])
+      expect(pool.events.filter((event) => event.type === "failed")).toHaveLength(2)
+    })
+
+    test("a failed step that the handler caught fails again on replay", async () => {
+      let tries = 0
+      let attempts = 0
+      await pool.worker({
+        run: async (job: any) => {
+          const first = await job.step("first", () => { tries++; throw new Error("no") }).catch((error: Error) => `caught ${error.message}`)
+          const second = await job.step("second", () => "two")
+          if (attempts++ === 0) throw new Error("again please")
+          return job.done(`${first} ${second}`)
+        },
+      })
+      const handle = await pool.client.sample.start({ id: "caught" })
+      expect(await handle.result({ timeout: 10_000 })).toContain("caught no")
+      expect(tries).toBe(1)
+    })
+
+    test("a declared error ends the run and comes back as its class", async () => {
+      await pool.worker({ run: () => { throw new GoneError({ status: 410 }) } })
+      const handle = await pool.client.sample.start({ id: "gone" })
+      const error = await handle.result({ timeout: 10_000 }).catch((caught: unknown) => caught)
+      expect(error).toBeInstanceOf(GoneError)
+      expect(error).toMatchObject({ _tag: "Gone", status: 410 })
+    })
+
+    test("an undeclared error ends the run after its retries, with RunFailed", async () => {
+      await pool.worker({ run: () => { throw new Error("broken") } })
+      const handle = await pool.client.sample.start({ id: "broken" })
+      await expect(handle.result({ timeout: 10_000 })).rejects.toMatchObject({ _tag: "RunFailed", message: expect.stringContaining("broken") })
+      expect(pool.events.filter((event) => event.type === "failed")).toHaveLength(4)
+    })
+
+    test("again goes through iterations with its state, and done ends it", async () => {
+      await pool.worker({
+        run: async (job: any) => {
+          job.state.count += 1
+          job.state.log = [...job.state.log, `${job.iteration}:${job.wake.by}`]
+          if (job.state.count < 4) return job.again(job.state.count === 1 ? {} : { after: 5 })
+          return job.done(job.state.log.join(" "))
+        },
+      })
+      const handle = await pool.client.sample.start({ id: "loop" })
+      expect(await handle.result({ timeout: 10_000 })).toBe("1:start 2:again 3:time 4:time")
+    })
+
+    test("signals wake what waits for them, are read in order, and none is lost", async () => {
+      await pool.worker({
+        run: async (job: any) => {
+          for (let next = job.poll(); next; next = job.poll()) {
+            if (next.name === "stop") return job.done(job.state.log.join(","))
+            job.state.log = [...job.state.log, next.payload]
+          }
+          return job.again({ on: ["note", "stop"] })
+        },
+      })
+      const handle = await pool.client.sample.start({ id: "signals" })
+      for (let i = 0; i < 20; i++) await handle.signal.note(`n${i}`)
+      await handle.signal.stop()
+      expect(await handle.result({ timeout: 10_000 })).toBe(Array.from({ length: 20 }, (_, i) => `n${i}`).join(","))
+    })
+
+    test("receive waits inside an iteration, also with a timeout", async () => {
+      await pool.worker({
+        run: async (job: any) => {
+          const none = await job.receive("stop", { timeout: 30 })
+          const note = await job.receive("note")
+          return job.done(`${none} ${note.payload}`)
+        },
+      })
+      const handle = await pool.client.sample.start({ id: "receive" })
+      await until(async () => (await handle.describe()).phase === "active", "the run is taken")
+      await handle.signal.note("hi")
+      expect(await handle.result({ timeout: 10_000 })).toBe("undefined hi")
+    })
+
+    test("sleep is durable and its time is the same on replay", async () => {
+      let attempts = 0
+      const seen: Array<string> = []
+      await pool.worker({
+        run: async (job: any) => {
+          const before = job.now().getTime()
+          await job.sleep(50)
+          const after = job.now().getTime()
+          seen.push(`${before} ${after} ${job.uuid()} ${job.random()}`)
+          await job.step("s", () => 1)
+          if (attempts++ === 0) throw new Error("replay me")
+          return job.done(String(after - before >= 50))
+        },
+      })
+      const handle = await pool.client.sample.start({ id: "sleep" })
+      expect(await handle.result({ timeout: 10_000 })).toBe("true")
+      expect(seen).toHaveLength(2)
+      expect(seen[0]).toBe(seen[1])
+    })
+
+    test("updates are applied once, answered, validated; a throw leaves the state as it was", async () => {
+      await pool.worker({
+        run: (job: any) => job.again({ on: ["stop"] }),
+        updates: {
+          add: (job: any, by: number) => {
+            job.state.count += by
+            if (by < 0) throw new RejectedError({ reason: "negative" })
+            return job.state.count
+          },
+        },
+        queries: { count: (view: any) => view.state.count },
+      })
+      const handle = await pool.client.sample.start({ id: "updates" })
+      expect(await handle.update.add(2)).toBe(2)
+      expect(await handle.update.add(3, { id: "once" })).toBe(5)
+      expect(await handle.update.add(3, { id: "once" })).toBe(5)
+      await expect(handle.update.add(-1)).rejects.toMatchObject({ _tag: "Rejected", reason: "negative" })
+      expect(await handle.query.count()).toBe(5)
+      await expect(handle.update.add("x")).rejects.toMatchObject({ _tag: "BadInput" })
+      expect((await handle.describe()).state).toEqual({ count: 5, log: [] })
+    })
+
+    test("an update reaches a handler that waits inside an iteration", async () => {
+      let attempts = 0
+      await pool.worker({
+        run: async (job: any) => {
+          await job.receive("stop")
+          await job.step("after", () => 1)
+          if (attempts++ === 0) throw new Error("replay me")
+          return job.done(String(job.state.count))
+        },
+        updates: { add: (job: any, by: number) => (job.state.count += by) },
+      })
+      const handle = await pool.client.sample.start({ id: "inside" })
+      expect(await handle.update.add(7)).toBe(7)
+      await handle.signal.stop()
+      expect(await handle.result({ timeout: 10_000 })).toBe("7")
+    })
+
+    test("activities run, retry, and give declared errors", async () => {
+      let flaky = 0
+      await pool.worker(
+        {
+          run: async (job: any) => {
+            const loud = await job.activities.shout("hi")
+            const flakyResult = await job.activities.shout("flaky")
+            const refused = await job.activities.shout("bad").catch((error: any) => `${error._tag} ${error.reason}`)
+            const failed = await job.activities.shout("never").catch((error: any) => `${error._tag} ${error.details.tries.length}`)
+            return job.done([loud, flakyResult, refused, failed].join("|"))
+          },
+        },
+        {
+          activities: {
+            shout: (call: any, input: string) => {
+              if (input === "flaky" && flaky++ < 2) throw new Error("flaky")
+              if (input === "bad") throw new RejectedError({ reason: "bad" })
+              if (input === "never") throw new Error("never")
+              return Effect.succeed(`${input.toUpperCase()}${call.attempt}`)
+            },
+          },
+        },
+      )
+      const handle = await pool.client.sample.start({ id: "activities" })
+      expect(await handle.result({ timeout: 20_000 })).toBe("HI1|FLAKY3|Rejected bad|ActivityFailed 3")
+    })
+
+    test("cancel reaches a waiting handler, which may clean up; terminate does not ask", async () => {
+      const cleaned: Array<string> = []
+      await pool.worker({
+        run: async (job: any) => {
+          try {
+            await job.receive("stop")
+          } finally {
+            await job.step("clean", () => cleaned.push(job.key))
+          }
+          return job.done("never")
+        },
+      })
+      const a = await pool.client.sample.start({ id: "a" })
+      await until(async () => (await a.describe()).phase === "active", "taken")
+      await a.cancel("enough")
+      await expect(a.result({ timeout: 10_000 })).rejects.toMatchObject({ _tag: "Cancelled", details: { reason: "enough" } })
+      expect(cleaned).toEqual(["a"])
+      const b = await pool.client.sample.start({ id: "b" })
+      await b.terminate("now")
+      await expect(b.result({ timeout: 10_000 })).rejects.toMatchObject({ _tag: "Terminated" })
+      await expect(b.signal.stop()).rejects.toMatchObject({ _tag: "RunEnded" })
+    })
+
+    test("the resource is opened once while resident and closed at the end", async () => {
+      const log: Array<string> = []
+      await pool.worker({
+        open: (job: any) => (log.push(`open ${job.key}`), { n: 0 }),
+        close: () => void log.push("close"),
+        run: (job: any, resource: { n: number }) => {
+          resource.n++
+          return resource.n < 3 ? job.again({ after: 1 }) : job.done(String(resource.n))
+        },
+      })
+      const handle = await pool.client.sample.start({ id: "resource" })
+      expect(await handle.result({ timeout: 10_000 })).toBe("3")
+      await until(() => log.includes("close"), "the resource is closed")
+      expect(log).toEqual(["open resource", "close"])
+    })
+
+    test("a job moves when its worker drains, and goes on from its journal", async () => {
+      const ran: Array<string> = []
+      const handlers = (who: string) => ({
+        run: async (job: any) => {
+          await job.step("once", () => ran.push(who))
+          await job.receive("stop")
+          return job.done(who)
+        },
+      })
+      const first = await pool.worker(handlers("first"))
+      const handle = await pool.client.sample.start({ id: "moves" })
+      await until(() => ran.length === 1, "the step ran")
+      await pool.worker(handlers("second"))
+      await first.drain()
+      await handle.signal.stop()
+      expect(await handle.result({ timeout: 10_000 })).toBe("second")
+      expect(ran).toEqual(["first"])
+    })
+
+    test("changed code is a mismatch: the run is blocked and goes on with code that fits", async () => {
+      const old = await pool.worker({ run: async (job: any) => { await job.step("one", () => 1); await job.receive("stop"); return job.done("old") } })
+      const handle = await pool.client.sample.start({ id: "changed" })
+      await until(async () => (await handle.describe()).phase === "active", "taken")
+      await until(async () => (await pool.client.sample.get("changed").describe()).phase === "active", "journaled")
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      await old.drain()
+      const wrong = await pool.worker({ run: async (job: any) => { await job.step("other", () => 1); return job.done("new") } })
+      const described = await until(async () => { const seen = await handle.describe(); return seen.blocked === undefined ? undefined : seen }, "blocked")
+      expect(described.blocked).toContain('step "one"')
+      expect(described.blocked).toContain('step "other"')
+      await wrong.drain()
+    })
+
+    test("inputs and keys are refused at the call, with the path", async () => {
+      await expect(pool.client.sample.start({ id: "x", limit: "many" })).rejects.toMatchObject({ _tag: "BadInput", details: { path: "limit" } })
+      await expect(pool.client.sample.start({ id: "" })).rejects.toMatchObject({ _tag: "BadKey" })
+      await expect(pool.client.sample.start({ id: "a\nb" })).rejects.toMatchObject({ _tag: "BadKey" })
+      await expect(pool.client.sample.start({ id: "k".repeat(513) })).rejects.toMatchObject({ _tag: "BadKey" })
+      await expect(pool.client.sample.get("nobody").signal.stop()).rejects.toMatchObject({ _tag: "RunNotFound" })
+    })
+
+    test("a query without a worker says so", async () => {
+      const handle = await pool.client.sample.start({ id: "lonely" })
+      await expect(handle.query.count(undefined, { timeout: 100 })).rejects.toMatchObject({ _tag: "NoWorker" })
+    })
+  })
+}
