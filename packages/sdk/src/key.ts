@@ -8,11 +8,11 @@ const encoder = new TextEncoder()
 
 /** Checks one key as users give it: 1 to 512 bytes of UTF-8, no control characters. */
 export const checkKey = (key: unknown, what = "the key"): string => {
-  if (typeof key !== "string")
-    throw new BadKey(`expected ${what} to be a string, got: ${key === null ? "null" : typeof key}`, { key })
+  if (typeof key !== "string") throw new BadKey(`expected ${what} to be a string, got: ${key === null ? "null" : typeof key}`, { key })
   if (key === "") throw new BadKey(`expected ${what} to have 1 to ${optionTable.keyBytes.max} bytes, got an empty string`, { key })
   // oxlint-disable-next-line no-control-regex -- control characters are what is refused: drivers use them as separators
-  if (/[\u0000-\u001f\u007f]/.test(key)) throw new BadKey(`expected ${what} to have no control characters, got: ${JSON.stringify(key)}`, { key })
+  if (/[\u0000-\u001f\u007f]/.test(key))
+    throw new BadKey(`expected ${what} to have no control characters, got: ${JSON.stringify(key)}`, { key })
   const bytes = key.length * 3 <= optionTable.keyBytes.max ? 0 : encoder.encode(key).length
   if (bytes > optionTable.keyBytes.max)
     throw new BadKey(`expected ${what} to have at most ${optionTable.keyBytes.max} bytes, got ${bytes}: use a shorter id`, { bytes })

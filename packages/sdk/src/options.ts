@@ -27,7 +27,13 @@ export const optionTable = {
   drainMs: { unit: "ms", default: 10_000, min: 0, max: 600_000, why: "handlers that do not settle are abandoned after it" },
   sweepMs: { unit: "ms", default: 1_000, min: 100, max: 60_000, why: "finds what a lost hint missed" },
   concurrency: { unit: "count", default: 1_000, min: 1, max: 100_000, why: "iterations that run at the same time in one worker" },
-  maxResident: { unit: "count", default: 10_000, min: 1, max: 1_000_000, why: "runs held in memory with their resources; the idlest leave first" },
+  maxResident: {
+    unit: "count",
+    default: 10_000,
+    min: 1,
+    max: 1_000_000,
+    why: "runs held in memory with their resources; the idlest leave first",
+  },
   activityConcurrency: { unit: "count", default: 100, min: 1, max: 10_000, why: "activity tries that run at the same time in one worker" },
   callTimeoutMs: { unit: "ms", default: 5_000, min: 100, max: 60_000, why: "deadline of one store call" },
   payloadBytes: { unit: "bytes", default: 1_048_576, min: 1_024, max: 16_777_216, why: "input, state, message, step or activity result" },
@@ -71,7 +77,9 @@ const distance = (a: string, b: string): number => {
 export const refuseUnknown = (given: object, known: ReadonlyArray<string>, where: string): void => {
   for (const name of Object.keys(given)) {
     if (known.includes(name)) continue
-    const nearest = known.map((candidate) => [distance(name.toLowerCase(), candidate.toLowerCase()), candidate] as const).sort((x, y) => x[0] - y[0])[0]
+    const nearest = known
+      .map((candidate) => [distance(name.toLowerCase(), candidate.toLowerCase()), candidate] as const)
+      .sort((x, y) => x[0] - y[0])[0]
     const hint = nearest !== undefined && nearest[0] <= Math.max(2, name.length / 3) ? ` (did you mean ${nearest[1]}?)` : ""
     throw new BadOption(`expected ${where} to have only the options ${known.join(", ")}, got: \`${name}\`${hint}`, { option: name, where })
   }
@@ -92,7 +100,10 @@ export const readOptions = <N extends OptionName>(
     }
     const ok = typeof value === "number" && value >= spec.min && value <= spec.max && (spec.unit === "ratio" || Number.isInteger(value))
     if (!ok) {
-      const hint = spec.unit === "ms" && typeof value === "string" && !Number.isNaN(durationOrNaN(value)) ? ` (did you mean ${durationOrNaN(value)}?)` : ""
+      const hint =
+        spec.unit === "ms" && typeof value === "string" && !Number.isNaN(durationOrNaN(value))
+          ? ` (did you mean ${durationOrNaN(value)}?)`
+          : ""
       throw new BadOption(`expected ${name} to be an integer from ${spec.min} to ${spec.max} (${spec.unit}), got: ${show(value)}${hint}`, {
         option: name,
         value,
@@ -132,6 +143,9 @@ const durationOrNaN = (text: string): number => {
 export const toMillis = (duration: DurationInput, what: string): number => {
   const ms = typeof duration === "number" ? duration : durationOrNaN(duration)
   if (!Number.isFinite(ms) || ms < 0 || ms > 1_000 * 365 * day)
-    throw new BadOption(`expected ${what} to be a duration such as 500 or "30 seconds", got: ${show(duration)}`, { option: what, value: duration })
+    throw new BadOption(`expected ${what} to be a duration such as 500 or "30 seconds", got: ${show(duration)}`, {
+      option: what,
+      value: duration,
+    })
   return ms
 }

@@ -51,7 +51,9 @@ export interface HostedController {
 }
 
 type Services<X> = X extends { readonly _R?: () => infer R } ? R : never
-type ServicesOf<J extends ReadonlyArray<JobHandlers<any>>, A extends ReadonlyArray<ActivityHandlers<any>>> = Services<J[number]> | Services<A[number]>
+type ServicesOf<J extends ReadonlyArray<JobHandlers<any>>, A extends ReadonlyArray<ActivityHandlers<any>>> =
+  | Services<J[number]>
+  | Services<A[number]>
 
 export interface WorkerBaseOptions<J, A> extends Partial<Pick<Options, (typeof workerOptionNames)[number]>> {
   readonly pool: string
@@ -72,7 +74,10 @@ export interface WorkerBaseOptions<J, A> extends Partial<Pick<Options, (typeof w
   readonly engine?: Engine
 }
 
-export type WorkerOptions<J extends ReadonlyArray<JobHandlers<any>>, A extends ReadonlyArray<ActivityHandlers<any>>> = WorkerBaseOptions<J, A> &
+export type WorkerOptions<J extends ReadonlyArray<JobHandlers<any>>, A extends ReadonlyArray<ActivityHandlers<any>>> = WorkerBaseOptions<
+  J,
+  A
+> &
   ([ServicesOf<J, A>] extends [never]
     ? { readonly layer?: Layer.Layer<never> }
     : {
@@ -103,7 +108,20 @@ export const createWorker = async <
   options: WorkerOptions<J, A>,
 ): Promise<Worker> => {
   const given = options as WorkerBaseOptions<J, A> & { readonly layer?: Layer.Layer<any, any> }
-  const names = ["pool", "store", "group", "groups", "jobs", "activities", "controllers", "signals", "onEvent", "engine", "layer", ...workerOptionNames]
+  const names = [
+    "pool",
+    "store",
+    "group",
+    "groups",
+    "jobs",
+    "activities",
+    "controllers",
+    "signals",
+    "onEvent",
+    "engine",
+    "layer",
+    ...workerOptionNames,
+  ]
   refuseUnknown(given, names, "createWorker")
   checkPoolName(given.pool)
   const chosen = readOptions(given as unknown as Record<string, unknown>, workerOptionNames)
@@ -114,7 +132,9 @@ export const createWorker = async <
     throw new BadOption("expected createWorker to have at least one of jobs, activities and controllers, got none of them")
   const onEvent = given.onEvent ?? printEvent
 
-  const engine = given.engine ?? (await openEngine(given.store, { callTimeout: limits.callTimeoutMs, onWarning: (text) => onEvent({ type: "warning", text }) }))
+  const engine =
+    given.engine ??
+    (await openEngine(given.store, { callTimeout: limits.callTimeoutMs, onWarning: (text) => onEvent({ type: "warning", text }) }))
   const started: Array<() => Promise<void>> = []
   try {
     const effects = new Effects(given.layer)
@@ -166,7 +186,11 @@ export const createWorker = async <
 
 /** Pool options that were given: the pool derives the defaults of the others from the lease. */
 const readPool = (given: object, chosen: Readonly<Record<(typeof poolOptionNames)[number], number>>): Partial<Options> =>
-  Object.fromEntries(poolOptionNames.filter((name) => name in given && (given as Record<string, unknown>)[name] !== undefined).map((name) => [name, chosen[name]]))
+  Object.fromEntries(
+    poolOptionNames
+      .filter((name) => name in given && (given as Record<string, unknown>)[name] !== undefined)
+      .map((name) => [name, chosen[name]]),
+  )
 
 const openTasks = async (engine: Engine, url: string, pool: string, onEvent: (event: WorkerEvent) => void): Promise<TaskQueue> => {
   if (engine.driver === "sqlite") return new LocalTaskQueue()
@@ -174,7 +198,12 @@ const openTasks = async (engine: Engine, url: string, pool: string, onEvent: (ev
   return new BullTaskQueue({ url, pool, onError: (error) => onEvent({ type: "warning", text: `activity queue: ${error.message}` }) })
 }
 
-const assemble = (member: PoolMember | undefined, started: Array<() => Promise<void>>, engine: Engine | undefined, signals: boolean): Worker => {
+const assemble = (
+  member: PoolMember | undefined,
+  started: Array<() => Promise<void>>,
+  engine: Engine | undefined,
+  signals: boolean,
+): Worker => {
   const { promise: stopped, resolve } = Promise.withResolvers<void>()
   let draining: Promise<void> | undefined
   const drain = (): Promise<void> => {

@@ -38,10 +38,13 @@ export const checkSize = (text: string, limit: number, what: string): string => 
   if (text.length * 3 > limit) {
     const bytes = Buffer.byteLength(text)
     if (bytes > limit)
-      throw new PayloadTooLarge(`expected ${what} to have at most ${limit} bytes, got ${bytes}. Store large data elsewhere and send a reference.`, {
-        limit,
-        bytes,
-      })
+      throw new PayloadTooLarge(
+        `expected ${what} to have at most ${limit} bytes, got ${bytes}. Store large data elsewhere and send a reference.`,
+        {
+          limit,
+          bytes,
+        },
+      )
   }
   return text
 }

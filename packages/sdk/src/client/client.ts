@@ -96,9 +96,13 @@ export class JobClient {
       ...(options.ifEnded === undefined ? {} : { ifEnded: options.ifEnded }),
     })
     if (reply.status === "running" && options.ifRunning === "reject")
-      throw new RunExists(`${at.address} already has the live run ${reply.run}. Use ifRunning: "join" to get its handle.`, { run: reply.run })
+      throw new RunExists(`${at.address} already has the live run ${reply.run}. Use ifRunning: "join" to get its handle.`, {
+        run: reply.run,
+      })
     if (reply.status === "ended")
-      throw new RunEnded(`${at.address} has the ended run ${reply.run}, still retained. Use ifEnded: "start" to start it anew.`, { run: reply.run })
+      throw new RunEnded(`${at.address} has the ended run ${reply.run}, still retained. Use ifEnded: "start" to start it anew.`, {
+        run: reply.run,
+      })
     return new Handle(core, this.contract, at.key, () => Promise.resolve(at))
   }
 
@@ -138,7 +142,10 @@ export const readClientOptions = (options: ClientOptions, where: string): void =
 
 export const checkPoolName = (pool: unknown): string => {
   if (typeof pool !== "string" || !/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,99}$/.test(pool))
-    throw new BadOption(`expected pool to be a name of 1 to 100 letters, digits, "-", "_" or ".", got: ${JSON.stringify(pool) ?? "undefined"}`, { option: "pool" })
+    throw new BadOption(
+      `expected pool to be a name of 1 to 100 letters, digits, "-", "_" or ".", got: ${JSON.stringify(pool) ?? "undefined"}`,
+      { option: "pool" },
+    )
   return pool
 }
 

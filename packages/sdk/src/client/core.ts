@@ -2,7 +2,18 @@
  * What all handles of one client share: the connection, batches, and waiting for ends and answers. Waiting is by event and proved by a slow
  * poll, since the bus may lose anything (E6).
  */
-import type { Engine, LoadedRun, MessageItem, MessageReply, ShardEvent, StartItem, StartReply, TerminateItem, TerminateReply, Unsubscribe } from "../engine/engine.ts"
+import type {
+  Engine,
+  LoadedRun,
+  MessageItem,
+  MessageReply,
+  ShardEvent,
+  StartItem,
+  StartReply,
+  TerminateItem,
+  TerminateReply,
+  Unsubscribe,
+} from "../engine/engine.ts"
 import { Batcher } from "../engine/batcher.ts"
 import { openEngine } from "../engine/open.ts"
 import { BadOption, NoWorker, PonosError, PoolMismatch } from "../errors.ts"
@@ -190,10 +201,13 @@ export class ClientCore {
         const answer = await raceTimer(answered, Math.min(wait, Math.max(left, 0)))
         if (answer !== undefined) return answer
         if (performance.now() >= deadline)
-          throw new NoWorker(`no worker of pool ${this.pool} answered ${what} within ${timeout} ms. Start a worker that serves it, or raise the timeout.`, {
-            pool: this.pool,
-            timeout,
-          })
+          throw new NoWorker(
+            `no worker of pool ${this.pool} answered ${what} within ${timeout} ms. Start a worker that serves it, or raise the timeout.`,
+            {
+              pool: this.pool,
+              timeout,
+            },
+          )
       }
     } finally {
       this.#requests.delete(id)

@@ -33,13 +33,22 @@ export class Handle {
     this.key = key
     this.#what = `${contract.kind}/${key}`
     const { signals, updates, queries } = contract.schemas
-    this.signal = byName(signals, (name, schema) => (payload: unknown, options?: SignalOptions) => this.#signal(name, schema, payload, options))
+    this.signal = byName(
+      signals,
+      (name, schema) => (payload: unknown, options?: SignalOptions) => this.#signal(name, schema, payload, options),
+    )
     this.update = byName(updates, (name) => (input: unknown, options?: UpdateOptions) => this.#update(name, input, options))
     this.query = byName(queries, (name) => (input: unknown, options?: QueryOptions) => this.#query(name, input, options))
   }
 
   /** Sends a message; gives the run that has it. */
-  async #send(kind: MessageKind, name: string, id: string, payload: string, limit: number): Promise<{ at: JobAddress; run: string; answer: string | undefined }> {
+  async #send(
+    kind: MessageKind,
+    name: string,
+    id: string,
+    payload: string,
+    limit: number,
+  ): Promise<{ at: JobAddress; run: string; answer: string | undefined }> {
     const at = await this.#locate()
     const { inboxLimit: _, requestRetentionMs: retention } = this.#core.options
     const reply = await this.#core.message({ shard: at.shard, address: at.address, kind, name, id, payload, inboxLimit: limit, retention })
@@ -48,9 +57,12 @@ export class Handle {
       case "duplicate":
         return { at, run: reply.run, answer: reply.answer }
       case "full":
-        throw new InboxFull(`${this.#what} has ${limit} unread messages, so ${kind} ${name} was refused. Nothing was stored: retry later, or let the job read faster.`, {
-          limit,
-        })
+        throw new InboxFull(
+          `${this.#what} has ${limit} unread messages, so ${kind} ${name} was refused. Nothing was stored: retry later, or let the job read faster.`,
+          {
+            limit,
+          },
+        )
       case "ended":
         throw this.#ended(reply.run)
       default:
@@ -59,11 +71,16 @@ export class Handle {
   }
 
   #absent(): Error {
-    return new RunNotFound(`expected a run of ${this.#what} in pool ${this.#core.pool}, found none. Start it first, or check the key.`, { key: this.key })
+    return new RunNotFound(`expected a run of ${this.#what} in pool ${this.#core.pool}, found none. Start it first, or check the key.`, {
+      key: this.key,
+    })
   }
 
   #ended(run: string): Error {
-    return new RunEnded(`the run ${run} of ${this.#what} has ended and takes no messages. Start it anew, or ask for its result().`, { key: this.key, run })
+    return new RunEnded(`the run ${run} of ${this.#what} has ended and takes no messages. Start it anew, or ask for its result().`, {
+      key: this.key,
+      run,
+    })
   }
 
   async #signal(name: string, schema: MaybeSchema, payload: unknown, options: SignalOptions = {}): Promise<void> {
@@ -95,15 +112,27 @@ export class Handle {
           // ended in between: an answer given with the end was written in the same commit, so one more look decides
           const last = await this.#core.answer(shard, id)
           if (last !== undefined) return last
-          throw run?.run === sent.run ? this.#ended(sent.run) : new OutcomeUnknown(`the answer of ${what} is no longer retained. Ask for the state with a query before you repeat it.`, { id })
+          throw run?.run === sent.run
+            ? this.#ended(sent.run)
+            : new OutcomeUnknown(`the answer of ${what} is no longer retained. Ask for the state with a query before you repeat it.`, {
+                id,
+              })
         },
         timeout,
       ))
     if (answer === undefined)
-      throw new WaitTimeout(`${what} was accepted, but not answered within ${timeout} ms. It will be applied: ask again with { id: ${JSON.stringify(id)} }.`, { id, timeout })
+      throw new WaitTimeout(
+        `${what} was accepted, but not answered within ${timeout} ms. It will be applied: ask again with { id: ${JSON.stringify(id)} }.`,
+        { id, timeout },
+      )
     const parsed = JSON.parse(answer) as Answer
     if ("ok" in parsed) return codecOf(schemas.out).decode(parsed.ok, `the answer of ${what}`)
-    throw decodeError(parsed.error, schemas.errors, this.#contract.failures, (data) => new UpdateFailed(`${what} failed and left the state as it was: ${data.message}`, { error: data }))
+    throw decodeError(
+      parsed.error,
+      schemas.errors,
+      this.#contract.failures,
+      (data) => new UpdateFailed(`${what} failed and left the state as it was: ${data.message}`, { error: data }),
+    )
   }
 
   async #query(name: string, input: unknown, options: QueryOptions = {}): Promise<unknown> {
@@ -117,7 +146,12 @@ export class Handle {
     const parsed = JSON.parse(answer) as Answer | { readonly absent: true }
     if ("absent" in parsed) throw this.#absent()
     if ("ok" in parsed) return codecOf(schemas.out).decode(parsed.ok, `the answer of ${what}`)
-    throw decodeError(parsed.error, schemas.errors, this.#contract.failures, (data: ErrorData) => new QueryFailed(`${what} failed: ${data.message}`, { error: data }))
+    throw decodeError(
+      parsed.error,
+      schemas.errors,
+      this.#contract.failures,
+      (data: ErrorData) => new QueryFailed(`${what} failed: ${data.message}`, { error: data }),
+    )
   }
 
   async #read(): Promise<{ readonly at: JobAddress; readonly run: LoadedRun }> {
@@ -166,7 +200,8 @@ export class Handle {
       },
       timeout,
     )
-    if (ended === undefined) throw new WaitTimeout(`${this.#what} did not end within ${timeout} ms. It goes on: ask again, or without a timeout.`, { timeout })
+    if (ended === undefined)
+      throw new WaitTimeout(`${this.#what} did not end within ${timeout} ms. It goes on: ask again, or without a timeout.`, { timeout })
     const outcome = JSON.parse(ended) as Outcome
     const { result, errors } = this.#contract.schemas
     switch (outcome.type) {
@@ -203,5 +238,7 @@ export class Handle {
   }
 }
 
-const byName = <S>(schemas: Readonly<Record<string, S>>, make: (name: string, schema: S) => (...args: ReadonlyArray<any>) => Promise<unknown>): Named =>
-  Object.fromEntries(Object.entries(schemas).map(([name, schema]) => [name, make(name, schema)]))
+const byName = <S>(
+  schemas: Readonly<Record<string, S>>,
+  make: (name: string, schema: S) => (...args: ReadonlyArray<any>) => Promise<unknown>,
+): Named => Object.fromEntries(Object.entries(schemas).map(([name, schema]) => [name, make(name, schema)]))

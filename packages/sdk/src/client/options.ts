@@ -2,7 +2,9 @@ import type { DurationInput } from "../define/index.ts"
 import type { Options } from "../options.ts"
 
 /** Options of `createClient`. */
-export interface ClientOptions extends Partial<Pick<Options, "shards" | "callTimeoutMs" | "queryTimeoutMs" | "updateTimeoutMs" | "payloadBytes">> {
+export interface ClientOptions extends Partial<
+  Pick<Options, "shards" | "callTimeoutMs" | "queryTimeoutMs" | "updateTimeoutMs" | "payloadBytes">
+> {
   readonly pool: string
   /** `redis://…`, `rediss://…`, `file:…` or `memory:<name>`; default: the environment's `PONOS_STORE`. */
   readonly store?: string | undefined

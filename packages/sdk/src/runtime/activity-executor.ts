@@ -26,7 +26,10 @@ export const executeTask = async (options: ExecutorOptions, task: Task, control:
 
 /** Tells the owner that the worker of a try is gone: the try failed, and its retry policy decides. */
 export const reportLost = (options: ExecutorOptions, task: Task): Promise<void> =>
-  writeResult(options, task, { error: { tag: "WorkerLost", message: `the worker that ran try ${task.try} of activity ${task.name} went away` }, retry: true })
+  writeResult(options, task, {
+    error: { tag: "WorkerLost", message: `the worker that ran try ${task.try} of activity ${task.name} went away` },
+    retry: true,
+  })
 
 const writeResult = async (options: ExecutorOptions, task: Task, result: TaskResult): Promise<void> => {
   const { limits } = options
@@ -49,8 +52,13 @@ const runTask = async (options: ExecutorOptions, task: Task, control: TaskContro
   const handler = job?.handlers[task.name]
   const what = `activity ${task.name} of ${task.kind}`
   if (schemas === undefined || handler === undefined)
-    return { error: { tag: "HandlerMissing", message: `${what} has no handler in the worker that took it: register it, or stop that worker` }, retry: true }
-  const late = new ActivityTimeout(`try ${task.try} of ${what} did not end within ${task.timeout} ms. It was aborted: raise its timeout, or heed call.abortSignal.`)
+    return {
+      error: { tag: "HandlerMissing", message: `${what} has no handler in the worker that took it: register it, or stop that worker` },
+      retry: true,
+    }
+  const late = new ActivityTimeout(
+    `try ${task.try} of ${what} did not end within ${task.timeout} ms. It was aborted: raise its timeout, or heed call.abortSignal.`,
+  )
   const timeout = new AbortController()
   const timer = setTimeout(() => timeout.abort(late), task.timeout)
   const abortSignal = AbortSignal.any([control.abortSignal, timeout.signal])
@@ -65,12 +73,16 @@ const runTask = async (options: ExecutorOptions, task: Task, control: TaskContro
       abortSignal,
       heartbeat: (details?: unknown) => control.heartbeat(details),
     }
-    const aborted = new Promise<never>((_, reject) => abortSignal.addEventListener("abort", () => reject(abortSignal.reason as Error), { once: true }))
+    const aborted = new Promise<never>((_, reject) =>
+      abortSignal.addEventListener("abort", () => reject(abortSignal.reason as Error), { once: true }),
+    )
     aborted.catch(() => undefined)
     const value = await Promise.race([Promise.resolve(options.effects.settle(handler(call, input), abortSignal)), aborted])
     const ok = codecOf(schemas.out).encode(value, `the result of ${what}`)
     if (JSON.stringify(ok).length > options.limits.payloadBytes)
-      throw new PayloadTooLarge(`expected the result of ${what} to have at most ${options.limits.payloadBytes} bytes. Store large data elsewhere and return a reference.`)
+      throw new PayloadTooLarge(
+        `expected the result of ${what} to have at most ${options.limits.payloadBytes} bytes. Store large data elsewhere and return a reference.`,
+      )
     return { ok }
   } catch (error) {
     // declared errors are answers, and what is too large or ill-typed stays so: neither is tried again

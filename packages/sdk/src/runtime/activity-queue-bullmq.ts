@@ -87,7 +87,10 @@ export class BullTaskQueue implements TaskQueue {
   }
 
   async drain(deadline: number): Promise<void> {
-    const timer = setTimeout(() => this.#abort.abort(new Error("the worker is going away: this try was stopped and runs again elsewhere")), deadline)
+    const timer = setTimeout(
+      () => this.#abort.abort(new Error("the worker is going away: this try was stopped and runs again elsewhere")),
+      deadline,
+    )
     await Promise.allSettled(this.#workers.map((worker) => worker.close()))
     clearTimeout(timer)
     await Promise.allSettled([...this.#queues.values()].map((queue) => queue.close()))

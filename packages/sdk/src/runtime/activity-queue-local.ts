@@ -50,7 +50,10 @@ export class LocalTaskQueue implements TaskQueue {
 
   async drain(deadline: number): Promise<void> {
     this.#draining = true
-    const timer = setTimeout(() => this.#abort.abort(new Error("the worker is going away: this try was stopped and runs again elsewhere")), deadline)
+    const timer = setTimeout(
+      () => this.#abort.abort(new Error("the worker is going away: this try was stopped and runs again elsewhere")),
+      deadline,
+    )
     await Promise.allSettled([...this.#running.values()])
     clearTimeout(timer)
   }

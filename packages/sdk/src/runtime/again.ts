@@ -30,10 +30,13 @@ export class DoneValue {
 const nextTick = (expression: string, zone: string, now: number): number => {
   const cron = Cron.parse(expression, zone)
   if (Result.isFailure(cron))
-    throw new BadOption(`expected cron to be an expression such as "0 3 * * *" with an IANA zone, got: ${JSON.stringify(expression)} in ${JSON.stringify(zone)} (${cron.failure.message})`, {
-      cron: expression,
-      zone,
-    })
+    throw new BadOption(
+      `expected cron to be an expression such as "0 3 * * *" with an IANA zone, got: ${JSON.stringify(expression)} in ${JSON.stringify(zone)} (${cron.failure.message})`,
+      {
+        cron: expression,
+        zone,
+      },
+    )
   return Cron.next(cron.success, new Date(now)).getTime()
 }
 

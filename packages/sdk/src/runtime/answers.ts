@@ -18,13 +18,23 @@ export interface StateHolder {
 }
 
 /** Applies an update to a copy of the state; the copy replaces it only if the handler returns. */
-export const applyUpdate = (kind: JobKind, holder: StateHolder, context: { key: string; run: string; input: unknown }, message: Message): Answer => {
+export const applyUpdate = (
+  kind: JobKind,
+  holder: StateHolder,
+  context: { key: string; run: string; input: unknown },
+  message: Message,
+): Answer => {
   const { contract, handlers } = kind
   const schemas = contract.schemas.updates[message.name]
   const handler = handlers.updates?.[message.name]
   const what = `update ${message.name} of ${contract.kind}`
   if (schemas === undefined || handler === undefined)
-    return { error: { tag: "HandlerMissing", message: `${what} has no handler in this worker's code: deploy code that has it, or correct the name` } }
+    return {
+      error: {
+        tag: "HandlerMissing",
+        message: `${what} has no handler in this worker's code: deploy code that has it, or correct the name`,
+      },
+    }
   try {
     const job = { ...context, now: new Date(message.at), state: structuredClone(holder.state) }
     const value = handler(job, codecOf(schemas.in).decode(JSON.parse(message.payload), what))
@@ -52,13 +62,17 @@ export const answerQuery = (
   const handler = handlers.queries?.[name]
   const what = `query ${name} of ${contract.kind}`
   if (schemas === undefined || handler === undefined)
-    return { error: { tag: "HandlerMissing", message: `${what} has no handler in this worker's code: deploy code that has it, or correct the name` } }
+    return {
+      error: {
+        tag: "HandlerMissing",
+        message: `${what} has no handler in this worker's code: deploy code that has it, or correct the name`,
+      },
+    }
   try {
     const { body } = run
     const decoded = kind.input.decode(body.input, `the input of ${contract.kind}`)
     // before its first commit a run has the state that `init` gives
-    const state =
-      body.state === undefined ? handlers.init?.(decoded) : kind.state?.decode(body.state, `the state of ${contract.kind}`)
+    const state = body.state === undefined ? handlers.init?.(decoded) : kind.state?.decode(body.state, `the state of ${contract.kind}`)
     const view = {
       key: run.key,
       run: run.run,

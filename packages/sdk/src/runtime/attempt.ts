@@ -142,7 +142,11 @@ export class Attempt {
   async finish(complete: boolean): Promise<Error | undefined> {
     const mismatch = complete && this.#dead === undefined ? this.#replay.finish() : undefined
     this.#ended = true
-    this.#stop(new Deposed(`the iteration of ${this.options.address} has ended; this call was not awaited. Await every durable call before run returns.`))
+    this.#stop(
+      new Deposed(
+        `the iteration of ${this.options.address} has ended; this call was not awaited. Await every durable call before run returns.`,
+      ),
+    )
     this.options.lifeSignal.removeEventListener("abort", this.#onLifeEnd)
     if (this.#flushing !== undefined) await this.#flushing
     return mismatch
@@ -187,7 +191,9 @@ export class Attempt {
     if (this.#ended) return new Deposed(`the iteration of ${this.options.address} has ended: a durable call after it cannot be recorded.`)
     return this.shard.trusted()
       ? undefined
-      : new Deposed(`this worker no longer owns shard ${this.shard.shard}: the attempt of ${this.options.address} ends here and goes on elsewhere.`)
+      : new Deposed(
+          `this worker no longer owns shard ${this.shard.shard}: the attempt of ${this.options.address} ends here and goes on elsewhere.`,
+        )
   }
 
   /** Reads an unread signal at once: recorded with the next write (J3). */
@@ -258,7 +264,12 @@ export class Attempt {
       this.#mustFlush = false
       const { journalLimit } = this.options.limits
       if (this.#journalLength + entries.length > journalLimit) {
-        this.die(new JournalFull(`the journal of ${this.options.address} would exceed ${journalLimit} entries in one iteration. End iterations with job.again(…).`, { journalLimit }))
+        this.die(
+          new JournalFull(
+            `the journal of ${this.options.address} would exceed ${journalLimit} entries in one iteration. End iterations with job.again(…).`,
+            { journalLimit },
+          ),
+        )
         return
       }
       if (this.#base === undefined) {

@@ -103,11 +103,18 @@ export const decodeError = (
   return new failure(fields)
 }
 
-export const runFailed = (what: string) => (data: ErrorData): Error =>
-  new RunFailed(`${what} ended with an error that its definition does not declare: ${data.message}`, { error: data })
+export const runFailed =
+  (what: string) =>
+  (data: ErrorData): Error =>
+    new RunFailed(`${what} ended with an error that its definition does not declare: ${data.message}`, { error: data })
 
-export const activityFailed = (name: string) => (data: ErrorData): Error =>
-  new ActivityFailed(`activity ${name} failed: ${data.message}`, { error: data, ...(data.tries === undefined ? {} : { tries: data.tries }) })
+export const activityFailed =
+  (name: string) =>
+  (data: ErrorData): Error =>
+    new ActivityFailed(`activity ${name} failed: ${data.message}`, {
+      error: data,
+      ...(data.tries === undefined ? {} : { tries: data.tries }),
+    })
 
 export const cancelled = (what: string, reason: string): Error => new Cancelled(`${what} was cancelled: ${reason}`, { reason })
 export const terminated = (what: string, reason: string): Error => new Terminated(`${what} was terminated: ${reason}`, { reason })

@@ -45,7 +45,12 @@ const stepEntry = (attempt: Attempt, entry: Entry, resolve: (value: unknown) => 
 /** An error of a step that no type declares: name, tag and message are kept, the class is not. */
 const plainError = (data: ErrorData): Error => Object.assign(new Error(data.message), { name: data.tag, _tag: data.tag })
 
-export const startStep = (attempt: Attempt, name: string, body: (signal: AbortSignal) => unknown, request: StepRequest): DurableCall<unknown> =>
+export const startStep = (
+  attempt: Attempt,
+  name: string,
+  body: (signal: AbortSignal) => unknown,
+  request: StepRequest,
+): DurableCall<unknown> =>
   attempt.start("step", name, ({ index, entries, resolve, reject }) => {
     const outstanding: Outstanding = { settle: (entry) => stepEntry(attempt, entry, resolve, reject), reject, cancellable: false }
     if (entries.length === 0) void runStep(attempt, index, name, body, request, resolve, reject)
@@ -70,7 +75,9 @@ const runStep = async (
       const value = await withTimeout(attempt, request.timeout, what, (signal) => effects.settle(body(signal), signal))
       const encoded = encodeValue(value, what)
       if (JSON.stringify(encoded).length > limits.payloadBytes)
-        throw new PayloadTooLarge(`expected ${what} to have at most ${limits.payloadBytes} bytes. Store large data elsewhere and return a reference.`)
+        throw new PayloadTooLarge(
+          `expected ${what} to have at most ${limits.payloadBytes} bytes. Store large data elsewhere and return a reference.`,
+        )
       return attempt.record({ t: "step", c: index, n: name, v: encoded }, () => resolve(value))
     } catch (error) {
       if (attempt.dead !== undefined) return
@@ -97,12 +104,18 @@ const withTimeout = async (
   const outer = attempt.stepSignal
   if (timeout === undefined) return body(outer)
   const ms = toMillis(timeout, "timeout")
-  const late = new WaitTimeout(`${what} was not there within ${ms} ms. The attempt fails and is retried: raise the step's timeout, or make its body heed the abort signal.`, { ms })
+  const late = new WaitTimeout(
+    `${what} was not there within ${ms} ms. The attempt fails and is retried: raise the step's timeout, or make its body heed the abort signal.`,
+    { ms },
+  )
   const own = new AbortController()
   const timer = setTimeout(() => own.abort(late), ms)
   try {
     const signal = AbortSignal.any([outer, own.signal])
-    return await Promise.race([body(signal), new Promise((_, reject) => own.signal.addEventListener("abort", () => reject(late), { once: true }))])
+    return await Promise.race([
+      body(signal),
+      new Promise((_, reject) => own.signal.addEventListener("abort", () => reject(late), { once: true })),
+    ])
   } finally {
     clearTimeout(timer)
   }
@@ -151,7 +164,9 @@ export const startReceive = (
       if (recorded.due !== undefined) arm(recorded.due)
     } else {
       const due = timeout === undefined ? undefined : Math.ceil(attempt.shard.now() + toMillis(timeout, "the timeout of receive"))
-      void attempt.note({ t: "receive", c: index, n: name, ...(due === undefined ? {} : { due }) }).then(() => due !== undefined && arm(due))
+      void attempt
+        .note({ t: "receive", c: index, n: name, ...(due === undefined ? {} : { due }) })
+        .then(() => due !== undefined && arm(due))
     }
     return {
       settle: (entry) => {
@@ -175,7 +190,8 @@ export const startActivity = (attempt: Attempt, iteration: number, name: string,
   attempt.start("activity", name, ({ index, entries, resolve, reject }) => {
     const { kind, shard, address, key, run, tasks, inbox } = attempt.options
     const schemas = kind.contract.schemas.activities[name]
-    if (schemas === undefined) throw new ActivityFailed(`${kind.kind} has no activity ${JSON.stringify(name)}: declare it and generate again`)
+    if (schemas === undefined)
+      throw new ActivityFailed(`${kind.kind} has no activity ${JSON.stringify(name)}: declare it and generate again`)
     const limits = activityLimits(kind.definition, name)
     const encoded = codecOf(schemas.in).encode(input, `the input of activity ${name}`)
     const id = `${run}.${iteration}.${index}`
@@ -193,9 +209,18 @@ export const startActivity = (attempt: Attempt, iteration: number, name: string,
     const dispatch = (): void => {
       const task = { id: `${id}.${current}`, kind: kind.kind, name, shard: shard.shard, address, key, run, activity: id, try: current }
       const deadline = shard.now() + limits.startTimeout + limits.timeout
-      tasks.add({ ...task, fence: attempt.fence.toString(), input: encoded, timeout: limits.timeout }).catch((error: unknown) => failed(encodeError(error, {})))
+      tasks
+        .add({ ...task, fence: attempt.fence.toString(), input: encoded, timeout: limits.timeout })
+        .catch((error: unknown) => failed(encodeError(error, {})))
       stop = atTime(attempt, deadline, () =>
-        failed(encodeError(new ActivityTimeout(`try ${current} of activity ${name} has no result within ${limits.startTimeout + limits.timeout} ms. Is a worker running that registered it?`), {})),
+        failed(
+          encodeError(
+            new ActivityTimeout(
+              `try ${current} of activity ${name} has no result within ${limits.startTimeout + limits.timeout} ms. Is a worker running that registered it?`,
+            ),
+            {},
+          ),
+        ),
       )
     }
     const schedule = (): void => {
@@ -215,7 +240,9 @@ export const startActivity = (attempt: Attempt, iteration: number, name: string,
       }
       current++
       dueNext = Math.ceil(shard.now() + delay)
-      void attempt.note({ t: "retry", c: index, try: current, due: dueNext, e: data, ...m }).then(() => !settled && attempt.dead === undefined && schedule())
+      void attempt
+        .note({ t: "retry", c: index, try: current, due: dueNext, e: data, ...m })
+        .then(() => !settled && attempt.dead === undefined && schedule())
     }
 
     for (const entry of entries) {
@@ -233,7 +260,8 @@ export const startActivity = (attempt: Attempt, iteration: number, name: string,
         if (entry.t !== "end") return
         if (entry.e !== undefined) return reject(toError(entry.e))
         const message = entry.m === undefined ? undefined : inbox.get(entry.m)
-        if (message === undefined) reject(runFailed(address)({ tag: "StoreFault", message: `the result of activity ${name} is missing from the inbox` }))
+        if (message === undefined)
+          reject(runFailed(address)({ tag: "StoreFault", message: `the result of activity ${name} is missing from the inbox` }))
         else read(JSON.parse(message.payload) as TaskResult)
       },
       reject: (error) => {

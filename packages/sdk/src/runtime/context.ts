@@ -96,7 +96,8 @@ export class JobContext {
   }
 
   step(name: string, body: (signal: AbortSignal) => unknown, options: StepRequest = {}): DurableCall<unknown> {
-    if (typeof body !== "function") throw new BadOption(`expected the body of step ${JSON.stringify(name)} to be a function, got: ${typeof body}`)
+    if (typeof body !== "function")
+      throw new BadOption(`expected the body of step ${JSON.stringify(name)} to be a function, got: ${typeof body}`)
     return startStep(this.#live("job.step"), checkName(name, "a step"), body, options)
   }
 
@@ -138,7 +139,9 @@ export class JobContext {
   /** Bytes that derive from (run, iteration, number): the same on replay, without an entry (J1). */
   #draw(): Buffer {
     const attempt = this.#live("a random value")
-    return createHash("sha256").update(`${this.run}/${this.iteration}/${attempt.draws++}`).digest()
+    return createHash("sha256")
+      .update(`${this.run}/${this.iteration}/${attempt.draws++}`)
+      .digest()
   }
 
   again(request: AgainRequest = {}): AgainValue {

@@ -41,7 +41,9 @@ export class Inbox {
 
   /** The next unread signal of a name; "": of any. */
   nextSignal(name: string): Message | undefined {
-    return this.#messages.find((message) => message.kind === "signal" && (name === "" || message.name === name) && !this.#read.has(message.number))
+    return this.#messages.find(
+      (message) => message.kind === "signal" && (name === "" || message.name === name) && !this.#read.has(message.number),
+    )
   }
 
   markRead(number: number): void {

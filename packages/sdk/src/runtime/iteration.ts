@@ -54,7 +54,7 @@ export class Iteration {
     const { shard } = this.#resident
     const unread = this.#inbox.unread()
     const underWay = this.#loaded.journal.length > 0
-    const plan = planWake({ body: this.#body, due: this.#loaded.due, unread, underWay, now: shard.now() })
+    const plan = planWake({ body: this.#body, unread, underWay, now: shard.now() })
     if (plan.do === "cancel") {
       const reason = JSON.parse(plan.message.payload) as string
       this.#inbox.markRead(plan.message.number)
@@ -103,7 +103,16 @@ export class Iteration {
   #target(journalLength = this.#loaded.journal.length): WriteTarget & { readonly read: ReadonlyArray<number> } {
     const { consumed, read } = this.#inbox.settle()
     const { address, run } = this.#loaded
-    return { address, run, revision: this.#resident.revision, consumed, read, seen: this.#inbox.last, journalLength, answers: this.#answers }
+    return {
+      address,
+      run,
+      revision: this.#resident.revision,
+      consumed,
+      read,
+      seen: this.#inbox.last,
+      journalLength,
+      answers: this.#answers,
+    }
   }
 
   /** The body with the holder's state in it. */
@@ -116,11 +125,9 @@ export class Iteration {
 
   /** Parks the run as it was, with what was applied (K2 of wake). */
   async #repark(holder: StateHolder): Promise<void> {
-    const { due } = this.#loaded
     const { read, ...target } = this.#target()
     const body = this.#answers.length > 0 || this.#body.state !== undefined ? this.#withState(holder) : this.#body
-    const waiting = { ...this.#body.waiting, ...(due === undefined ? {} : { due }) }
-    const { revision } = await writeRun(this.#resident.shard, target, withRead(body, read), nextOf(waiting), "keep")
+    const { revision } = await writeRun(this.#resident.shard, target, withRead(body, read), nextOf(this.#body.waiting), "keep")
     this.#resident.revision = revision
   }
 
@@ -192,12 +199,18 @@ export class Iteration {
         return await this.#end({ type: "done", value: encoded }, attempt, this.#withState(holder))
       }
       if (value instanceof AgainValue) {
-        if (attempt.cancelReason !== undefined) return await this.#end({ type: "cancelled", reason: attempt.cancelReason }, attempt, this.#withState(holder))
+        if (attempt.cancelReason !== undefined)
+          return await this.#end({ type: "cancelled", reason: attempt.cancelReason }, attempt, this.#withState(holder))
         return await this.#again(value, holder, attempt)
       }
     } catch (error) {
       // a state or result that does not match its type, or a wrong option of `again`, is a fault of this attempt
-      if (!BadInput.is(error) && !PayloadTooLarge.is(error) && !(error instanceof Error && "code" in error && error.code === "ponos:bad_option")) throw error
+      if (
+        !BadInput.is(error) &&
+        !PayloadTooLarge.is(error) &&
+        !(error instanceof Error && "code" in error && error.code === "ponos:bad_option")
+      )
+        throw error
       return this.#fail(errorOf(error), attempt)
     }
     const found = value === undefined ? "nothing (is a `return` missing?)" : typeof value
@@ -221,7 +234,11 @@ export class Iteration {
     }
     this.#checkSize(body)
     // an unread message that this wait names, or that must be handled, is known already: it wakes at once (api rule 5)
-    const wakes = inputs.length > 0 || this.#inbox.unread().some((message) => message.kind === "update" || message.kind === "cancel" || waiting?.on?.includes(message.name) === true)
+    const wakes =
+      inputs.length > 0 ||
+      this.#inbox
+        .unread()
+        .some((message) => message.kind === "update" || message.kind === "cancel" || waiting?.on?.includes(message.name) === true)
     const next = wakes ? ({ phase: "ready" } as const) : nextOf(waiting)
     const { revision } = await writeRun(shard, target, withRead(body, read), next, attempt.journalLength > 0 ? "clear" : "keep")
     this.#resident.revision = revision
@@ -230,7 +247,11 @@ export class Iteration {
   #checkSize(body: Body): void {
     const limit = this.#runner.options.limits.payloadBytes
     const size = printBody(body).length
-    if (size > limit) throw new PayloadTooLarge(`expected input and state of ${this.#what} to have at most ${limit} bytes together, got ${size}. Store large data elsewhere.`, { limit, size })
+    if (size > limit)
+      throw new PayloadTooLarge(
+        `expected input and state of ${this.#what} to have at most ${limit} bytes together, got ${size}. Store large data elsewhere.`,
+        { limit, size },
+      )
   }
 
   async #handlerFailed(error: unknown, attempt: Attempt): Promise<void> {
@@ -246,15 +267,35 @@ export class Iteration {
     const blocked = blocks(error) || (attempt === undefined && BadInput.is(error))
     const failures = (this.#body.failures ?? 0) + 1
     const delay = blocked ? blockedRetryMs : retryDelay(kind.retry, failures, `${run}.${this.#body.iteration ?? 1}`)
-    this.#report(blocked ? { type: "blocked", kind: kind.kind, key, run, error } : { type: "failed", kind: kind.kind, key, run, attempt: failures, error, retryIn: delay })
+    this.#report(
+      blocked
+        ? { type: "blocked", kind: kind.kind, key, run, error }
+        : { type: "failed", kind: kind.kind, key, run, attempt: failures, error, retryIn: delay },
+    )
     if (delay === undefined) return this.#end({ type: "failed", error: encodeError(error, kind.contract.schemas.errors) }, attempt)
     const journalLength = attempt?.journalLength ?? this.#loaded.journal.length
     // messages that this attempt read without a recorded write are unread again
     const { address, run: id, consumed } = this.#loaded
-    const target = { address, run: id, revision: this.#resident.revision, consumed: Math.max(consumed, this.#inbox.consumed), seen: this.#inbox.last, journalLength, answers: attempt === undefined ? this.#answers : [] }
+    const target = {
+      address,
+      run: id,
+      revision: this.#resident.revision,
+      consumed: Math.max(consumed, this.#inbox.consumed),
+      seen: this.#inbox.last,
+      journalLength,
+      answers: attempt === undefined ? this.#answers : [],
+    }
     const { blocked: _, ...before } = this.#body
-    const body: Body = { ...before, failures, backoff: true, error: error.message.slice(0, 2_000), ...(blocked ? { blocked: error.message.slice(0, 2_000) } : {}) }
-    const { revision } = await writeRun(shard, target, body, { phase: "parked", on: [], due: { after: delay } }, "keep")
+    const waiting = { due: Math.ceil(shard.now() + delay) }
+    const body: Body = {
+      ...before,
+      failures,
+      waiting,
+      backoff: true,
+      error: error.message.slice(0, 2_000),
+      ...(blocked ? { blocked: error.message.slice(0, 2_000) } : {}),
+    }
+    const { revision } = await writeRun(shard, target, body, nextOf(waiting), "keep")
     this.#resident.revision = revision
     this.#resident.inbox = undefined
   }
@@ -277,7 +318,13 @@ export class Iteration {
       const unread = this.#inbox.unread().filter((message) => message.kind === "signal")
       const listed = unread.length === 0 ? outcome : { ...outcome, unread: unread.map((message) => message.name).slice(0, 100) }
       const { waiting: __, backoff: ___, ...rest } = body
-      const { reply } = await writeRun(shard, target, rest, { phase: "ended", outcome: JSON.stringify(listed), retention: resultRetentionMs, ifUnseen: "refuse" }, "clear")
+      const { reply } = await writeRun(
+        shard,
+        target,
+        rest,
+        { phase: "ended", outcome: JSON.stringify(listed), retention: resultRetentionMs, ifUnseen: "refuse" },
+        "clear",
+      )
       if (reply.status === "ok") break
       await this.#loadUnseen(reply)
     }

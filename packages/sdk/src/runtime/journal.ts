@@ -52,6 +52,10 @@ export const parseJournal = (address: string, texts: ReadonlyArray<string>): Rea
     try {
       return JSON.parse(text) as Entry
     } catch (error) {
-      throw new StoreFault(`expected entry ${index} of the journal of ${address} to be JSON, got: ${text.slice(0, 60)}`, { address, index }, error)
+      throw new StoreFault(
+        `expected entry ${index} of the journal of ${address} to be JSON, got: ${text.slice(0, 60)}`,
+        { address, index },
+        error,
+      )
     }
   })

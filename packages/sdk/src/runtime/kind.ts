@@ -50,10 +50,14 @@ export const activityLimits = (definition: Job, name: string): ActivityLimits =>
 }
 
 /** One entry per kind; two implementations of one kind are a mistake. */
-export const byKind = <A extends JobHandlers<any> | ActivityHandlers<any>>(items: ReadonlyArray<A>, what: string): ReadonlyMap<string, A> => {
+export const byKind = <A extends JobHandlers<any> | ActivityHandlers<any>>(
+  items: ReadonlyArray<A>,
+  what: string,
+): ReadonlyMap<string, A> => {
   const map = new Map<string, A>()
   for (const item of items) {
-    if (map.has(item.kind)) throw new BadOption(`expected ${what} to have each kind once, got ${item.kind} twice: remove one`, { kind: item.kind })
+    if (map.has(item.kind))
+      throw new BadOption(`expected ${what} to have each kind once, got ${item.kind} twice: remove one`, { kind: item.kind })
     map.set(item.kind, item)
   }
   return map

@@ -55,7 +55,8 @@ export class Replay {
     const index = this.#made++
     const recorded = this.#calls.get(index)
     if (recorded === undefined) return { index, entries: [] }
-    if (recorded.kind !== kind || recorded.name !== name) throw this.#mismatch(index, describe(recorded.kind, recorded.name), describe(kind, name))
+    if (recorded.kind !== kind || recorded.name !== name)
+      throw this.#mismatch(index, describe(recorded.kind, recorded.name), describe(kind, name))
     this.#calls.delete(index)
     return { index, entries: recorded.entries }
   }
@@ -80,7 +81,11 @@ export class Replay {
   /** To be asked when the handler rests, but the next entry waits for a call that it does not make. */
   stalled(): Error {
     const entry = this.#settling[this.#cursor]
-    return this.#mismatch(entry?.c ?? this.#made, entry === undefined ? "nothing" : describe(callKind(entry) ?? "step", nameOf(entry) ?? ""), "no such call")
+    return this.#mismatch(
+      entry?.c ?? this.#made,
+      entry === undefined ? "nothing" : describe(callKind(entry) ?? "step", nameOf(entry) ?? ""),
+      "no such call",
+    )
   }
 
   #mismatch(index: number, expected: string, found: string): Error {

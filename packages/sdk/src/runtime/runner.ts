@@ -18,7 +18,15 @@ import type { TaskQueue } from "./task.ts"
 import { park } from "./writes.ts"
 
 export type RuntimeEvent =
-  | { readonly type: "failed"; readonly kind: string; readonly key: string; readonly run: string; readonly attempt: number; readonly error: Error; readonly retryIn: number | undefined }
+  | {
+      readonly type: "failed"
+      readonly kind: string
+      readonly key: string
+      readonly run: string
+      readonly attempt: number
+      readonly error: Error
+      readonly retryIn: number | undefined
+    }
   | { readonly type: "blocked"; readonly kind: string; readonly key: string; readonly run: string; readonly error: Error }
   | { readonly type: "stuck"; readonly kind: string; readonly key: string; readonly run: string }
   | { readonly type: "ended"; readonly kind: string; readonly key: string; readonly run: string; readonly outcome: string }
@@ -175,7 +183,15 @@ export class Runner implements ShardConsumer {
     try {
       await this.options.effects.settle(kind.handlers.close(resource.value), new AbortController().signal)
     } catch (error) {
-      this.options.onEvent({ type: "failed", kind: kind.kind, key: resident.key, run: resident.run, attempt: 0, error: error as Error, retryIn: undefined })
+      this.options.onEvent({
+        type: "failed",
+        kind: kind.kind,
+        key: resident.key,
+        run: resident.run,
+        attempt: 0,
+        error: error as Error,
+        retryIn: undefined,
+      })
     }
   }
 
@@ -223,7 +239,8 @@ export class Runner implements ShardConsumer {
 
   onTerminated(_: OwnedShard, address: Address, run: string): void {
     const resident = this.#residents.get(address)
-    if (resident !== undefined && resident.run === run) this.#evict(resident, new Deposed(`the run ${run} of ${address} was terminated by a client.`))
+    if (resident !== undefined && resident.run === run)
+      this.#evict(resident, new Deposed(`the run ${run} of ${address} was terminated by a client.`))
   }
 
   onRequest(shard: OwnedShard, text: string): void {
@@ -237,7 +254,9 @@ export class Runner implements ShardConsumer {
       const kind = kinds.get(name)
       if (kind === undefined) return
       const answer: Answer | { absent: true } =
-        run === undefined ? { absent: true } : answerQuery(kind, { key, run: run.run, body: parseBody(run.body) }, request.name, request.input, shard.now())
+        run === undefined
+          ? { absent: true }
+          : answerQuery(kind, { key, run: run.run, body: parseBody(run.body) }, request.name, request.input, shard.now())
       await engine.publish(pool, request.reply, `${request.id} ${JSON.stringify(answer)}`)
       // a query that fails in transport is asked again by its client
     })().catch(() => undefined)
@@ -257,7 +276,9 @@ export class Runner implements ShardConsumer {
 
   /** Runs that have not settled, for the report at a deadline. */
   unsettled(): ReadonlyArray<{ readonly kind: string; readonly key: string; readonly run: string }> {
-    return [...this.#residents.values()].filter((resident) => resident.executing !== undefined).map(({ kind, key, run }) => ({ kind: kind.kind, key, run }))
+    return [...this.#residents.values()]
+      .filter((resident) => resident.executing !== undefined)
+      .map(({ kind, key, run }) => ({ kind: kind.kind, key, run }))
   }
 }
 

@@ -39,16 +39,23 @@ const encodeObject = (value: object, what: string, path: string, depth: number):
   if (value instanceof Date) return { [mark]: "date", v: value.getTime() }
   if (value instanceof Map) return { [mark]: "map", v: [...value].map(([key, item], i) => [inner(key, i), inner(item, i)]) }
   if (value instanceof Set) return { [mark]: "set", v: [...value].map(inner) }
-  if (value instanceof Uint8Array) return { [mark]: "bytes", v: Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("base64") }
+  if (value instanceof Uint8Array)
+    return { [mark]: "bytes", v: Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("base64") }
   const prototype: unknown = Object.getPrototypeOf(value)
-  if (prototype !== Object.prototype && prototype !== null) return refuse(what, path, `an instance of ${value.constructor.name || "a class"}`)
+  if (prototype !== Object.prototype && prototype !== null)
+    return refuse(what, path, `an instance of ${value.constructor.name || "a class"}`)
   const result: Record<string, unknown> = {}
   for (const [name, item] of Object.entries(value)) result[name] = inner(item, name)
   // a user's own object that looks like a mark is wrapped, so that it comes back as it was
   return mark in value ? { [mark]: "object", v: result } : result
 }
 
-const numbers: Readonly<Record<string, number>> = { NaN: Number.NaN, Infinity: Number.POSITIVE_INFINITY, "-Infinity": Number.NEGATIVE_INFINITY, "-0": -0 }
+const numbers: Readonly<Record<string, number>> = {
+  NaN: Number.NaN,
+  Infinity: Number.POSITIVE_INFINITY,
+  "-Infinity": Number.NEGATIVE_INFINITY,
+  "-0": -0,
+}
 
 const members = (value: object): Record<string, unknown> => {
   const result: Record<string, unknown> = {}

@@ -10,9 +10,7 @@
 import type { Message } from "../engine/engine.ts"
 import type { Body } from "./body.ts"
 
-export type WakeReason =
-  | { readonly by: "start" | "time" | "input" | "again" }
-  | { readonly by: "message"; readonly name: string }
+export type WakeReason = { readonly by: "start" | "time" | "input" | "again" } | { readonly by: "message"; readonly name: string }
 
 export type WakePlan =
   | { readonly do: "cancel"; readonly message: Message }
@@ -23,7 +21,6 @@ export type WakePlan =
 
 export interface WakeInput {
   readonly body: Body
-  readonly due: number | undefined
   /** Unread messages, in order. */
   readonly unread: ReadonlyArray<Message>
   /** The journal is not empty: an iteration is under way. */
@@ -31,8 +28,9 @@ export interface WakeInput {
   readonly now: number
 }
 
-export const planWake = ({ body, due, unread, underWay, now }: WakeInput): WakePlan => {
+export const planWake = ({ body, unread, underWay, now }: WakeInput): WakePlan => {
   const { waiting } = body
+  const due = waiting?.due
   const cancel = unread.find((message) => message.kind === "cancel")
   const isDue = due !== undefined && due <= now
   if (underWay && body.backoff !== true) {
@@ -44,8 +42,11 @@ export const planWake = ({ body, due, unread, underWay, now }: WakeInput): WakeP
   const apply = unread.filter((message) => message.kind === "update" || message.kind === "input")
   const changed = body.changed === true || apply.some((message) => message.kind === "input")
   if (body.backoff === true && !isDue && !changed && due !== undefined) return { do: "park", apply }
-  const named = unread.find((message) => (message.kind === "signal" || message.kind === "update") && waiting?.on?.includes(message.name) === true)
-  if (waiting === undefined || body.backoff === true || named !== undefined || changed || isDue) return { do: "run", wake: wakeOf(body, unread), apply }
+  const named = unread.find(
+    (message) => (message.kind === "signal" || message.kind === "update") && waiting?.on?.includes(message.name) === true,
+  )
+  if (waiting === undefined || body.backoff === true || named !== undefined || changed || isDue)
+    return { do: "run", wake: wakeOf(body, unread), apply }
   return { do: "park", apply }
 }
 
@@ -53,7 +54,9 @@ export const planWake = ({ body, due, unread, underWay, now }: WakeInput): WakeP
 export const wakeOf = (body: Body, unread: ReadonlyArray<Message>): WakeReason => {
   const { waiting } = body
   if (waiting === undefined && body.changed !== true) return { by: (body.iteration ?? 1) === 1 ? "start" : "again" }
-  const named = unread.find((message) => (message.kind === "signal" || message.kind === "update") && waiting?.on?.includes(message.name) === true)
+  const named = unread.find(
+    (message) => (message.kind === "signal" || message.kind === "update") && waiting?.on?.includes(message.name) === true,
+  )
   if (named !== undefined) return { by: "message", name: named.name }
   if (body.changed === true || unread.some((message) => message.kind === "input")) return { by: "input" }
   return { by: "time" }

@@ -51,14 +51,18 @@ export const nextOf = (waiting: Waiting | undefined): Next =>
 /** Parks a run for `after` ms with its journal: a back-off, or a wait for code. */
 export const park = (
   shard: OwnedShard,
-  run: { readonly address: string; readonly run: string; readonly revision: string; readonly consumed: number; readonly inbox: ReadonlyArray<{ readonly number: number }>; readonly journal: ReadonlyArray<string> },
+  run: {
+    readonly address: string
+    readonly run: string
+    readonly revision: string
+    readonly consumed: number
+    readonly inbox: ReadonlyArray<{ readonly number: number }>
+    readonly journal: ReadonlyArray<string>
+  },
   body: Body,
   after: number,
-): Promise<unknown> =>
-  writeRun(
-    shard,
-    { ...run, seen: run.inbox.at(-1)?.number ?? run.consumed, journalLength: run.journal.length },
-    { ...body, backoff: true },
-    { phase: "parked", on: [], due: { after } },
-    "keep",
-  )
+): Promise<unknown> => {
+  const waiting = { due: Math.ceil(shard.now() + after) }
+  const target = { ...run, seen: run.inbox.at(-1)?.number ?? run.consumed, journalLength: run.journal.length }
+  return writeRun(shard, target, { ...body, waiting, backoff: true }, nextOf(waiting), "keep")
+}

@@ -43,7 +43,12 @@ export const runtimeSuite = (name: string, store: () => string): void => {
       let attempts = 0
       await pool.worker({
         run: async (job: any) => {
-          const first = await job.step("first", () => { tries++; throw new Error("no") }).catch((error: Error) => `caught ${error.message}`)
+          const first = await job
+            .step("first", () => {
+              tries++
+              throw new Error("no")
+            })
+            .catch((error: Error) => `caught ${error.message}`)
           const second = await job.step("second", () => "two")
           if (attempts++ === 0) throw new Error("again please")
           return job.done(`${first} ${second}`)
@@ -55,7 +60,11 @@ export const runtimeSuite = (name: string, store: () => string): void => {
     })
 
     test("a declared error ends the run and comes back as its class", async () => {
-      await pool.worker({ run: () => { throw new GoneError({ status: 410 }) } })
+      await pool.worker({
+        run: () => {
+          throw new GoneError({ status: 410 })
+        },
+      })
       const handle = await pool.client.sample.start({ id: "gone" })
       const error = await handle.result({ timeout: 10_000 }).catch((caught: unknown) => caught)
       expect(error).toBeInstanceOf(GoneError)
@@ -63,9 +72,16 @@ export const runtimeSuite = (name: string, store: () => string): void => {
     })
 
     test("an undeclared error ends the run after its retries, with RunFailed", async () => {
-      await pool.worker({ run: () => { throw new Error("broken") } })
+      await pool.worker({
+        run: () => {
+          throw new Error("broken")
+        },
+      })
       const handle = await pool.client.sample.start({ id: "broken" })
-      await expect(handle.result({ timeout: 10_000 })).rejects.toMatchObject({ _tag: "RunFailed", message: expect.stringContaining("broken") })
+      await expect(handle.result({ timeout: 10_000 })).rejects.toMatchObject({
+        _tag: "RunFailed",
+        message: expect.stringContaining("broken"),
+      })
       expect(pool.events.filter((event) => event.type === "failed")).toHaveLength(4)
     })
 
@@ -257,21 +273,38 @@ export const runtimeSuite = (name: string, store: () => string): void => {
     })
 
     test("changed code is a mismatch: the run is blocked and goes on with code that fits", async () => {
-      const old = await pool.worker({ run: async (job: any) => { await job.step("one", () => 1); await job.receive("stop"); return job.done("old") } })
+      const old = await pool.worker({
+        run: async (job: any) => {
+          await job.step("one", () => 1)
+          await job.receive("stop")
+          return job.done("old")
+        },
+      })
       const handle = await pool.client.sample.start({ id: "changed" })
       await until(async () => (await handle.describe()).phase === "active", "taken")
       await until(async () => (await pool.client.sample.get("changed").describe()).phase === "active", "journaled")
       await new Promise((resolve) => setTimeout(resolve, 50))
       await old.drain()
-      const wrong = await pool.worker({ run: async (job: any) => { await job.step("other", () => 1); return job.done("new") } })
-      const described = await until(async () => { const seen = await handle.describe(); return seen.blocked === undefined ? undefined : seen }, "blocked")
+      const wrong = await pool.worker({
+        run: async (job: any) => {
+          await job.step("other", () => 1)
+          return job.done("new")
+        },
+      })
+      const described = await until(async () => {
+        const seen = await handle.describe()
+        return seen.blocked === undefined ? undefined : seen
+      }, "blocked")
       expect(described.blocked).toContain('step "one"')
       expect(described.blocked).toContain('step "other"')
       await wrong.drain()
     })
 
     test("inputs and keys are refused at the call, with the path", async () => {
-      await expect(pool.client.sample.start({ id: "x", limit: "many" })).rejects.toMatchObject({ _tag: "BadInput", details: { path: "limit" } })
+      await expect(pool.client.sample.start({ id: "x", limit: "many" })).rejects.toMatchObject({
+        _tag: "BadInput",
+        details: { path: "limit" },
+      })
       await expect(pool.client.sample.start({ id: "" })).rejects.toMatchObject({ _tag: "BadKey" })
       await expect(pool.client.sample.start({ id: "a\nb" })).rejects.toMatchObject({ _tag: "BadKey" })
       await expect(pool.client.sample.start({ id: "k".repeat(513) })).rejects.toMatchObject({ _tag: "BadKey" })
