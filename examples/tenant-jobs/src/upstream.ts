@@ -18,6 +18,8 @@ export interface UpstreamOptions {
   readonly emission: Emission
   /** Where deliveries are logged, one JSON object a line. */
   readonly log: string
+  /** Directory that this process removes when the demo was killed and cannot. */
+  readonly leftovers?: string
 }
 
 export interface UpstreamStatus {
@@ -154,7 +156,7 @@ const parseDelivery = (text: string): { label: string; events: FeedEvent[] } | u
 if (import.meta.main) {
   const options = childConfig<UpstreamOptions>()
   const upstream = await startUpstream(options)
-  dieWithParent()
+  dieWithParent(options.leftovers)
   process.send?.({ type: "ready", url: upstream.url })
   process.on("SIGTERM", () => void upstream.close().then(() => process.exit(0)))
 }

@@ -248,3 +248,23 @@ export const verdictLine = (verdict: Verdict, store: string): string => {
     shardsMovedIdeal,
   })
 }
+
+/** The verdict for people. */
+export const verdictText = (verdict: Verdict, store: string): string => {
+  const { ok, tenants, events, reconciled } = verdict
+  const ms = (value: number | null) => (value === null ? "not measured" : `${value} ms`)
+  const rows: ReadonlyArray<readonly [string, string]> = [
+    ["store", store],
+    ["tenants", `${tenants}; reconciled: ${reconciled.added} added, ${reconciled.deleted} deleted, ${reconciled.changed} with new settings`],
+    ["events", `${events} accepted, ${verdict.lost} lost, ${verdict.duplicated} accepted twice`],
+    ["receiver", `${verdict.redelivered} events came again and were recognised, ${verdict.staleRefused} requests with an old fence refused`],
+    ["overlaps", `${verdict.overlaps}: moments at which two workers ran one tenant`],
+    ["takeover", `${ms(verdict.takeoverMs)} from SIGKILL until the last of the lost worker's tenants ran again`],
+    ["hand-over", `${ms(verdict.handoffMs)} at most, ${ms(verdict.handoffP50Ms)} p50, from the last end on the drained worker to the next run`],
+    ["shards moved", `${verdict.shardsMoved}; the least possible is ${verdict.shardsMovedIdeal}`],
+    ["new settings", `${ms(verdict.settingsSeenMs)} from the row to the iteration of the slowest`],
+  ]
+  const lines = rows.map(([name, text]) => `  ${name.padEnd(13)}${text}`)
+  const problems = verdict.problems.map((problem) => `  ✗ ${problem}`)
+  return `\n${ok ? "✓ ok" : "✗ NOT OK"}\n${[...lines, ...problems].join("\n")}\n`
+}

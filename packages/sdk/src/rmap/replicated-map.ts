@@ -1,7 +1,7 @@
 /**
  * The local copy of a replicated map. The store's copy has a revision that grows by one with every change; this one follows it.
  *
- * - M1 The copy is always the store's content at `revision`, which never goes back (but for a source that was emptied: `reset`).
+ * - M1 The copy is always the store's content at `revision`, which never goes back.
  * - M2 Listeners see every difference exactly once, in the order of revisions. Changes that were missed arrive merged, as one difference.
  * - M3 A notification is applied only if it is the next one; a gap is repaired by a snapshot, an old one is dropped.
  * - M4 One snapshot is in flight at a time; what is announced meanwhile is repaired by another one.
@@ -82,15 +82,9 @@ export class ReplicatedMap<V> {
     await this.#loading
   }
 
-  /** The source was emptied and counts from the beginning: the next snapshot counts, whatever its revision. */
-  reset(): void {
-    this.#revision = -1
-    this.#announced = -1
-  }
-
   async #read(): Promise<void> {
     const snapshot = await this.#source.snapshot()
-    if (snapshot.revision < this.#revision) return
+    if (snapshot.revision <= this.#revision) return
     this.#become(snapshot.revision, snapshot.entries)
   }
 

@@ -51,7 +51,7 @@ export class Bus {
 
   #listen(connection: Connection): void {
     connection.onMessage((channel, text) => {
-      for (const listener of [...(this.#listeners.get(channel) ?? [])]) listener(text)
+      for (const listener of this.#listeners.get(channel) ?? []) listener(text)
     })
   }
 
@@ -65,7 +65,7 @@ export class Bus {
     await Promise.all(calls)
     // W7: on every subscription the owner pulls.
     queueMicrotask(() => {
-      for (const channel of this.#pulling) for (const listener of [...(this.#listeners.get(channel) ?? [])]) listener(gap)
+      for (const channel of this.#pulling) for (const listener of this.#listeners.get(channel) ?? []) listener(gap)
     })
   }
 }

@@ -84,7 +84,8 @@ export const digests = (store: Store, pool: string, controller: string, shards: 
     shard: (shard) => shard,
     joins: () => false,
     encode: (_, out) => out.push(controller, fence ?? ""),
-    decode: ([seen, count, first, second], group) => [
-      { shard: group[0] ?? 0, fence: String(seen ?? ""), count: Number(count ?? 0), sums: [String(first ?? "0"), String(second ?? "0")] },
-    ],
+    decode: (reply, group) => {
+      const [seen, count, first, second] = reply as ReadonlyArray<string | null>
+      return [{ shard: group[0] ?? 0, fence: seen ?? "", count: Number(count ?? 0), sums: [first ?? "0", second ?? "0"] }]
+    },
   })

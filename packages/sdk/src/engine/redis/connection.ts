@@ -150,7 +150,7 @@ export class Connection {
     // `disconnect` ends the socket politely and waits for a peer that may never answer.
     this.#redis.disconnect()
     this.#redis.stream?.destroy()
-    for (const reject of [...this.#pending]) reject(lost)
+    for (const reject of this.#pending) reject(lost)
     this.#pending.clear()
     this.#onLost?.(lost)
   }

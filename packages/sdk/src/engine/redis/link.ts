@@ -116,7 +116,7 @@ export class Link {
   }
 
   #wake(): void {
-    for (const done of [...this.#waiting]) done()
+    for (const done of this.#waiting) done()
   }
 
   #use(connection: Connection): void {

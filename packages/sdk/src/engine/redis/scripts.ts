@@ -1,4 +1,5 @@
 // DO NOT EDIT. Made by scripts/build-lua.ts from the files in lua/; `npm run lua -w @ponos/sdk` makes it anew.
+/* oxlint-disable max-lines -- generated */
 
 /** `worker`: carries a fence; `member`: of a session; `client`: anybody, refused at maxmemory; `reader`: writes nothing. */
 export type Caller = "worker" | "member" | "client" | "reader"
