@@ -1,9 +1,8 @@
 /**
- * Back-off per tenant: an action that failed, and a job that ended by itself and is started again, wait longer each time. Pure but for the
- * schedule, which Effect steps once. Counts are durable (state of the controller's job), so that a new controller goes on where the last
+ * Back-off per tenant: an action that failed, and a job that ended by itself and is started again, wait longer each time. Pure. Counts are durable (state of the controller's job), so that a new controller goes on where the last
  * one was; the table is bounded, and forgets a tenant that kept quiet for as long as its longest delay.
  */
-import { Duration, Effect, Pull, Schedule } from "effect"
+import { retryDelay } from "@ponos/sdk/internal"
 
 export interface Failure {
   readonly address: string
@@ -18,25 +17,11 @@ export const maxDelayMs = 300_000
 /** Beyond it the oldest failures are forgotten: they are tried again at once, at worst. */
 export const maxFailures = 2_000
 
-const schedule = Schedule.min([Schedule.exponential("1 second", 2), Schedule.spaced(Duration.millis(maxDelayMs))])
 /** After so many attempts the delay has reached its maximum. */
 const steps = 12
-
-/** A schedule keeps its place in a closure, which cannot be stored: its delays are read once, and attempts are an index into them. */
-const delays: ReadonlyArray<number> = Effect.runSync(
-  Effect.gen(function* () {
-    const step = yield* Schedule.toStep(schedule)
-    const found: Array<number> = []
-    for (let now = 0; found.length < steps; now += found.at(-1) ?? 0) {
-      const delay = yield* Pull.matchEffect(step(now, undefined), {
-        onSuccess: ([, delay]) => Effect.succeed(Duration.toMillis(delay)),
-        onDone: () => Effect.succeed(maxDelayMs),
-        onFailure: (cause) => Effect.failCause(cause),
-      })
-      found.push(Math.round(delay))
-    }
-    return found
-  }),
+/** The Effect schedule of the job's own retries, stepped once: a pass asks for thousands of delays. */
+const delays = Array.from({ length: steps }, (_, n) =>
+  retryDelay({ kind: "exponential", first: 1_000, factor: 2, max: maxDelayMs }, n + 1, ""),
 )
 
 /** Delay after the given number of failed attempts (1, 2, 3 …). */

@@ -1,9 +1,9 @@
 /** `createController`: keeps one job per desired tenant, and the handle by which it is asked and told. */
 import { setTimeout as delay } from "node:timers/promises"
-import { BadOption, GuardRefused, PonosError, RunNotFound, WaitTimeout } from "@ponos/sdk"
+import { BadOption, GuardRefused, type HostedController, type Options, PonosError, RunNotFound, WaitTimeout } from "@ponos/sdk"
 import type { DurationInput } from "@ponos/sdk/define"
-import { type Options, refuseUnknown, toMillis } from "@ponos/sdk/internal"
-import { type ControllerHandle, controllerClient, host, type HostContext, type Hosted, passContext } from "./host.ts"
+import { refuseUnknown, toMillis } from "@ponos/sdk/internal"
+import { type ControllerHandle, controllerClient, host, type HostContext, type Hosted, inherited, passContext } from "./host.ts"
 import { controlPool } from "./job.ts"
 import { type ControlledJob, type ControllerOptions, readOptions, type ReadOptions } from "./options.ts"
 import { makePlan, type Plan } from "./pass.ts"
@@ -33,11 +33,14 @@ export interface WaitOptions {
   readonly timeout?: DurationInput
 }
 
-export interface RunOptions extends Partial<Options> {}
+export interface RunOptions extends Partial<Options> {
+  /** Drain at SIGTERM and SIGINT; default true. */
+  readonly signals?: boolean
+}
 
 export interface RunningController extends Hosted, AsyncDisposable {}
 
-export interface Controller {
+export interface Controller extends HostedController {
   readonly name: string
   /** For `createWorker({ controllers: [controller] })`. */
   host(context: HostContext): Promise<Hosted>
@@ -67,7 +70,7 @@ class ControllerImpl implements Controller {
   }
 
   async host(context: HostContext): Promise<Hosted> {
-    const { pool } = this.#options.job
+    const { pool } = this.#options.job.internals
     if (context.pool !== pool)
       throw new BadOption(
         `expected a worker of pool ${pool} to host controller ${this.name}, got one of pool ${context.pool}: use that pool's client, or controller.run()`,
@@ -78,14 +81,15 @@ class ControllerImpl implements Controller {
     return await host(this.#options, context)
   }
 
-  async run(options: RunOptions = {}): Promise<RunningController> {
-    const { job } = this.#options
-    const hosted = await host(this.#options, { engine: await job.engine(), pool: job.pool, options })
+  async run({ signals = true, ...options }: RunOptions = {}): Promise<RunningController> {
+    refuseUnknown(options, inherited, "run")
+    const { internals: job } = this.#options.job
+    const hosted = await host(this.#options, { engine: await job.engine(), pool: job.pool, options }, signals)
     return { ...hosted, [Symbol.asyncDispose]: () => hosted.drain() }
   }
 
   async plan(): Promise<Plan> {
-    const engine = await this.#options.job.engine()
+    const engine = await this.#options.job.internals.engine()
     const state = (await this.#described())?.state
     const { plan } = await makePlan(await passContext(this.#options, engine), {
       fence: undefined,
@@ -129,7 +133,8 @@ class ControllerImpl implements Controller {
   }
 
   async status(): Promise<ControllerStatus> {
-    const { name, job } = this.#options
+    const { name } = this.#options
+    const job = this.#options.job.internals
     const pool = controlPool(job.pool, name)
     const found = await this.#described()
     const base = { name, pool, lastError: found?.lastError, owner: await this.#owner(pool, found?.owner.session) }
@@ -175,13 +180,13 @@ class ControllerImpl implements Controller {
   }
 
   async #client(): Promise<ReturnType<typeof controllerClient>> {
-    return controllerClient(await this.#options.job.engine(), this.#options.job.pool, this.name)
+    return controllerClient(await this.#options.job.internals.engine(), this.#options.job.internals.pool, this.name)
   }
 
   async #handle(): Promise<ControllerHandle> {
     if ((await this.#described()) === undefined)
       throw new RunNotFound(
-        `expected controller ${this.name} of pool ${this.#options.job.pool} to run, but nobody has started it: pass it to a worker, or call controller.run()`,
+        `expected controller ${this.name} of pool ${this.#options.job.internals.pool} to run, but nobody has started it: pass it to a worker, or call controller.run()`,
         {
           controller: this.name,
         },
@@ -191,7 +196,8 @@ class ControllerImpl implements Controller {
 
   /** The controller's run as it is stored; undefined when there is none. Only reads: it does not create the controller's pool. */
   async #described(): Promise<Awaited<ReturnType<ControllerHandle["describe"]>> | undefined> {
-    const { job, name } = this.#options
+    const { name } = this.#options
+    const job = this.#options.job.internals
     const engine = await job.engine()
     if ((await engine.poolInfo(controlPool(job.pool, name))) === undefined) return undefined
     try {
@@ -204,7 +210,7 @@ class ControllerImpl implements Controller {
 
   async #owner(pool: string, session: string | undefined): Promise<ControllerStatus["owner"]> {
     if (session === undefined || session === "") return undefined
-    const { members } = await (await this.#options.job.engine()).members(pool)
+    const { members } = await (await this.#options.job.internals.engine()).members(pool)
     const record = members.find((member) => member.session === session)?.record
     const { host: name, pid } = record === undefined ? {} : (JSON.parse(record) as { readonly host?: string; readonly pid?: number })
     return { session, host: name, pid }

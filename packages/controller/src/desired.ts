@@ -1,7 +1,7 @@
 /** From the rows of a source to desired jobs by shard. One bad row is reported and never stops the others. */
 import { setImmediate as turn } from "node:timers/promises"
 import { PonosError } from "@ponos/sdk"
-import { addressOfInput, type JobClientInternals } from "@ponos/sdk/internal"
+import { addressOf, type JobClientInternals, shardOf } from "@ponos/sdk/internal"
 import type { DesiredJob } from "./plan.ts"
 import type { Source, SourceRow } from "./sources/source.ts"
 import { specOf, sumsOf } from "./spec.ts"
@@ -56,16 +56,32 @@ const pathOf = (error: unknown): string => {
   return typeof path === "string" ? path : ""
 }
 
-/** Address and shard of a row that does not match the input type, if its key fields can be read. Numbers count: SQLite gives them for text. */
-const addressOfRow = (internals: JobClientInternals, shards: number, value: unknown): ReturnType<typeof addressOfInput> | undefined => {
+/** What reading needs of a job client. */
+export interface DesiredJobClient {
+  readonly internals: JobClientInternals
+  /** The key of key fields; throws when they are none. */
+  keyOf(fields: Readonly<Record<string, unknown>>): string
+}
+
+interface RowAddress {
+  readonly key: string
+  readonly address: string
+  readonly shard: number
+}
+
+/** Address of a row that does not match the input type, if its key fields can be read. Numbers count: SQLite gives them for text. */
+const addressOfRow = ({ internals, keyOf }: DesiredJobClient, shards: number, value: unknown): RowAddress | undefined => {
   if (typeof value !== "object" || value === null) return undefined
   const row = value as Readonly<Record<string, unknown>>
-  const fields = internals.contract.key.map((name) => {
+  const { kind, key: names } = internals.contract
+  const fields: Record<string, unknown> = {}
+  for (const name of names) {
     const field = row[name]
-    return [name, typeof field === "number" || typeof field === "bigint" ? String(field) : field] as const
-  })
+    fields[name] = typeof field === "number" || typeof field === "bigint" ? String(field) : field
+  }
   try {
-    return addressOfInput(internals.contract, Object.fromEntries(fields), shards)
+    const key = keyOf(fields)
+    return { key, address: addressOf(kind, key), shard: shardOf(String(fields[names[0] ?? ""]), shards) }
   } catch {
     return undefined
   }
@@ -75,11 +91,11 @@ class Reader {
   readonly shards = new Map<number, DesiredShard>()
   readonly problems: Array<RowProblem> = []
   readonly counts = { valid: 0, invalid: 0, unreadable: 0, duplicate: 0 }
-  readonly #internals: JobClientInternals
+  readonly #job: DesiredJobClient
   readonly #shardCount: number
 
-  constructor(internals: JobClientInternals, shardCount: number) {
-    this.#internals = internals
+  constructor(job: DesiredJobClient, shardCount: number) {
+    this.#job = job
     this.#shardCount = shardCount
   }
 
@@ -87,7 +103,7 @@ class Reader {
     if (row.error !== undefined) return this.#refuse(row, row.error)
     let prepared: ReturnType<JobClientInternals["prepare"]>
     try {
-      prepared = this.#internals.prepare(row.value, this.#shardCount)
+      prepared = this.#job.internals.prepare(row.value, this.#shardCount)
     } catch (error) {
       return this.#refuse(row, error)
     }
@@ -109,7 +125,7 @@ class Reader {
   }
 
   #refuse(row: SourceRow, error: unknown): void {
-    const at = addressOfRow(this.#internals, this.#shardCount, row.value)
+    const at = addressOfRow(this.#job, this.#shardCount, row.value)
     if (at !== undefined) {
       const shard = this.#shard(at.shard)
       if (shard.jobs.has(at.address) || shard.invalid.has(at.address)) return this.#duplicate(row, at.key)
@@ -138,11 +154,11 @@ class Reader {
 /** Reads all rows. A source that fails is an answer too: what was read so far, marked as incomplete. */
 export const readDesired = async (
   source: Source<unknown>,
-  internals: JobClientInternals,
+  job: DesiredJobClient,
   shardCount: number,
   abortSignal?: AbortSignal,
 ): Promise<DesiredSet> => {
-  const reader = new Reader(internals, shardCount)
+  const reader = new Reader(job, shardCount)
   let error: string | undefined
   let since = performance.now()
   try {

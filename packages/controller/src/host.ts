@@ -1,7 +1,7 @@
 /** Hosts a controller's job in a process: joins its pool, keeps its run alive, and runs its passes there. */
-import { createWorker, PonosError } from "@ponos/sdk"
-import { makeClient } from "@ponos/sdk/gen"
-import { defaults, type Engine, type Options } from "@ponos/sdk/internal"
+import { createWorker, type HostedController, type Options, PonosError } from "@ponos/sdk"
+import { type ClientOptions, makeClient } from "@ponos/sdk/gen"
+import { defaults, type Engine } from "@ponos/sdk/internal"
 import { reporter } from "./event.ts"
 import { controllerContract, controllerHandlers, controlPool, type PassRunner } from "./job.ts"
 import type { ReadOptions } from "./options.ts"
@@ -9,17 +9,28 @@ import { type PassContext, runPass } from "./pass.ts"
 import type { ControllerState } from "./report.ts"
 import { fenceText } from "./spec.ts"
 
-export interface HostContext {
-  readonly engine: Engine
-  readonly pool: string
-  readonly options: Partial<Options>
-}
+export type HostContext = Parameters<HostedController["host"]>[0]
+export type Hosted = Awaited<ReturnType<HostedController["host"]>>
 
-export interface Hosted {
-  /** Hands over: another process that hosts the controller goes on. */
-  drain(): Promise<void>
-  readonly stopped: Promise<void>
-}
+/** Options of the hosting worker that its membership in the controller's pool takes over. */
+export const inherited = [
+  "leaseMs",
+  "renewMs",
+  "watchMs",
+  "abortGraceMs",
+  "settleMs",
+  "drainMs",
+  "sweepMs",
+  "callTimeoutMs",
+  "payloadBytes",
+  "inboxLimit",
+  "inboxReserve",
+  "resultRetentionMs",
+  "requestRetentionMs",
+] as const
+
+const inherit = (options: Partial<Options>): Partial<Options> =>
+  Object.fromEntries(inherited.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]])))
 
 /** How often the run is looked for, ms: it is gone after the store was emptied, or when somebody cancelled it. */
 const ensureMs = 5_000
@@ -53,15 +64,15 @@ export interface ControllerHandle {
 
 /** A client of the controller's own pool, on an engine that somebody else closes. */
 export const controllerClient = (engine: Engine, pool: string, name: string): ControllerClient =>
-  makeClient({ pool: controlPool(pool, name), engine, shards: 1 } as never, contracts) as ControllerClient
+  makeClient({ pool: controlPool(pool, name), engine, shards: 1 } as ClientOptions, contracts) as ControllerClient
 
 /** What a pass works on, without a fence: also for `plan()`. */
 export const passContext = async (options: ReadOptions, engine: Engine): Promise<PassContext> => ({
   engine,
-  pool: options.job.pool,
-  kind: options.job.contract.kind,
+  pool: options.job.internals.pool,
+  kind: options.job.internals.contract.kind,
   controller: options.name,
-  shards: await options.job.shards(),
+  shards: await options.job.internals.shards(),
   job: options.job,
   source: options.source,
   guard: options.guard,
@@ -70,7 +81,7 @@ export const passContext = async (options: ReadOptions, engine: Engine): Promise
 
 const passRunner = (options: ReadOptions, context: HostContext): PassRunner => {
   const { engine } = context
-  const limits = { ...defaults, ...context.options }
+  const limits = { ...defaults, ...inherit(context.options) }
   const onEvent = reporter(options.name, options.onEvent)
   return {
     run: async (state, fence, abortSignal) => {
@@ -98,17 +109,18 @@ const passRunner = (options: ReadOptions, context: HostContext): PassRunner => {
 }
 
 /** Joins the controller's pool. Whoever owns its one shard runs the passes; all others stand by. */
-export const host = async (options: ReadOptions, context: HostContext): Promise<Hosted> => {
+export const host = async (options: ReadOptions, context: HostContext, signals = false): Promise<Hosted> => {
   const { name } = options
   const onEvent = reporter(name, options.onEvent)
-  const client = controllerClient(context.engine, options.job.pool, name)
+  const client = controllerClient(context.engine, options.job.internals.pool, name)
   const worker = await createWorker({
-    ...context.options,
-    pool: controlPool(options.job.pool, name),
+    ...inherit(context.options),
+    pool: controlPool(options.job.internals.pool, name),
     engine: context.engine,
     shards: 1,
     jobs: [controllerHandlers(passRunner(options, context))],
-  } as never)
+    signals,
+  })
   // level-triggered too: the run is started where it is missing, by whoever sees it first
   const ensure = async (): Promise<void> => {
     try {

@@ -86,7 +86,7 @@ const change = (job: UpdateContext, fields: Partial<ControllerState>): Pass => {
   return { passes: job.state.passes }
 }
 
-export const controllerHandlers = (runner: PassRunner): JobHandlers<any> =>
+export const controllerHandlers = (runner: PassRunner): JobHandlers =>
   makeStub(controllerJob, controllerContract).implement({
     init: firstState,
     run: async (job: RunContext) => {
@@ -110,4 +110,4 @@ export const controllerHandlers = (runner: PassRunner): JobHandlers<any> =>
       approve: (job: UpdateContext, { hash }: { readonly hash: string }) => change(job, { approval: hash }),
       reconcile: (job: UpdateContext, { full }: { readonly full: boolean }) => change(job, full ? { fullNext: true } : {}),
     },
-  })
+  }) as JobHandlers

@@ -3,6 +3,7 @@ import { BadOption } from "@ponos/sdk"
 import type { DurationInput } from "@ponos/sdk/define"
 import { internals, type JobClientInternals, refuseUnknown, toMillis } from "@ponos/sdk/internal"
 import type { StopMode } from "./apply.ts"
+import type { DesiredJobClient } from "./desired.ts"
 import type { ControllerEvent } from "./event.ts"
 import type { GuardOptions } from "./guard.ts"
 import type { Plan } from "./pass.ts"
@@ -47,7 +48,7 @@ const names = ["job", "desired", "name", "every", "guard", "parallelism", "stop"
 const minEveryMs = 100
 
 export interface ReadOptions {
-  readonly job: JobClientInternals
+  readonly job: DesiredJobClient
   readonly source: Source<unknown>
   readonly name: string
   readonly everyMs: number
@@ -65,9 +66,10 @@ const readNumber = (name: string, value: unknown, check: (value: number) => bool
   throw new BadOption(`expected ${name} to be ${expected}, got: ${show(value)}`, { option: name, value })
 }
 
-const readInternals = (job: unknown): JobClientInternals => {
-  const inner = typeof job === "object" && job !== null ? (job as { readonly [internals]?: JobClientInternals })[internals] : undefined
-  if (inner !== undefined) return inner
+const readJob = (job: unknown): DesiredJobClient => {
+  const client = job as { readonly [internals]?: JobClientInternals; get(key: unknown): { readonly key: string } }
+  const inner = typeof job === "object" && job !== null ? client[internals] : undefined
+  if (inner !== undefined) return { internals: inner, keyOf: (fields) => client.get(fields).key }
   throw new BadOption("expected job to be a member of a generated client, as in `createClient({ pool }).tenantFeed`, got something else", {
     option: "job",
   })
@@ -96,8 +98,8 @@ export const readOptions = (given: ControllerOptions<ControlledJob>): ReadOption
   if (typeof given !== "object" || given === null)
     throw new BadOption(`expected createController to get an object with job and desired, got: ${show(given)}`, {})
   refuseUnknown(given, names, "createController")
-  const job = readInternals(given.job)
-  const name = given.name ?? job.contract.kind
+  const job = readJob(given.job)
+  const name = given.name ?? job.internals.contract.kind
   if (typeof name !== "string" || !/^[a-z0-9][a-z0-9-]{0,49}$/.test(name))
     throw new BadOption(`expected name to have 1 to 50 lower-case letters, digits or "-", got: ${show(name)}`, {
       option: "name",

@@ -3,11 +3,11 @@
  * remembers is in the state it is given and returns (K3).
  */
 import { setImmediate as turn } from "node:timers/promises"
-import type { JobClientInternals, ShardDigest } from "@ponos/sdk/internal"
+import type { ShardDigest } from "@ponos/sdk/internal"
 import { apply, type ApplyOptions, type ApplyResult, Superseded } from "./apply.ts"
 import { Backoff } from "./backoff.ts"
 import { eachBounded } from "./bounded.ts"
-import { type DesiredSet, readDesired, type RowProblem } from "./desired.ts"
+import { type DesiredJobClient, type DesiredSet, readDesired, type RowProblem } from "./desired.ts"
 import type { ControllerEvent } from "./event.ts"
 import { approvalAfter, guard, type GuardInput, type GuardOptions, type GuardVerdict } from "./guard.ts"
 import { agrees, observeShard, type Target } from "./observed.ts"
@@ -51,7 +51,7 @@ export interface Plan {
 
 export interface PassContext extends Target {
   readonly shards: number
-  readonly job: JobClientInternals
+  readonly job: DesiredJobClient
   readonly source: Source<unknown>
   readonly guard: GuardOptions
   readonly parallelism: number

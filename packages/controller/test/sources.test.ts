@@ -17,13 +17,18 @@ const file = (name: string, text: string): string => {
   writeFileSync(path, text)
   return path
 }
-const all = async (desired: unknown): Promise<ReadonlyArray<SourceRow>> => Array.fromAsync(toSource(desired).rows())
+const collect = async <A>(rows: AsyncIterable<A>): Promise<ReadonlyArray<A>> => {
+  const found: Array<A> = []
+  for await (const row of rows) found.push(row)
+  return found
+}
+const all = async (desired: unknown): Promise<ReadonlyArray<SourceRow>> => collect(toSource(desired).rows())
 const values = async (desired: unknown): Promise<ReadonlyArray<unknown>> => (await all(desired)).map(({ value }) => value)
 
 describe("iterables and functions", () => {
   test("arrays, sets, async iterables and functions of them are read from the beginning each time", async () => {
     const source = toSource(new Set([1, 2]))
-    expect([(await Array.fromAsync(source.rows())).length, (await Array.fromAsync(source.rows())).length]).toEqual([2, 2])
+    expect([(await collect(source.rows())).length, (await collect(source.rows())).length]).toEqual([2, 2])
     expect(await values({ [Symbol.asyncIterator]: async function* () { yield* [1, 2] } })).toEqual([1, 2]) // prettier-ignore
     expect(await values(() => [3])).toEqual([3])
     expect(await values(async () => [4])).toEqual([4])

@@ -86,7 +86,7 @@ async function* read(path: string): AsyncGenerator<SourceRow> {
 }
 
 /** A file with one JSON array of objects. Read as a stream. */
-export const jsonFile = <I>(file: string | URL): Source<I> => {
+export const jsonFile = <I = any>(file: string | URL): Source<I> => {
   const path = toPath(file, "jsonFile")
   return { _tag: "Source", name: `file ${path}`, rows: () => read(path) }
 }

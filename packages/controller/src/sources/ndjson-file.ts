@@ -27,7 +27,7 @@ async function* read(path: string): AsyncGenerator<SourceRow> {
 }
 
 /** A file with one JSON object a line. Read as a stream; empty lines are skipped. */
-export const ndjsonFile = <I>(file: string | URL): Source<I> => {
+export const ndjsonFile = <I = any>(file: string | URL): Source<I> => {
   const path = toPath(file, "ndjsonFile")
   return { _tag: "Source", name: `file ${path}`, rows: () => read(path) }
 }
