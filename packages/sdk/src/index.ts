@@ -2,7 +2,7 @@
 export { createWorker } from "./worker.ts"
 export type { HostedController, Worker, WorkerEvent, WorkerOptions } from "./worker.ts"
 export type { PoolEvent } from "./pool/events.ts"
-export type { RuntimeEvent } from "./runtime/runner.ts"
+export type { RuntimeEvent } from "./runtime/host.ts"
 export {
   ActivityFailed,
   ActivityTimeout,

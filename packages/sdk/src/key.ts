@@ -1,7 +1,7 @@
 /**
  * Keys, addresses and shards. The hash is a wire format: it must never change (known-answer vectors in the tests).
  */
-import { BadKey } from "./errors.ts"
+import { BadKey, BadOption } from "./errors.ts"
 import { optionTable } from "./options.ts"
 
 const encoder = new TextEncoder()
@@ -67,3 +67,13 @@ export const hash32 = (text: string): number => {
 
 /** Shard of a key (of its first field, if composite), so that all jobs of one tenant meet on one worker. */
 export const shardOf = (firstField: string, shards: number): number => hash32(firstField) % shards
+
+/** Checks the name of a pool: it is part of every key and channel. */
+export const checkPoolName = (pool: unknown): string => {
+  if (typeof pool !== "string" || !/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,99}$/.test(pool))
+    throw new BadOption(
+      `expected pool to be a name of 1 to 100 letters, digits, "-", "_" or ".", got: ${JSON.stringify(pool) ?? "undefined"}`,
+      { option: "pool" },
+    )
+  return pool
+}

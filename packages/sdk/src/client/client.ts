@@ -1,11 +1,11 @@
 /** `createClient`, for generated code: one member per job of the definition file. */
-import { BadOption, RunEnded, RunExists } from "../errors.ts"
+import { RunEnded, RunExists } from "../errors.ts"
 import { readOptions, refuseUnknown, toMillis } from "../options.ts"
 import type { Engine } from "../engine/engine.ts"
 import { printBody } from "../runtime/body.ts"
 import type { JobContract } from "../runtime/contract.ts"
 import { codecOf } from "../runtime/contract.ts"
-import { splitAddress } from "../key.ts"
+import { checkPoolName, splitAddress } from "../key.ts"
 import { addressOfInput, addressOfKey, checkSize } from "./address.ts"
 import { ClientCore } from "./core.ts"
 import { Handle } from "./handle.ts"
@@ -138,15 +138,6 @@ export class JobClient {
 export const readClientOptions = (options: ClientOptions, where: string): void => {
   refuseUnknown(options, ["pool", "store", "engine", ...clientOptionNames], where)
   checkPoolName(options.pool)
-}
-
-export const checkPoolName = (pool: unknown): string => {
-  if (typeof pool !== "string" || !/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,99}$/.test(pool))
-    throw new BadOption(
-      `expected pool to be a name of 1 to 100 letters, digits, "-", "_" or ".", got: ${JSON.stringify(pool) ?? "undefined"}`,
-      { option: "pool" },
-    )
-  return pool
 }
 
 export const makeClient = (options: ClientOptions, contracts: Readonly<Record<string, JobContract>>): any => {

@@ -54,7 +54,7 @@ export class LocalTaskQueue implements TaskQueue {
       () => this.#abort.abort(new Error("the worker is going away: this try was stopped and runs again elsewhere")),
       deadline,
     )
-    await Promise.allSettled([...this.#running.values()])
+    await Promise.allSettled(this.#running.values())
     clearTimeout(timer)
   }
 }

@@ -32,8 +32,8 @@ export interface Outstanding {
 export interface Started {
   readonly index: number
   readonly entries: ReadonlyArray<Entry>
-  resolve(value: any): void
-  reject(error: unknown): void
+  readonly resolve: (value: any) => void
+  readonly reject: (error: unknown) => void
 }
 
 /** An entry made by this attempt, to be delivered when its write was acknowledged. */
@@ -253,7 +253,7 @@ export class Attempt {
 
   async #write(): Promise<void> {
     // one microtask: entries made in the same turn travel together
-    await undefined
+    await Promise.resolve()
     while (this.#buffer.length > 0 && this.#dead === undefined) {
       const entries = this.#buffer
       const live = this.#unacknowledged
@@ -422,7 +422,7 @@ export class Attempt {
     this.#cancelReason = message === undefined ? "cancelled" : (JSON.parse(message.payload) as string)
     const error = cancelled(this.options.address, this.#cancelReason)
     this.#abort.abort(error)
-    for (const call of [...this.#outstanding.values()]) {
+    for (const call of Array.from(this.#outstanding.values())) {
       if (!call.cancellable) continue
       call.stop?.()
       call.reject(error)

@@ -11,12 +11,12 @@ import { Attempt } from "./attempt.ts"
 import type { Body, Outcome } from "./body.ts"
 import { encodeError, isDeclared, parseBody, printBody } from "./body.ts"
 import { JobContext } from "./context.ts"
+import type { IterationHost, RuntimeEvent } from "./host.ts"
+import { errorOf } from "./host.ts"
 import { Inbox } from "./inbox.ts"
 import { parseJournal } from "./journal.ts"
 import type { Resident } from "./resident.ts"
 import { retryDelay } from "./retry.ts"
-import type { Runner } from "./runner.ts"
-import { errorOf } from "./runner.ts"
 import type { WakeReason } from "./wake.ts"
 import { planWake } from "./wake.ts"
 import type { WriteTarget } from "./writes.ts"
@@ -29,14 +29,14 @@ const blockedRetryMs = 30_000
 const blocks = (error: unknown): boolean => ReplayMismatch.is(error) || JournalFull.is(error)
 
 export class Iteration {
-  readonly #runner: Runner
+  readonly #runner: IterationHost
   readonly #resident: Resident
   readonly #loaded: LoadedRun
   readonly #inbox: Inbox
   #body: Body
   #answers: Array<{ readonly id: string; readonly answer: string }> = []
 
-  constructor(runner: Runner, resident: Resident, loaded: LoadedRun) {
+  constructor(runner: IterationHost, resident: Resident, loaded: LoadedRun) {
     this.#runner = runner
     this.#resident = resident
     this.#loaded = loaded
@@ -300,7 +300,7 @@ export class Iteration {
     this.#resident.inbox = undefined
   }
 
-  #report(event: Parameters<Runner["options"]["onEvent"]>[0]): void {
+  #report(event: RuntimeEvent): void {
     this.#runner.options.onEvent(event)
   }
 

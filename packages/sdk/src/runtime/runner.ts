@@ -2,51 +2,22 @@
  * The durable runtime as a consumer of the pool: one table of residents, one slot per address (W5). Thin: `wake` decides what to do with a
  * run, `attempt` runs it, `finish` writes how it ended.
  */
-import type { Address, Engine, LoadedRun, Message } from "../engine/engine.ts"
+import type { Address, LoadedRun, Message } from "../engine/engine.ts"
 import { Deposed, HandlerMissing } from "../errors.ts"
 import { splitAddress } from "../key.ts"
-import type { Options } from "../options.ts"
 import type { GiveUpReason, OwnedShard, ShardConsumer } from "../pool/consumer.ts"
 import { answerQuery } from "./answers.ts"
 import type { Answer } from "./body.ts"
-import { messageOf, parseBody } from "./body.ts"
-import type { Effects } from "./effects.ts"
+import { parseBody } from "./body.ts"
+import type { IterationHost, RunnerOptions } from "./host.ts"
 import { Iteration } from "./iteration.ts"
-import type { JobKind } from "./kind.ts"
 import type { Resident } from "./resident.ts"
-import type { TaskQueue } from "./task.ts"
 import { park } from "./writes.ts"
-
-export type RuntimeEvent =
-  | {
-      readonly type: "failed"
-      readonly kind: string
-      readonly key: string
-      readonly run: string
-      readonly attempt: number
-      readonly error: Error
-      readonly retryIn: number | undefined
-    }
-  | { readonly type: "blocked"; readonly kind: string; readonly key: string; readonly run: string; readonly error: Error }
-  | { readonly type: "stuck"; readonly kind: string; readonly key: string; readonly run: string }
-  | { readonly type: "ended"; readonly kind: string; readonly key: string; readonly run: string; readonly outcome: string }
-
-export interface RunnerOptions {
-  readonly engine: Engine
-  readonly pool: string
-  readonly kinds: ReadonlyMap<string, JobKind>
-  readonly effects: Effects
-  readonly tasks: TaskQueue
-  readonly limits: Options
-  readonly onEvent: (event: RuntimeEvent) => void
-  /** Capacity came back: the pool may take more. */
-  readonly wantMore: () => void
-}
 
 /** How long a run of a kind that this worker lacks is parked before it is looked at again, ms. */
 const missingKindMs = 10_000
 
-export class Runner implements ShardConsumer {
+export class Runner implements ShardConsumer, IterationHost {
   readonly options: RunnerOptions
   readonly #residents = new Map<Address, Resident>()
   readonly #executing = new Map<number, Set<Address>>()
@@ -281,5 +252,3 @@ export class Runner implements ShardConsumer {
       .map(({ kind, key, run }) => ({ kind: kind.kind, key, run }))
   }
 }
-
-export const errorOf = (error: unknown): Error => (error instanceof Error ? error : new Error(messageOf(error)))

@@ -1,0 +1,43 @@
+/** What an iteration needs from the runner, and what both tell. */
+import type { Engine } from "../engine/engine.ts"
+import type { Options } from "../options.ts"
+import { messageOf } from "./body.ts"
+import type { Effects } from "./effects.ts"
+import type { JobKind } from "./kind.ts"
+import type { Resident } from "./resident.ts"
+import type { TaskQueue } from "./task.ts"
+
+export type RuntimeEvent =
+  | {
+      readonly type: "failed"
+      readonly kind: string
+      readonly key: string
+      readonly run: string
+      readonly attempt: number
+      readonly error: Error
+      readonly retryIn: number | undefined
+    }
+  | { readonly type: "blocked"; readonly kind: string; readonly key: string; readonly run: string; readonly error: Error }
+  | { readonly type: "stuck"; readonly kind: string; readonly key: string; readonly run: string }
+  | { readonly type: "ended"; readonly kind: string; readonly key: string; readonly run: string; readonly outcome: string }
+
+export interface RunnerOptions {
+  readonly engine: Engine
+  readonly pool: string
+  readonly kinds: ReadonlyMap<string, JobKind>
+  readonly effects: Effects
+  readonly tasks: TaskQueue
+  readonly limits: Options
+  readonly onEvent: (event: RuntimeEvent) => void
+  /** Capacity came back: the pool may take more. */
+  readonly wantMore: () => void
+}
+
+export interface IterationHost {
+  readonly options: RunnerOptions
+  /** Removes a resident when its handler has settled. */
+  evict(resident: Resident, reason: Error): void
+  closeResource(resident: Resident): Promise<void>
+}
+
+export const errorOf = (error: unknown): Error => (error instanceof Error ? error : new Error(messageOf(error)))
