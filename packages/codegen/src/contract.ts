@@ -76,7 +76,13 @@ export const describeShape = (shape: Shape, style: Style): Json => {
     }
     case "ref":
       return style.ref(shape.id)
-    default:
+    case "boolean":
+    case "null":
+    case "json":
+    case "date":
+    case "url":
+    case "bytes":
+    case "wrong":
       return shape.kind
   }
 }

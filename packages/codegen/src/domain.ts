@@ -163,6 +163,7 @@ export type ProblemCode =
   | "index-key"
   | "template"
   | "too-deep"
+  | "reserved-field"
   | "constraint-misfit"
   | "constraint-value"
 

@@ -24,9 +24,8 @@ export const namePart = (name: string): string =>
 
 const identifier = /^[A-Za-z_$][A-Za-z0-9_$]*$/
 
-/** A property name, quoted where it must be. `__proto__` as a plain name in a literal would set the prototype. */
-export const propertyName = (name: string): string =>
-  name === "__proto__" ? `["__proto__"]` : identifier.test(name) ? name : JSON.stringify(name)
+/** A property name, quoted where it must be. */
+export const propertyName = (name: string): string => (identifier.test(name) ? name : JSON.stringify(name))
 
 export const literal = (value: LiteralValue): string =>
   typeof value === "bigint" ? `${value}n` : Object.is(value, -0) ? "-0" : JSON.stringify(value)

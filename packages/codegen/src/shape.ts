@@ -38,7 +38,13 @@ export const keyOf = (shape: Shape): string => {
       return `union (${shape.members.map(keyOf).sort(compare).join(" | ")})`
     case "ref":
       return `ref ${shape.id}`
-    default:
+    case "boolean":
+    case "null":
+    case "json":
+    case "date":
+    case "url":
+    case "bytes":
+    case "wrong":
       return shape.kind
   }
 }
@@ -136,7 +142,19 @@ export const partsOf = (shape: Shape): ReadonlyArray<Shape> => {
       return [...shape.fields.map((field) => field.shape), ...(shape.rest === undefined ? [] : [shape.rest])]
     case "union":
       return shape.members
-    default:
+    case "string":
+    case "number":
+    case "bigint":
+    case "literal":
+    case "template":
+    case "ref":
+    case "boolean":
+    case "null":
+    case "json":
+    case "date":
+    case "url":
+    case "bytes":
+    case "wrong":
       return []
   }
 }

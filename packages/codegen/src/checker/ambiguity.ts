@@ -38,7 +38,10 @@ const wireOf = (shape: Shape): Wire => {
     case "record":
     case "object":
       return "object"
-    default:
+    case "json":
+    case "union":
+    case "ref":
+    case "wrong":
       return "anything"
   }
 }

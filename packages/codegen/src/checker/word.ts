@@ -108,6 +108,10 @@ const words: Readonly<Record<ProblemCode, (problem: Problem) => Words>> = {
     message: `\`${path}\` grows without end: \`${found.length > 80 ? `${found.slice(0, 80)}…` : found}\`.`,
     fix: "Give the recursive type a name without type parameters.",
   }),
+  "reserved-field": ({ path }) => ({
+    message: `\`${path}\` would set the prototype of an object instead of a field of it.`,
+    fix: "Rename the field.",
+  }),
   "constraint-misfit": ({ path, found }) => {
     const [tag = "", ...type] = found.split(" ")
     return {

@@ -15,14 +15,20 @@ export const nodeLike = (node: ts.TypeNode | undefined, index: number): ts.TypeN
   return ts.isTypeReferenceNode(node) ? node.typeArguments?.[index] : undefined
 }
 
-/** The first node that fits: a member of a written union, or what a tuple member wraps. */
-export const partOf = (node: ts.TypeNode, fits: (candidate: ts.TypeNode) => boolean): ts.TypeNode | undefined => {
-  if (ts.isUnionTypeNode(node)) return node.types.find(fits)
-  if (ts.isNamedTupleMember(node)) return partOf(node.type, fits)
-  if (ts.isOptionalTypeNode(node)) return partOf(node.type, fits)
-  if (ts.isRestTypeNode(node)) {
-    const inner = withoutParens(node.type)
-    return ts.isArrayTypeNode(inner) && fits(inner.elementType) ? inner.elementType : undefined
-  }
-  return fits(node) ? node : undefined
+/** The node of `V` in `Record<K, V>`, which a mapped type does not keep. */
+export const recordValue = (node: ts.TypeNode | undefined): ts.TypeNode | undefined =>
+  node !== undefined && ts.isTypeReferenceNode(node) && ts.isIdentifier(node.typeName) && node.typeName.text === "Record"
+    ? node.typeArguments?.[1]
+    : undefined
+
+/** What a tuple's element is made of: without its name, question mark or dots. */
+export const elementType = (node: ts.TypeNode): ts.TypeNode | undefined => {
+  if (ts.isNamedTupleMember(node)) return node.dotDotDotToken === undefined ? node.type : arrayElement(node.type)
+  if (ts.isOptionalTypeNode(node)) return node.type
+  return ts.isRestTypeNode(node) ? arrayElement(node.type) : node
+}
+
+const arrayElement = (node: ts.TypeNode): ts.TypeNode | undefined => {
+  const inner = withoutParens(node)
+  return ts.isArrayTypeNode(inner) ? inner.elementType : undefined
 }

@@ -8,7 +8,7 @@ import type { Constraint, Field, NamedShape, Payload, Shape, TypeSource } from "
 import { union } from "../shape.ts"
 import { globalKind, globalName, type GlobalKind } from "./global.ts"
 import { type Literal, literalOf, scalarOf, templateOf } from "./scalar.ts"
-import { nodeLike, partOf, withoutParens } from "./node.ts"
+import { elementType, nodeLike, recordValue, withoutParens } from "./node.ts"
 import type { Report } from "./report.ts"
 import { constraintsOf, type Tagged } from "./tags.ts"
 
@@ -134,15 +134,27 @@ class Walker implements TypeWalker {
   }
 
   #union(members: ReadonlyArray<ts.Type>, node: ts.TypeNode | undefined, spot: Spot): Shape {
-    const shapes: Array<Shape> = []
-    const booleans = members.filter((member) => member.flags & ts.TypeFlags.BooleanLiteral)
-    if (booleans.length === 2) shapes.push({ kind: "boolean" })
-    for (const member of members) {
-      if (booleans.length === 2 && booleans.includes(member)) continue
-      const part = node === undefined ? undefined : partOf(node, (candidate) => this.#checker.getTypeFromTypeNode(candidate) === member)
-      shapes.push(this.#shape(member, part, spot))
-    }
+    const shapes = this.#writtenUnion(members, node, spot) ?? this.#memberShapes(members, spot)
     return union(shapes, this.#report.place(spot.blame), spot.path)
+  }
+
+  /** The parts of a union as written, where aliases keep their names, if they say all that its type says. */
+  #writtenUnion(members: ReadonlyArray<ts.Type>, node: ts.TypeNode | undefined, spot: Spot): ReadonlyArray<Shape> | undefined {
+    if (node === undefined || !ts.isUnionTypeNode(node)) return undefined
+    const parts = node.types.map((part) => ({ part, type: this.#checker.getTypeFromTypeNode(part) }))
+    const present = parts.filter(({ type }) => !(type.flags & ts.TypeFlags.Undefined))
+    const types = present.flatMap(({ type }) =>
+      type.isUnion() || type.flags & ts.TypeFlags.Boolean ? (type as ts.UnionType).types : [type],
+    )
+    const isWhole = members.every((member) => types.includes(member)) && types.every((type) => members.includes(type))
+    return isWhole ? present.map(({ part, type }) => this.#shape(type, part, spot)) : undefined
+  }
+
+  #memberShapes(members: ReadonlyArray<ts.Type>, spot: Spot): ReadonlyArray<Shape> {
+    const booleans = members.filter((member) => member.flags & ts.TypeFlags.BooleanLiteral)
+    const others = booleans.length === 2 ? members.filter((member) => !booleans.includes(member)) : members
+    const shapes = others.map((member) => this.#shape(member, undefined, spot))
+    return booleans.length === 2 ? [...shapes, { kind: "boolean" }] : shapes
   }
 
   #object(type: ts.Type, node: ts.TypeNode | undefined, spot: Spot): Shape {
@@ -154,7 +166,7 @@ class Walker implements TypeWalker {
       return this.#fail("function", spot, this.#text(type, node))
     }
     if (symbol !== undefined && symbol.flags & ts.SymbolFlags.Class) return this.#fail("class", spot, symbol.name)
-    return this.#named(type, spot, (inner) => this.#members(type, inner))
+    return this.#named(type, spot, (inner) => this.#members(type, node, inner))
   }
 
   #global(kind: GlobalKind, type: ts.Type, node: ts.TypeNode | undefined, spot: Spot): Shape {
@@ -194,19 +206,20 @@ class Walker implements TypeWalker {
     this.#checker.getTypeArguments(type).forEach((argument, index) => {
       const flags = type.target.elementFlags[index] ?? ts.ElementFlags.Required
       const element = elements?.[index]
-      const part = element === undefined ? undefined : partOf(element, (candidate) => this.#agrees(candidate, argument))
       const inner = { ...spot, path: `${spot.path}[${index}]`, blame: element ?? spot.blame }
       if (rest !== undefined) return void this.#fail("no-json-form", inner, "a tuple with members after its rest")
-      const shape = this.#shape(argument, part, inner)
+      const written = element === undefined ? undefined : elementType(element)
+      const shape = this.#fieldShape(this.#present(argument, (flags & ts.ElementFlags.Optional) !== 0), written, inner)
       if (flags & ts.ElementFlags.Variable) rest = shape
       else items.push({ shape, optional: (flags & ts.ElementFlags.Optional) !== 0 })
     })
     return { kind: "tuple", items, rest }
   }
 
-  #members(type: ts.Type, spot: Spot): Shape {
+  #members(type: ts.Type, node: ts.TypeNode | undefined, spot: Spot): Shape {
+    const value = recordValue(node)
     const fields = this.#checker.getPropertiesOfType(type).flatMap((property): ReadonlyArray<Field> => {
-      const field = this.#field(property, spot)
+      const field = this.#field(property, spot, value)
       return field === undefined ? [] : [field]
     })
     let rest: Shape | undefined
@@ -216,13 +229,13 @@ class Walker implements TypeWalker {
         this.#fail("index-key", inner, this.#checker.typeToString(info.keyType))
         continue
       }
-      const written = info.declaration !== undefined && ts.isIndexSignatureDeclaration(info.declaration) ? info.declaration.type : undefined
+      const written = info.declaration !== undefined && ts.isIndexSignatureDeclaration(info.declaration) ? info.declaration.type : value
       rest = this.#shape(info.type, this.#agrees(written, info.type) ? written : undefined, inner)
     }
     return fields.length === 0 && rest !== undefined ? { kind: "record", value: rest } : { kind: "object", fields, rest }
   }
 
-  #field(property: ts.Symbol, owner: Spot): Field | undefined {
+  #field(property: ts.Symbol, owner: Spot, value: ts.TypeNode | undefined): Field | undefined {
     const declaration = property.declarations?.[0]
     const isOwn = declaration !== undefined && !this.#program.isSourceFileDefaultLibrary(declaration.getSourceFile())
     const spot: Spot = { ...owner, path: `${owner.path}.${property.name}`, blame: isOwn ? declaration : owner.blame }
@@ -230,16 +243,21 @@ class Walker implements TypeWalker {
       this.#fail("symbol", { ...spot, path: owner.path }, "a member whose key is a symbol")
       return undefined
     }
+    if (property.name === "__proto__") {
+      this.#fail("reserved-field", spot, property.name)
+      return undefined
+    }
     const optional = (property.flags & ts.SymbolFlags.Optional) !== 0
     const written =
-      declaration !== undefined && (ts.isPropertySignature(declaration) || ts.isPropertyDeclaration(declaration))
-        ? declaration.type
-        : undefined
-    const type = this.#checker.getTypeOfSymbol(property)
-    const present = optional && type.isUnion() ? type.types.filter((member) => !(member.flags & ts.TypeFlags.Undefined)) : [type]
-    const shape = this.#fieldShape(present, written, spot)
+      declaration !== undefined && (ts.isPropertySignature(declaration) || ts.isPropertyDeclaration(declaration)) ? declaration.type : value
+    const shape = this.#fieldShape(this.#present(this.#checker.getTypeOfSymbol(property), optional), written, spot)
     const constrained = declaration === undefined ? shape : this.#constrain(shape, constraintsOf(declaration), spot)
     return { name: property.name, optional, shape: constrained }
+  }
+
+  /** What a member is when it is there. */
+  #present(type: ts.Type, optional: boolean): ReadonlyArray<ts.Type> {
+    return optional && type.isUnion() ? type.types.filter((member) => !(member.flags & ts.TypeFlags.Undefined)) : [type]
   }
 
   /** Of the members that remain without `undefined`; the written node says it better when it says the same (an alias keeps its name). */

@@ -1,5 +1,5 @@
 /** From shapes to Effect Schema expressions. Everything here also works through `Schema.toCodecJson`, which the runtime uses. */
-import type { Constraint, Shape } from "../domain.ts"
+import type { Constraint, ConstraintName, Shape } from "../domain.ts"
 import { gen, literal, propertyName } from "../name.ts"
 import type { SourceText } from "./source-text.ts"
 
@@ -43,7 +43,7 @@ export const printSchema = (shape: Shape, input: SchemaInput): string => {
       return withChecks(`${S}.ReadonlyMap(${go(shape.key)}, ${go(shape.value)})`, shape.constraints, (one) => lengthCheck(one, S, "Size"))
     case "tuple": {
       const items = shape.items.map((item) => (item.optional ? `${S}.optionalKey(${go(item.shape)})` : go(item.shape)))
-      const tuple = `${S}.Tuple([${items.join(", ")}])`
+      const tuple = `${S}.Tuple(${list("[", items, "]")})`
       return shape.rest === undefined ? tuple : `${S}.TupleWithRest(${tuple}, [${go(shape.rest)}])`
     }
     case "record":
@@ -66,13 +66,16 @@ const printObject = (shape: Extract<Shape, { kind: "object" }>, S: string, go: (
   const fields = shape.fields.map(
     (field) => `${propertyName(field.name)}: ${field.optional ? `${S}.optionalKey(${go(field.shape)})` : go(field.shape)}`,
   )
-  const flat = fields.length === 0 ? "{}" : `{ ${fields.join(", ")} }`
-  const body = flat.length <= 90 && !flat.includes("\n") ? flat : `{\n${fields.map((field) => `${indent(field)},\n`).join("")}}`
-  const struct = `${S}.Struct(${body})`
+  const struct = `${S}.Struct(${list("{ ", fields, " }")})`
   return shape.rest === undefined ? struct : `${S}.StructWithRest(${struct}, [${S}.Record(${S}.String, ${go(shape.rest)})])`
 }
 
-const indent = (text: string): string => `  ${text.replaceAll("\n", "\n  ")}`
+/** On one line if it fits, else one item a line. */
+const list = (open: string, items: ReadonlyArray<string>, close: string): string => {
+  const flat = items.length === 0 ? (open + close).replaceAll(" ", "") : `${open}${items.join(", ")}${close}`
+  if (flat.length <= 100 && !flat.includes("\n")) return flat
+  return `${open.trimEnd()}\n${items.map((item) => `  ${item.replaceAll("\n", "\n  ")},\n`).join("")}${close.trimStart()}`
+}
 
 /** Literals share one schema: their decoder looks the value up instead of trying one after the other. */
 const printUnion = (members: ReadonlyArray<Shape>, S: string, go: (inner: Shape) => string): string => {
@@ -81,7 +84,7 @@ const printUnion = (members: ReadonlyArray<Shape>, S: string, go: (inner: Shape)
   const one =
     literals.length === 0 ? [] : [literals.length === 1 ? `${S}.Literal(${literals.join()})` : `${S}.Literals([${literals.join(", ")}])`]
   const all = [...one, ...others]
-  return all.length === 1 ? all.join() : `${S}.Union([${all.join(", ")}])`
+  return all.length === 1 ? all.join() : `${S}.Union(${list("[", all, "]")})`
 }
 
 const withChecks = (schema: string, constraints: ReadonlyArray<Constraint>, check: (one: Constraint) => string): string =>
@@ -93,32 +96,24 @@ const printNumber = (constraints: ReadonlyArray<Constraint>, S: string): string 
   return withChecks(isInt ? `${S}.Int` : `${S}.Finite`, others, (one) => orderCheck(one, S, "", String(Number(one.value))))
 }
 
-const orderCheck = ({ name }: Constraint, S: string, suffix: string, value: string): string => {
-  switch (name) {
-    case "minimum":
-      return `${S}.isGreaterThanOrEqualTo${suffix}(${value})`
-    case "maximum":
-      return `${S}.isLessThanOrEqualTo${suffix}(${value})`
-    case "exclusiveMinimum":
-      return `${S}.isGreaterThan${suffix}(${value})`
-    case "exclusiveMaximum":
-      return `${S}.isLessThan${suffix}(${value})`
-    default:
-      return `${S}.isMultipleOf(${value})`
-  }
+/** Names of Effect's filters of numbers; those of bigints end in `BigInt`. */
+const orderFilters: Readonly<Partial<Record<ConstraintName, string>>> = {
+  minimum: "isGreaterThanOrEqualTo",
+  maximum: "isLessThanOrEqualTo",
+  exclusiveMinimum: "isGreaterThan",
+  exclusiveMaximum: "isLessThan",
+  multipleOf: "isMultipleOf",
 }
 
+const orderCheck = ({ name }: Constraint, S: string, suffix: string, value: string): string =>
+  `${S}.${orderFilters[name] ?? ""}${suffix}(${value})`
+
 const stringCheck = ({ name, value }: Constraint, S: string, file: SourceText): string => {
-  switch (name) {
-    case "minLength":
-      return `${S}.isMinLength(${Number(value)})`
-    case "maxLength":
-      return `${S}.isMaxLength(${Number(value)})`
-    case "pattern":
-      return `${S}.isPattern(new RegExp(${JSON.stringify(value)}, "u"))`
-    default:
-      return `${file.value(gen, "isFormat")}(${JSON.stringify(value)})`
-  }
+  if (name === "minLength") return `${S}.isMinLength(${Number(value)})`
+  if (name === "maxLength") return `${S}.isMaxLength(${Number(value)})`
+  return name === "pattern"
+    ? `${S}.isPattern(new RegExp(${JSON.stringify(value)}, "u"))`
+    : `${file.value(gen, "isFormat")}(${JSON.stringify(value)})`
 }
 
 const lengthCheck = ({ name, value }: Constraint, S: string, unit: "Length" | "Size"): string => {

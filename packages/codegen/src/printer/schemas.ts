@@ -11,6 +11,9 @@ export interface SchemasOptions {
   readonly cast: boolean
 }
 
+/** Where a line of generated code breaks. */
+const width = 140
+
 export const printSchemas = ({ definition, module, preamble }: PrintInput, { cast }: SchemasOptions = { cast: true }): string => {
   const names = schemaNames(definition)
   const file = new SourceText(preamble, [...definition.named.keys(), ...names.values()])
@@ -19,10 +22,15 @@ export const printSchemas = ({ definition, module, preamble }: PrintInput, { cas
   const S = file.value("effect", "Schema")
   const emit = (name: string, type: string | undefined, shape: Shape): void => {
     const schema = printSchema(shape, { file, isDeclared })
+    const isOwn = type !== undefined && (cast || isRecursive(name, definition.named))
+    const head =
+      type === undefined
+        ? `const ${name}${isRecursive(name, definition.named) ? `: ${S}.Codec<any>` : ""} =`
+        : `export const ${name}${isOwn ? `: ${S}.Codec<${type}>` : ""} =`
     // The cast gives back mutable fields and brands. It goes through `any`, because Effect's type and the user's need not overlap.
-    if (type === undefined) file.line(`const ${name}${isRecursive(name, definition.named) ? `: ${S}.Codec<any>` : ""} = ${schema}`, "")
-    else if (!cast && !isRecursive(name, definition.named)) file.line(`export const ${name} = ${schema}`, "")
-    else file.line(`export const ${name}: ${S}.Codec<${type}> = ${schema} as any`, "")
+    const body = isOwn ? `${schema} as any` : schema
+    const isLong = !body.includes("\n") && head.length + body.length >= width
+    file.line(isLong ? `${head}\n  ${body}` : `${head} ${body}`, "")
     declared.add(name)
   }
   for (const one of inOrder(definition.named)) emit(one.id, namedType(one, file, module), one.shape)
