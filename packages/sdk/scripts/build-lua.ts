@@ -74,6 +74,7 @@ function print(scripts: ReadonlyArray<Script>): string {
       `  },`,
     ].join("\n")
   return `// DO NOT EDIT. Made by scripts/build-lua.ts from the files in lua/; \`npm run lua -w @ponos/sdk\` makes it anew.
+/* oxlint-disable max-lines -- generated */
 
 /** \`worker\`: carries a fence; \`member\`: of a session; \`client\`: anybody, refused at maxmemory; \`reader\`: writes nothing. */
 export type Caller = ${Object.keys(flags)

@@ -105,7 +105,10 @@ export interface MessageItem {
   readonly inboxLimit: number
   /** How long the request id and the answer are kept, ms. */
   readonly retention: number
-  /** With kind `input`: replaces the run's spec; refused as `replaced` when the stored spec is not `expectSpec`. */
+  /**
+   * With kind `input`: replaces the run's spec (and adopts a run without a controller); refused as `replaced` when the stored spec is not
+   * `expectSpec`, where "" stands for no controller.
+   */
   readonly control?: Control
   readonly expectSpec?: string
 }
@@ -209,7 +212,7 @@ export interface CommitItem {
   readonly newRevision: string
   /** Length of the journal before this write. */
   readonly journalLength: number
-  /** Entries appended (only with `journal: "keep"`). */
+  /** Entries appended (only with `journal: "keep"`). A journal that already ends with just these is a repetition of a mere append. */
   readonly append: ReadonlyArray<string>
   /** `clear` drops the journal: the iteration ended. */
   readonly journal: "keep" | "clear"
@@ -341,10 +344,7 @@ export interface Engine {
     options?: { readonly full?: boolean },
   ): Promise<ReadonlyArray<LoadedRun | undefined>>
   /** Recorded answers of updates by request id. */
-  answers(
-    pool: string,
-    items: ReadonlyArray<{ readonly shard: number; readonly id: string }>,
-  ): Promise<ReadonlyArray<string | undefined>>
+  answers(pool: string, items: ReadonlyArray<{ readonly shard: number; readonly id: string }>): Promise<ReadonlyArray<string | undefined>>
   /** One page of about `limit` of a shard's runs, in no order; "0" begins, the returned cursor "0" ends. Each run that exists throughout is seen at least once. */
   list(
     pool: string,

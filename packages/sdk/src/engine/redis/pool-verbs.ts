@@ -22,8 +22,9 @@ export async function openPool(pool: string, { link, keys, now }: PoolStore, set
   const [shards, incarnation, time] = list(reply)
   if (number(shards) !== settings.shards) {
     throw new PoolMismatch(
-      `pool "${pool}" was made with ${number(shards)} shards, got: shards ${settings.shards}. Use ${number(shards)}, or another pool name: the count is fixed.`,
-      { pool, expected: number(shards), got: settings.shards },
+      `expected pool "${pool}" to have ${settings.shards} shards, got: ${number(shards)}, as it was first opened. ` +
+        `The number is fixed for the life of a pool: use shards: ${number(shards)}, or another pool.`,
+      { pool, expected: settings.shards, got: number(shards) },
     )
   }
   return { shards: number(shards), incarnation: text(incarnation), now: number(time) }

@@ -116,7 +116,7 @@ end)
     name: "commit",
     caller: "worker",
     keys: "shard…",
-    sha1: "9872919f48f99f53b95c7d07ed3db5153c7bc4d4",
+    sha1: "160624beb39f15420297a312e69cc538dd0ee88f",
     source: `#!lua flags=allow-oom
 local store_time
 local function now()
@@ -161,6 +161,13 @@ local function digest(shard, control, sign)
 end
 local ACTIVE, READY, PARKED, END = 97, 114, 112, 101
 local BODY, KEEP, CLEAR, ANSWERS = 98, 107, 99, 119
+local function is_written(journal_key, length, entries, appended)
+  local stored = redis.call("LRANGE", journal_key, length, -1)
+  for n = 1, appended do
+    if stored[n] ~= ARGV[entries + n - 1] then return false end
+  end
+  return true
+end
 local replies = groups(function(shard, at, last)
   local count = tonumber(ARGV[at + 1])
   local first = at + 2
@@ -221,7 +228,7 @@ local replies = groups(function(shard, at, last)
         if written == length then
           code = "a"
           if appended > 0 then later[#later + 1] = { "RPUSH", journal_key, unpack(ARGV, entries, entries + appended - 1) } end
-        elseif written == length + appended then
+        elseif written == length + appended and is_written(journal_key, length, entries, appended) then
           code = "a"
         else
           newest = 0
@@ -267,7 +274,7 @@ local replies = groups(function(shard, at, last)
           end
         end
         set[#set + 1] = address
-        set[#set + 1] = letter .. "\\t" .. new_ident .. "\\t" .. string.format("%.0f", consumed) .. "\\t" .. due_text .. "\\t" .. on_text .. "\\t" .. control
+        set[#set + 1] = letter .. "\\t" .. new_ident .. "\\t" .. string.format("%.0f", math.max(consumed, stored_consumed)) .. "\\t" .. due_text .. "\\t" .. on_text .. "\\t" .. control
           .. "\\t" .. (outcome or "") .. (body or string.sub(stored, body_at))
         if any then
           if code == "e" then
@@ -1092,7 +1099,7 @@ end)
     name: "trim",
     caller: "worker",
     keys: "shard…",
-    sha1: "93ba3d3cef5e1b06c0e0ae0b5e6bd9f89f3f63e5",
+    sha1: "ab03ebed8e3f846f8e9e8cadfaf4c9760554e704",
     source: `#!lua flags=allow-oom
 local store_time
 local function now()
@@ -1132,7 +1139,7 @@ return groups(function(shard, at)
     redis.call("ZREM", shard .. "d", unpack(ids))
     redis.call("HDEL", shard .. "o", unpack(ids))
   end
-  return #ended + #ids
+  return { #ended + #ids }
 end)
 `,
   },

@@ -10,6 +10,7 @@ const write =
   "UPDATE runs SET phase = ?, ready_seq = ?, due = ?, wakes = ?, revision = ?, consumed = ?, expiry = ?, outcome = ?, body = coalesce(?, body) " +
   "WHERE id = ?"
 const insertEntry = "INSERT INTO journal (run, number, entry) VALUES (?, ?, ?)"
+const entriesAfter = "SELECT entry FROM journal WHERE run = ? AND number > ? ORDER BY number"
 const trimInbox = "DELETE FROM inbox WHERE run = ? AND number <= ?"
 const unseen = "SELECT kind, name FROM inbox WHERE run = ? AND number > ?"
 const setAnswer = "UPDATE requests SET answer = ? WHERE pool = ? AND shard = ? AND request = ?"
@@ -40,14 +41,22 @@ const commitRun = (tx: Tx, shard: number, item: CommitItem, ready: ReadyList): C
   if (!appends && run.revision === item.newRevision) return reply(tx, "ok", run, run.phase)
   if (run.revision !== item.revision || run.phase !== ACTIVE) return refused("conflict", tx.now)
   const length = run.entries ?? 0
-  // An append does not change the revision: here the length of the journal tells a repetition (O3).
-  if (appends && item.append.length > 0 && length === item.journalLength + item.append.length) return reply(tx, "ok", run, ACTIVE)
+  // An append does not change the revision: here the journal itself tells a repetition (O3).
+  if (appends && item.append.length > 0 && length === item.journalLength + item.append.length) {
+    return isWritten(tx, run, item) ? reply(tx, "ok", run, ACTIVE) : refused("conflict", tx.now)
+  }
   const grows = appends || (item.journal === "keep" && item.append.length > 0)
   if (grows && length !== item.journalLength) return refused("conflict", tx.now)
   if (appends) return appendOnly(tx, shard, run, item)
   const { next } = item
   if (next.phase === "ended" && next.ifUnseen === "refuse" && lastMessage(run) > item.seen) return reply(tx, "unseen", run, ACTIVE)
   return writeRun(tx, shard, run, item, ready)
+}
+
+/** Length alone would take another attempt's late write for one's own. */
+const isWritten = (tx: Tx, run: RunHead, item: CommitItem): boolean => {
+  const rows = tx.all<{ entry: string }>(entriesAfter, run.id, item.journalLength)
+  return rows.every((row, n) => row.entry === item.append[n])
 }
 
 /** A step: the record, which may be long, stays as it is. */

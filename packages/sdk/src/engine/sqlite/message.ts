@@ -32,7 +32,7 @@ const sendMessage = (tx: Tx, item: MessageItem, ready: ReadyList): MessageReply 
   if (run === undefined) return reply("absent")
   if (item.run !== undefined && item.run !== run.run) return reply("replaced")
   if (run.phase === ENDED) return reply("ended")
-  if (item.expectSpec !== undefined && item.expectSpec !== run.spec) return reply("replaced")
+  if (item.expectSpec !== undefined && item.expectSpec !== (run.spec ?? "")) return reply("replaced")
   const last = lastMessage(run)
   if (last - run.consumed >= item.inboxLimit) return reply("full")
 

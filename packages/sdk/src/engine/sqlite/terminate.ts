@@ -18,7 +18,7 @@ const terminateRun = (tx: Tx, shard: number, item: TerminateItem): TerminateRepl
   if (item.run !== undefined && item.run !== run.run) return reply("replaced")
   // The revision is unique, so that finding it means that this call was here before (E3).
   if (run.phase === ENDED) return reply(run.revision === item.newRevision ? "terminated" : "ended")
-  if (item.expectSpec !== undefined && item.expectSpec !== run.spec) return reply("replaced")
+  if (item.expectSpec !== undefined && item.expectSpec !== (run.spec ?? "")) return reply("replaced")
 
   tx.run(end, item.newRevision, item.outcome, tx.after(item.retention), run.id)
   dropInbox(tx, run)

@@ -13,6 +13,15 @@
 local ACTIVE, READY, PARKED, END = 97, 114, 112, 101
 local BODY, KEEP, CLEAR, ANSWERS = 98, 107, 99, 119
 
+-- Length alone would take another attempt's late write for one's own.
+local function is_written(journal_key, length, entries, appended)
+  local stored = redis.call("LRANGE", journal_key, length, -1)
+  for n = 1, appended do
+    if stored[n] ~= ARGV[entries + n - 1] then return false end
+  end
+  return true
+end
+
 local replies = groups(function(shard, at, last)
   local count = tonumber(ARGV[at + 1])
   local first = at + 2
@@ -78,7 +87,7 @@ local replies = groups(function(shard, at, last)
         if written == length then
           code = "a"
           if appended > 0 then later[#later + 1] = { "RPUSH", journal_key, unpack(ARGV, entries, entries + appended - 1) } end
-        elseif written == length + appended then
+        elseif written == length + appended and is_written(journal_key, length, entries, appended) then
           code = "a"
         else
           newest = 0
@@ -125,7 +134,7 @@ local replies = groups(function(shard, at, last)
           end
         end
         set[#set + 1] = address
-        set[#set + 1] = letter .. "\t" .. new_ident .. "\t" .. string.format("%.0f", consumed) .. "\t" .. due_text .. "\t" .. on_text .. "\t" .. control
+        set[#set + 1] = letter .. "\t" .. new_ident .. "\t" .. string.format("%.0f", math.max(consumed, stored_consumed)) .. "\t" .. due_text .. "\t" .. on_text .. "\t" .. control
           .. "\t" .. (outcome or "") .. (body or string.sub(stored, body_at))
         if any then
           if code == "e" then

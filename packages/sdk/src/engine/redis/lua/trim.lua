@@ -2,7 +2,7 @@
 --- caller: worker
 --- keys:   shard…
 --- args:   now; per shard: size, header limit
---- reply:  per shard: "stale" | number removed
+--- reply:  per shard: "stale" | [number removed]
 --- include "now" "groups" "fence"
 --- Forgets ended runs, request ids and answers whose retention is over (L1).
 return groups(function(shard, at)
@@ -18,5 +18,5 @@ return groups(function(shard, at)
     redis.call("ZREM", shard .. "d", unpack(ids))
     redis.call("HDEL", shard .. "o", unpack(ids))
   end
-  return #ended + #ids
+  return { #ended + #ids }
 end)

@@ -1,0 +1,80 @@
+/** The stores that the conformance suite and the fence test run on. */
+import { mkdtemp, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { DatabaseSync } from "node:sqlite"
+import { Redis } from "ioredis"
+import { expect } from "vitest"
+import { redisUrl, uniqueName } from "../../../../tools/with-redis.ts"
+import { openEngine } from "../../src/engine/open.ts"
+import type { TestStore } from "./world.ts"
+
+async function keysOf(redis: Redis, pattern: string): Promise<string[]> {
+  const keys: string[] = []
+  for await (const page of redis.scanStream({ match: pattern, count: 1000 })) keys.push(...(page as string[]))
+  return keys.toSorted()
+}
+
+async function contentOf(redis: Redis, key: string): Promise<unknown> {
+  const type = await redis.type(key)
+  if (type === "hash") return Object.entries(await redis.hgetall(key)).toSorted(([a], [b]) => (a < b ? -1 : 1))
+  if (type === "set") return (await redis.smembers(key)).toSorted()
+  if (type === "list") return await redis.lrange(key, 0, -1)
+  if (type === "zset") return await redis.zrange(key, 0, "-1", "WITHSCORES")
+  return await redis.get(key)
+}
+
+export function redisStore(): TestStore & { readonly prefix: string } {
+  const prefix = uniqueName("test")
+  const withRedis = async <T>(use: (redis: Redis) => Promise<T>): Promise<T> => {
+    const redis = new Redis(redisUrl())
+    try {
+      return await use(redis)
+    } finally {
+      redis.disconnect()
+    }
+  }
+  return {
+    prefix,
+    open: (options) => openEngine(redisUrl(), { ...options, prefix }),
+    dump: (pool) =>
+      withRedis(async (redis) => {
+        const keys = await keysOf(redis, `*${pool}*`)
+        return JSON.stringify(await Promise.all(keys.map(async (key) => [key, await contentOf(redis, key)])))
+      }),
+    remove: (pool) =>
+      withRedis(async (redis) => {
+        const keys = await keysOf(redis, `*${pool}*`)
+        if (keys.length > 0) await redis.unlink(...keys)
+        // Every key of a pool has its hash tag: this is what a cluster and the removal of a pool rest on.
+        const ours = new RegExp(`^${prefix}:\\{${pool}(:\\d+)?\\}:`)
+        expect(keys.filter((key) => !ours.test(key))).toEqual([])
+        expect(await keysOf(redis, `${prefix}:*`)).toEqual([])
+      }),
+  }
+}
+
+export function memoryStore(): TestStore {
+  const name = uniqueName("test")
+  return { open: (options) => openEngine(`memory:${name}`, options), remove: async () => {} }
+}
+
+/** A file in a folder of its own, which `clean` removes. */
+export async function fileStore(): Promise<TestStore & { clean(): Promise<void> }> {
+  const folder = await mkdtemp(join(tmpdir(), "ponos-engine-"))
+  const path = join(folder, "ponos.db")
+  return {
+    open: (options) => openEngine(`file:${path}`, options),
+    dump: async () => {
+      const db = new DatabaseSync(path, { readOnly: true })
+      try {
+        const tables = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'bus' ORDER BY name").all()
+        return JSON.stringify(tables.map(({ name }) => [name, db.prepare(`SELECT * FROM "${String(name)}"`).all()]))
+      } finally {
+        db.close()
+      }
+    },
+    remove: async () => {},
+    clean: () => rm(folder, { recursive: true, force: true }),
+  }
+}
