@@ -60,7 +60,7 @@ const pathOf = (error: unknown): string => {
 export interface DesiredJobClient {
   readonly internals: JobClientInternals
   /** The key of key fields; throws when they are none. */
-  keyOf(fields: Readonly<Record<string, unknown>>): string
+  readonly keyOf: (fields: Readonly<Record<string, unknown>>) => string
 }
 
 interface RowAddress {

@@ -32,8 +32,8 @@ export const inherited = [
 const inherit = (options: Partial<Options>): Partial<Options> =>
   Object.fromEntries(inherited.flatMap((name) => (options[name] === undefined ? [] : [[name, options[name]]])))
 
-/** How often the run is looked for, ms: it is gone after the store was emptied, or when somebody cancelled it. */
-const ensureMs = 5_000
+/** How often the run is looked for, ms: with each pass, within these bounds. It is gone after the store was emptied, or when somebody ended it. */
+const ensureMs = { min: 1_000, max: 5_000 }
 /** After a pass in which runs were not what was observed, the next one comes soon, ms. */
 const soonMs = 500
 
@@ -131,7 +131,7 @@ export const host = async (options: ReadOptions, context: HostContext, signals =
     }
   }
   await ensure()
-  const timer = setInterval(() => void ensure(), ensureMs)
+  const timer = setInterval(() => void ensure(), Math.min(Math.max(options.everyMs, ensureMs.min), ensureMs.max))
   timer.unref()
   const stopped = worker.stopped.finally(async () => {
     clearInterval(timer)

@@ -59,7 +59,7 @@ export interface ReadOptions {
   readonly onEvent: ((event: ControllerEvent) => void) | undefined
 }
 
-const show = (value: unknown): string => (typeof value === "object" ? JSON.stringify(value) : String(value))
+const show = (value: unknown): string => JSON.stringify(value) ?? typeof value
 
 const readNumber = (name: string, value: unknown, check: (value: number) => boolean, expected: string): number => {
   if (typeof value === "number" && check(value)) return value
