@@ -39,7 +39,9 @@ export class CommitSender {
 
   async send(runner: ShardRunner, item: CommitItem): Promise<CommitReply> {
     if (!runner.trusted()) throw runner.deposed("trust in its lease is over")
+    runner.committing.add(item.address)
     const outcome = await this.#batcher.add({ runner, item })
+    runner.committing.delete(item.address)
     if (outcome.status === "failed") throw outcome.error
     if (outcome.status === "stale") throw runner.deposed("another owner has a newer epoch")
     return outcome

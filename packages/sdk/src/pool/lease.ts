@@ -139,11 +139,11 @@ export const stepLease = (state: LeaseState, event: LeaseEvent): ReadonlyArray<L
         state.phase = "dead"
         return deposed ? [] : [{ type: "depose", why: "marked dead" }]
       }
-      // The end of trust is judged before the answer is believed: a late answer does not hide that trust had ended meanwhile (L1).
-      const actions = tick(state, event.at)
+      // An end of trust is judged before the answer is believed: a late one does not hide it (L1). Within trust the answer comes first.
+      const ended = event.at >= state.trustUntil ? tick(state, event.at) : []
       state.trustUntil = Math.max(state.trustUntil, event.sentAt + state.options.leaseMs)
-      const open = event.at < state.trustUntil - state.options.abortGraceMs
-      if (open && state.phase !== "held") {
+      const actions = [...ended, ...tick(state, event.at)]
+      if (state.phase !== "held" && event.at < state.trustUntil - state.options.abortGraceMs) {
         state.phase = "held"
         actions.push({ type: "resume" })
       }

@@ -55,6 +55,8 @@ export class ShardRunner implements OwnedShard {
   dueAt = Number.POSITIVE_INFINITY
   /** The same, of what was committed since the last take was sent: its answer does not know of these. */
   dueSince = Number.POSITIVE_INFINITY
+  /** Addresses with a commit under way: until its answer is here, the store may be ahead of the consumer. */
+  readonly committing = new Set<Address>()
   /** Addresses that the last sweep found active but not executing, and executing but not active. */
   suspects: ReadonlySet<Address> = new Set()
 
