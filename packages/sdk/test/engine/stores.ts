@@ -24,10 +24,10 @@ async function contentOf(redis: Redis, key: string): Promise<unknown> {
   return await redis.get(key)
 }
 
-export function redisStore(): TestStore & { readonly prefix: string } {
+export function redisStore(url = redisUrl()): TestStore & { readonly prefix: string } {
   const prefix = uniqueName("test")
   const withRedis = async <T>(use: (redis: Redis) => Promise<T>): Promise<T> => {
-    const redis = new Redis(redisUrl())
+    const redis = new Redis(url)
     try {
       return await use(redis)
     } finally {
@@ -36,7 +36,7 @@ export function redisStore(): TestStore & { readonly prefix: string } {
   }
   return {
     prefix,
-    open: (options) => openEngine(redisUrl(), { ...options, prefix }),
+    open: (options) => openEngine(url, { ...options, prefix }),
     dump: (pool) =>
       withRedis(async (redis) => {
         const keys = await keysOf(redis, `*${pool}*`)
@@ -45,7 +45,8 @@ export function redisStore(): TestStore & { readonly prefix: string } {
     remove: (pool) =>
       withRedis(async (redis) => {
         const keys = await keysOf(redis, `*${pool}*`)
-        if (keys.length > 0) await redis.unlink(...keys)
+        // One by one: on a cluster they are in many slots.
+        await Promise.all(keys.map((key) => redis.unlink(key)))
         // Every key of a pool has its hash tag: this is what a cluster and the removal of a pool rest on.
         const ours = new RegExp(`^${prefix}:\\{${pool}(:\\d+)?\\}:`)
         expect(keys.filter((key) => !ours.test(key))).toEqual([])
