@@ -74,6 +74,8 @@ export default defineConfig({
     // describe.skip carries its reason in the name (tools/with-redis.ts).
     "vitest/no-disabled-tests": "off",
     "vitest/require-to-throw-message": "off",
+    // The second argument of Vitest's expect is a message.
+    "vitest/valid-expect": ["error", { maxArgs: 2 }],
   },
   overrides: [
     imports(["packages/*/src/**"], foreign()),

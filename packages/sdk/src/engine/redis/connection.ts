@@ -134,7 +134,10 @@ export class Connection {
         },
         (error: Error) => {
           settle()
-          reject(error.name === "ReplyError" ? error : (this.#lost ?? new ConnectionLost(error.message)))
+          if (error.name === "ReplyError") return reject(error)
+          // Anything else comes from a dying socket, which may refuse writes before it says that it is closed.
+          this.#end(error)
+          reject(this.#lost ?? error)
         },
       )
     })
