@@ -106,8 +106,20 @@ export const createWorker = async <
   const A extends ReadonlyArray<ActivityHandlers<any>> = [],
 >(
   options: WorkerOptions<J, A>,
-): Promise<Worker> => {
-  const given = options as WorkerBaseOptions<J, A> & { readonly layer?: Layer.Layer<any, any> }
+): Promise<Worker> => (await startWorker(options)).worker
+
+/** A worker with its inner parts, for the test environment. */
+export interface StartedWorker {
+  readonly worker: Worker
+  readonly member: PoolMember | undefined
+  readonly runner: Runner | undefined
+  readonly tasks: TaskQueue
+}
+
+export const startWorker = async (options: object, test: { readonly storeClock?: () => number } = {}): Promise<StartedWorker> => {
+  const given = options as WorkerBaseOptions<ReadonlyArray<JobHandlers<any>>, ReadonlyArray<ActivityHandlers<any>>> & {
+    readonly layer?: Layer.Layer<any, any>
+  }
   const names = [
     "pool",
     "store",
@@ -152,8 +164,9 @@ export const createWorker = async <
       await tasks.serve([...activities.keys()], limits.activityConcurrency, (task, control) => executeTask(executor, task, control), report)
     }
     let member: PoolMember | undefined
+    let runner: Runner | undefined
     if (kinds.size > 0) {
-      const runner = new Runner({ engine, pool: given.pool, kinds, effects, tasks, limits, onEvent, wantMore: () => member?.wantMore() })
+      const consumer = new Runner({ engine, pool: given.pool, kinds, effects, tasks, limits, onEvent, wantMore: () => member?.wantMore() })
       member = await joinPool({
         engine,
         pool: given.pool,
@@ -162,11 +175,13 @@ export const createWorker = async <
         weight: given.weight,
         groups: given.groups,
         kinds: [...kinds.keys()],
-        consumer: runner,
+        consumer,
         options: readPool(given, chosen),
         onEvent: (event) => onEvent(event),
+        storeClock: test.storeClock,
       })
-      const prove = setInterval(() => runner.proveMessages(provedPerSecond), 1_000)
+      runner = consumer
+      const prove = setInterval(() => consumer.proveMessages(provedPerSecond), 1_000)
       started.push(() => {
         clearInterval(prove)
         return (member as PoolMember).drain()
@@ -176,7 +191,8 @@ export const createWorker = async <
       const hosted = await controller.host({ engine, pool: given.pool, options: given as Partial<Options> })
       started.push(() => hosted.drain())
     }
-    return assemble(member, started, given.engine === undefined ? engine : undefined, given.signals ?? true)
+    const worker = assemble(member, started, given.engine === undefined ? engine : undefined, given.signals ?? true)
+    return { worker, member, runner, tasks }
   } catch (error) {
     for (const stop of started.reverse()) await stop().catch(() => undefined)
     if (given.engine === undefined) await engine.close()

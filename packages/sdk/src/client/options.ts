@@ -1,4 +1,5 @@
 import type { DurationInput } from "../define/index.ts"
+import type { Engine } from "../engine/engine.ts"
 import type { Options } from "../options.ts"
 
 /** Options of `createClient`. */
@@ -8,6 +9,8 @@ export interface ClientOptions extends Partial<
   readonly pool: string
   /** `redis://…`, `rediss://…`, `file:…` or `memory:<name>`; default: the environment's `PONOS_STORE`. */
   readonly store?: string | undefined
+  /** An engine that somebody else opened and closes: the test environment. */
+  readonly engine?: Engine
 }
 export const clientOptionNames = ["shards", "callTimeoutMs", "queryTimeoutMs", "updateTimeoutMs", "payloadBytes"] as const
 

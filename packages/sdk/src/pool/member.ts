@@ -28,6 +28,8 @@ export interface JoinOptions {
   readonly onEvent?: ((event: PoolEvent) => void) | undefined
   /** Monotonic, ms: for tests. */
   readonly clock?: (() => number) | undefined
+  /** The store's clock, where a test moves it by hand; default: estimated from the store's answers. */
+  readonly storeClock?: (() => number) | undefined
 }
 
 export interface DrainOptions {
@@ -37,7 +39,20 @@ export interface DrainOptions {
   readonly deadline?: number
 }
 
-const joinNames = ["engine", "pool", "shards", "group", "weight", "groups", "kinds", "consumer", "options", "onEvent", "clock"]
+const joinNames = [
+  "engine",
+  "pool",
+  "shards",
+  "group",
+  "weight",
+  "groups",
+  "kinds",
+  "consumer",
+  "options",
+  "onEvent",
+  "clock",
+  "storeClock",
+]
 
 export const defaultGroup = "default"
 
@@ -59,6 +74,7 @@ export class PoolMember {
   readonly #options: PoolOptions
   readonly #consumer: ShardConsumer
   readonly #clock: () => number
+  readonly #storeClock: (() => number) | undefined
   readonly #onEvent: ((event: PoolEvent) => void) | undefined
   readonly #resolveStopped: () => void
   #session: Session | undefined
@@ -73,6 +89,7 @@ export class PoolMember {
     this.#engine = given.engine
     this.#options = options
     this.#clock = given.clock ?? (() => performance.now())
+    this.#storeClock = given.storeClock
     this.#onEvent = given.onEvent
     this.#given = {
       group: checkGroup(given.group ?? defaultGroup),
@@ -162,6 +179,7 @@ export class PoolMember {
         options: this.#options,
         consumer: this.#consumer,
         clock: this.#clock,
+        storeClock: this.#storeClock,
         claimFrom: this.#claimFrom,
         emit: (event) => this.#emit(event),
         onFault: (error) => this.#emit({ type: "fault", error }),

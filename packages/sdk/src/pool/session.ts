@@ -28,6 +28,7 @@ export interface SessionHost {
   readonly options: PoolOptions
   readonly consumer: ShardConsumer
   readonly clock: () => number
+  readonly storeClock: (() => number) | undefined
   /** On the monotonic clock: under a new incarnation nothing is claimed before it (O4). */
   readonly claimFrom: number
   readonly emit: (event: PoolEvent) => void
@@ -414,7 +415,7 @@ export class Session {
   }
 
   #storeNow(): number {
-    return this.#host.clock() + this.#offset
+    return this.#host.storeClock?.() ?? this.#host.clock() + this.#offset
   }
 
   #setStoreNow(now: number): void {

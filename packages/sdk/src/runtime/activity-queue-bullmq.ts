@@ -58,6 +58,9 @@ export class BullTaskQueue implements TaskQueue {
     return queue
   }
 
+  /** The queue is shared: what waits there is not this process's to know. */
+  readonly pending = 0
+
   async add(task: Task): Promise<void> {
     await this.#queue(task.kind).add(task.name, task, { jobId: task.id })
   }

@@ -48,6 +48,10 @@ export class LocalTaskQueue implements TaskQueue {
     }
   }
 
+  get pending(): number {
+    return this.#known.size
+  }
+
   async drain(deadline: number): Promise<void> {
     this.#draining = true
     const timer = setTimeout(

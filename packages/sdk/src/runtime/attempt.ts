@@ -5,13 +5,13 @@
 import type { CommitItem, CommitReply, Message } from "../engine/engine.ts"
 import { Deposed, JournalFull, ReplayMismatch } from "../errors.ts"
 import type { OwnedShard } from "../pool/consumer.ts"
-import type { Body } from "./body.ts"
+import type { Body, WakeReason } from "./body.ts"
 import { cancelled } from "./body.ts"
 import { DurableCall } from "./call.ts"
 import type { Effects } from "./effects.ts"
 import type { Inbox } from "./inbox.ts"
 import type { CallKind, Entry } from "./journal.ts"
-import { printEntry } from "./journal.ts"
+import { effective, printEntry } from "./journal.ts"
 import type { JobKind } from "./kind.ts"
 import { Replay } from "./replay.ts"
 import type { TaskQueue } from "./task.ts"
@@ -50,7 +50,9 @@ export interface AttemptOptions {
   readonly run: string
   readonly revision: string
   readonly body: Body
+  /** The journal as stored. */
   readonly entries: ReadonlyArray<Entry>
+  readonly wake: WakeReason
   readonly inbox: Inbox
   readonly lifeSignal: AbortSignal
   readonly effects: Effects
@@ -67,7 +69,15 @@ export class Attempt {
   readonly options: AttemptOptions
   readonly shard: OwnedShard
   readonly fence: bigint
+  /** Grows when a failed attempt took a failure back: part of the ids of activities. */
+  readonly generation: number
+  /** Entries that count. */
+  readonly #entries: ReadonlyArray<Entry>
   readonly #replay: Replay
+  /** Failures that the handler saw, and how many calls it had made then. */
+  readonly #failures: Array<{ readonly error: unknown; readonly index: number; readonly made: number }> = []
+  /** Calls whose end is in the journal. */
+  readonly #settledInJournal = new Set<number>()
   readonly #outstanding = new Map<number, Outstanding>()
   readonly #abort = new AbortController()
   #buffer: Array<Entry> = []
@@ -92,14 +102,22 @@ export class Attempt {
     this.options = options
     this.shard = options.shard
     this.fence = options.shard.nextFence()
-    this.#replay = new Replay(options.address, options.entries)
+    const { entries, generation } = effective(options.entries)
+    this.generation = generation
+    this.#entries = entries
+    this.#replay = new Replay(options.address, entries)
+    for (const entry of entries) this.#noteSettled(entry)
     this.#journalLength = options.entries.length
     this.#revision = options.revision
     this.#base = options.entries[0]?.b
     this.#time = this.#base ?? options.shard.now()
-    for (const entry of options.entries) if ("m" in entry && entry.m !== undefined && entry.m > 0) options.inbox.markRead(entry.m)
+    for (const entry of entries) if ("m" in entry && entry.m !== undefined && entry.m > 0) options.inbox.markRead(entry.m)
     if (options.lifeSignal.aborted) this.die(options.lifeSignal.reason as Error)
     else options.lifeSignal.addEventListener("abort", this.#onLifeEnd, { once: true })
+  }
+
+  #noteSettled(entry: Entry): void {
+    if (entry.t === "step" || entry.t === "end") this.#settledInJournal.add(entry.c)
   }
 
   readonly #onLifeEnd = (): void => this.die(this.options.lifeSignal.reason as Error)
@@ -124,9 +142,15 @@ export class Attempt {
   get dead(): Error | undefined {
     return this.#dead
   }
+  /** Nothing is recorded any more: nothing may be begun either. */
+  get over(): boolean {
+    return this.#ended || this.#dead !== undefined
+  }
   get time(): number {
     return this.#time
   }
+  /** Local waits for a time of the store's clock: looked at again when a test moves it. */
+  readonly waits = new Set<{ readonly due: number; check(): void }>()
   /** The number of random values and ids drawn so far: they derive from it (J1). */
   draws = 0
 
@@ -173,7 +197,12 @@ export class Attempt {
           this.#outstanding.delete(index)
           then(value)
         }
-        const outstanding = begin({ index, entries, resolve: done(resolve), reject: done(reject) })
+        const failed = done(reject)
+        const seen = (error: unknown): void => {
+          this.#failures.push({ error, index, made: this.#replay.made })
+          failed(error)
+        }
+        const outstanding = begin({ index, entries, resolve: done(resolve), reject: seen })
         this.#outstanding.set(index, outstanding)
         this.#queuePump()
       } catch (error) {
@@ -184,6 +213,16 @@ export class Attempt {
     // a call that nobody awaits must not end the process; whoever awaits it still sees the error
     call.then(undefined, () => undefined)
     return call
+  }
+
+  /** The attempt failed with this error: the entry that takes back the failure of a call behind it, if that is in the journal. */
+  undoOf(failure: unknown): Entry | undefined {
+    for (let error: unknown = failure, depth = 0; error !== undefined && depth < 10; depth++) {
+      const seen = this.#failures.find((candidate) => candidate.error === error)
+      if (seen !== undefined) return this.#settledInJournal.has(seen.index) ? { t: "undo", c: seen.index, made: seen.made } : undefined
+      error = error instanceof Error ? error.cause : undefined
+    }
+    return undefined
   }
 
   #refusal(): Error | undefined {
@@ -247,8 +286,19 @@ export class Attempt {
   }
 
   flush(): Promise<void> {
-    this.#flushing ??= this.#write().finally(() => (this.#flushing = undefined))
+    this.#flushing ??= this.#writeAll()
     return this.#flushing
+  }
+
+  async #writeAll(): Promise<void> {
+    // one microtask: entries made in the same turn travel together
+    await Promise.resolve()
+    try {
+      while (this.#buffer.length > 0 && this.#dead === undefined) await this.#write()
+    } finally {
+      // in the same turn in which the buffer was found empty: an entry that came later would wait for a write that is over
+      this.#flushing = undefined
+    }
   }
 
   async #write(): Promise<void> {
@@ -274,11 +324,12 @@ export class Attempt {
       }
       if (this.#base === undefined) {
         this.#base = this.#time
-        entries[0] = { ...entries[0], b: this.#time } as Entry
+        entries[0] = { ...entries[0], b: this.#time, w: this.options.wake } as Entry
       }
       const written = await this.#commit({ append: entries.map(printEntry), answers })
       if (!written) return
       this.#journalLength += entries.length
+      for (const entry of entries) this.#noteSettled(entry)
       for (const item of live) item.acknowledged = true
       this.#queuePump()
     }
@@ -359,7 +410,7 @@ export class Attempt {
 
   /** Time moves on with durable sleeps, the same on replay. */
   #advance(call: number): void {
-    const slept = this.options.entries.find((entry) => entry.t === "sleep" && entry.c === call)
+    const slept = this.#entries.find((entry) => entry.t === "sleep" && entry.c === call)
     if (slept?.t === "sleep") this.advanceTo(slept.due)
   }
   advanceTo(time: number): void {
@@ -372,9 +423,17 @@ export class Attempt {
   }
 
   /** The handler waits for something that a message may bring. */
-  get waits(): boolean {
+  get expectsMessage(): boolean {
     for (const call of this.#outstanding.values()) if (call.cancellable) return true
     return false
+  }
+
+  /** Nothing is under way but waits: for a time, a message, a result. */
+  get resting(): boolean {
+    if (this.#dead !== undefined || this.#ended || this.#outstanding.size === 0) return false
+    if (this.#flushing !== undefined || this.#pumpQueued || this.#live.length > 0 || this.#replay.replaying) return false
+    for (const call of this.#outstanding.values()) if (!call.cancellable) return false
+    return true
   }
 
   /** The handler rests at an await of `job.*`: messages that change the run are applied now (J4). */

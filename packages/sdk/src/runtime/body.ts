@@ -6,6 +6,9 @@ import { ActivityFailed, Cancelled, PonosError, RunFailed, Terminated } from "..
 import type { FailureClass, MaybeSchema } from "./contract.ts"
 import { codecOf } from "./contract.ts"
 
+/** Why an iteration began. */
+export type WakeReason = { readonly by: "start" | "time" | "input" | "again" } | { readonly by: "message"; readonly name: string }
+
 /** What a parked iteration waits for. */
 export interface Waiting {
   /** Store time. */
@@ -30,6 +33,8 @@ export interface Body {
   backoff?: boolean
   /** The input changed since the last iteration. */
   changed?: boolean
+  /** The iteration has begun for this reason, and what told it may be consumed: later attempts see the same (`job.wake`). */
+  wake?: WakeReason
   /** Message numbers above `consumed` that were already read (read out of order). */
   read?: ReadonlyArray<number>
   /** Message of the last failure. */

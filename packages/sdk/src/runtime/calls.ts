@@ -20,13 +20,22 @@ const maxTimer = 60_000
 /** Calls back when the store's clock has reached `due`; gives a function that stops it. */
 const atTime = (attempt: Attempt, due: number, then: () => void): (() => void) => {
   let timer: ReturnType<typeof setTimeout> | undefined
-  const wait = (): void => {
+  const check = (): void => {
+    clearTimeout(timer)
     const left = due - attempt.shard.now()
-    if (left <= 0) return then()
-    timer = setTimeout(wait, Math.min(Math.ceil(left), maxTimer))
+    if (left > 0) timer = setTimeout(check, Math.min(Math.ceil(left), maxTimer))
+    else {
+      attempt.waits.delete(wait)
+      then()
+    }
   }
-  wait()
-  return () => clearTimeout(timer)
+  const wait = { due, check }
+  attempt.waits.add(wait)
+  check()
+  return () => {
+    clearTimeout(timer)
+    attempt.waits.delete(wait)
+  }
 }
 
 export interface StepRequest {

@@ -1,11 +1,12 @@
 /**
  * Entries of a journal: what happened in one iteration, in order, as JSON text. `c` is the number of the durable call (0, 1, 2 … in the order
- * in which the handler made them); `m` a message number; `t` the entry's type; `b` (first entry only) the base time of `now()` (J1).
+ * in which the handler made them); `m` a message number; `t` the entry's type; first entry only: `b`, the base time of `now()` (J1), and `w`,
+ * why the iteration began.
  */
 import { StoreFault } from "../errors.ts"
-import type { ErrorData } from "./body.ts"
+import type { ErrorData, WakeReason } from "./body.ts"
 
-export type Entry = { readonly b?: number } & (
+export type Entry = { readonly b?: number; readonly w?: WakeReason } & (
   | { readonly t: "step"; readonly c: number; readonly n: string; readonly v?: unknown; readonly e?: ErrorData }
   | { readonly t: "sleep"; readonly c: number; readonly due: number }
   | { readonly t: "woke"; readonly c: number }
@@ -22,6 +23,8 @@ export type Entry = { readonly b?: number } & (
   /** An update was applied when `c` calls had been made. */
   | { readonly t: "update"; readonly c: number; readonly m: number }
   | { readonly t: "cancel"; readonly c: number; readonly m: number }
+  /** The attempt failed with the failure of call `c`, seen when `made` calls had been made: that call is made anew, and so are those after it. */
+  | { readonly t: "undo"; readonly c: number; readonly made: number }
 )
 
 /** Kinds of durable calls, as the first entry of each tells. */
@@ -44,6 +47,28 @@ export const callKind = (entry: Entry): CallKind | undefined => kinds[entry.t]
 /** Entries that settle a call or change the run: they are delivered one by one, in order. */
 export const settles = (entry: Entry): boolean =>
   entry.t === "step" || entry.t === "woke" || entry.t === "end" || entry.t === "got" || entry.t === "update" || entry.t === "cancel"
+
+/**
+ * What counts of a journal: a failure that ended an attempt is taken back, or every later attempt would only repeat it. Applied updates stay
+ * applied. `generation` counts what was taken back: activities of different generations must not share an id.
+ */
+export const effective = (entries: ReadonlyArray<Entry>): { readonly entries: ReadonlyArray<Entry>; readonly generation: number } => {
+  let kept: Array<Entry> | undefined
+  let generation = 0
+  for (let i = 0; i < entries.length; i++) {
+    const entry = entries[i] as Entry
+    if (entry.t !== "undo") {
+      kept?.push(entry)
+      continue
+    }
+    generation++
+    kept = (kept ?? entries.slice(0, i)).flatMap((before) => {
+      if (before.t === "update" || before.t === "cancel") return [{ ...before, c: Math.min(before.c, entry.made) }]
+      return before.c === entry.c || before.c >= entry.made ? [] : [before]
+    })
+  }
+  return { entries: kept ?? entries, generation }
+}
 
 export const printEntry = (entry: Entry): string => JSON.stringify(entry)
 

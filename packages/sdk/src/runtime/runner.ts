@@ -199,7 +199,8 @@ export class Runner implements ShardConsumer, IterationHost {
    */
   proveMessages(limit: number): void {
     const waiting: Array<Resident> = []
-    for (const resident of this.#residents.values()) if (resident.attempt?.waits === true && !resident.evicted) waiting.push(resident)
+    for (const resident of this.#residents.values())
+      if (resident.attempt?.expectsMessage === true && !resident.evicted) waiting.push(resident)
     for (let i = 0; i < Math.min(limit, waiting.length); i++) {
       const resident = waiting[(this.#proved + i) % waiting.length]
       resident?.shard.reload([resident.address])
@@ -207,6 +208,24 @@ export class Runner implements ShardConsumer, IterationHost {
     this.#proved += limit
   }
   #proved = 0
+
+  /** For a test that moves the store's clock: is anything under way, and when does a handler want to be woken? */
+  quiet(): { readonly resting: boolean; readonly nextWake: number } {
+    let nextWake = Number.POSITIVE_INFINITY
+    let resting = true
+    for (const { executing, attempt } of this.#residents.values()) {
+      if (executing === undefined) continue
+      if (attempt?.resting !== true) resting = false
+      for (const wait of attempt?.waits ?? []) nextWake = Math.min(nextWake, wait.due)
+    }
+    return { resting, nextWake }
+  }
+
+  /** The store's clock was moved: waits for a time are looked at again. */
+  timeMoved(): void {
+    for (const { attempt } of this.#residents.values())
+      for (const wait of attempt === undefined ? [] : Array.from(attempt.waits)) wait.check()
+  }
 
   onTerminated(_: OwnedShard, address: Address, run: string): void {
     const resident = this.#residents.get(address)

@@ -34,6 +34,8 @@ export interface TaskQueue {
   add(task: Task): Promise<void>
   /** Begins to take tasks of these kinds. `onLost` is told of a task whose worker died, or whose result could not be written. */
   serve(kinds: ReadonlyArray<string>, concurrency: number, handler: TaskHandler, onLost: (task: Task) => void): Promise<void>
+  /** Tasks that wait or run here, as far as this process knows. */
+  readonly pending: number
   /** Takes nothing new, lets running tasks end until `deadline` ms passed, then aborts them. */
   drain(deadline: number): Promise<void>
 }

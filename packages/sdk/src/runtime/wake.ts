@@ -1,16 +1,17 @@
 /**
  * The pure decision what to do with a run that the pool brings: run an iteration, end it, or park it again. (body, inbox, time) → plan.
  *
- * - K1 A cancel ends a run that is between iterations, or waits in a back-off: there is no handler that could clean up.
- * - K2 Updates are applied to a parked run in one write that opens nothing and leaves its timer, unless it waits `on` them (J4).
- * - K3 A changed input begins an iteration; it never re-runs `init`.
- * - K4 Messages do not end a back-off, except a cancel, and an input change of an iteration that has no journal.
- * - K5 The reason is the first that holds: message, input, time; a run without a wait is ready by itself.
+ * - D1 A cancel ends a run that is between iterations, or waits in a back-off: there is no handler that could clean up.
+ * - D2 Updates are applied to a parked run in one write that opens nothing and leaves its timer, unless it waits `on` them (J4).
+ * - D3 A changed input begins an iteration; it never re-runs `init`.
+ * - D4 Messages do not end a back-off, except a cancel, and an input change of an iteration that has no journal.
+ * - D5 The reason is the first that holds: message, input, time; a run without a wait is ready by itself. Once an iteration has begun, its
+ *   reason is kept: with its journal's first entry, and in the body when that is written before.
  */
 import type { Message } from "../engine/engine.ts"
-import type { Body } from "./body.ts"
+import type { Body, WakeReason } from "./body.ts"
 
-export type WakeReason = { readonly by: "start" | "time" | "input" | "again" } | { readonly by: "message"; readonly name: string }
+export type { WakeReason } from "./body.ts"
 
 export type WakePlan =
   | { readonly do: "cancel"; readonly message: Message }
@@ -50,9 +51,10 @@ export const planWake = ({ body, unread, underWay, now }: WakeInput): WakePlan =
   return { do: "park", apply }
 }
 
-/** Why the iteration begins (K5). */
+/** Why the iteration begins (D5). */
 export const wakeOf = (body: Body, unread: ReadonlyArray<Message>): WakeReason => {
   const { waiting } = body
+  if (body.wake !== undefined) return body.wake
   if (waiting === undefined && body.changed !== true) return { by: (body.iteration ?? 1) === 1 ? "start" : "again" }
   const named = unread.find(
     (message) => (message.kind === "signal" || message.kind === "update") && waiting?.on?.includes(message.name) === true,

@@ -14,6 +14,8 @@ export interface WriteTarget {
   readonly seen: number
   readonly journalLength: number
   readonly answers?: CommitItem["answers"]
+  /** Entries to append, with journal "keep". */
+  readonly append?: ReadonlyArray<string>
 }
 
 /** Commits the record of a run; a refused write throws. Gives the reply and the new revision. */
@@ -31,7 +33,7 @@ export const writeRun = async (
     revision: target.revision,
     newRevision,
     journalLength: target.journalLength,
-    append: [],
+    append: target.append ?? [],
     journal,
     next,
     body: printBody({ ...body, at: Math.round(shard.now()) }),
@@ -48,7 +50,10 @@ export const nextOf = (waiting: Waiting | undefined): Next =>
     ? { phase: "ready" }
     : { phase: "parked", on: waiting.on ?? [], ...(waiting.due === undefined ? {} : { due: { at: waiting.due } }) }
 
-/** Parks a run for `after` ms with its journal: a back-off, or a wait for code. */
+/**
+ * Parks a run for `after` ms as it is, with its journal and what it waits for: it was brought for a reason that this worker cannot serve now.
+ * Whoever looks at it next decides from the same body.
+ */
 export const park = (
   shard: OwnedShard,
   run: {
@@ -62,7 +67,7 @@ export const park = (
   body: Body,
   after: number,
 ): Promise<unknown> => {
-  const waiting = { due: Math.ceil(shard.now() + after) }
+  const due = { at: Math.ceil(shard.now() + after) }
   const target = { ...run, seen: run.inbox.at(-1)?.number ?? run.consumed, journalLength: run.journal.length }
-  return writeRun(shard, target, { ...body, waiting, backoff: true }, nextOf(waiting), "keep")
+  return writeRun(shard, target, body, { phase: "parked", due, on: [] }, "keep")
 }

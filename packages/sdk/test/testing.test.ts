@@ -1,0 +1,60 @@
+import { afterEach, describe, expect, test } from "vitest"
+import { makeClient } from "../src/gen.ts"
+import type { TestEnv } from "../src/testing/index.ts"
+import { createTestEnv } from "../src/testing/index.ts"
+import { contract, stub } from "./runtime/fixture.ts"
+
+describe("the test environment", () => {
+  let env: TestEnv | undefined
+  afterEach(() => env?.close())
+
+  const start = async (handlers: object, activities?: object) => {
+    env = await createTestEnv({
+      jobs: [stub.implement({ init: () => ({ count: 0, log: [] }), ...handlers })],
+      activities: activities === undefined ? [] : [stub.activities(activities)],
+      now: new Date("2026-01-01T00:00:00Z"),
+    })
+    return { env, client: makeClient(env, { sample: contract }) }
+  }
+
+  test("a year of a daily job passes in a moment, each run at its time", async () => {
+    const { env, client } = await start({
+      run: (job: any) => {
+        if (job.wake.by !== "start") job.state.log = [...job.state.log.slice(-2), job.now().toISOString()]
+        if (job.wake.by !== "start") job.state.count += 1
+        return job.again({ cron: "0 3 * * *" })
+      },
+    })
+    const handle = await client.sample.start({ id: "daily" })
+    await env.advance("365 days")
+    const { state } = await handle.describe()
+    expect(state.count).toBe(365)
+    expect(state.log.at(-1)).toBe("2026-12-31T03:00:00.000Z")
+    expect(env.now().toISOString()).toBe("2027-01-01T00:00:00.000Z")
+  })
+
+  test("sleeps, receives with a timeout and back-offs follow the clock", async () => {
+    let tries = 0
+    const { env, client } = await start(
+      {
+        run: async (job: any) => {
+          await job.sleep("30 days")
+          const none = await job.receive("stop", { timeout: "1 day" })
+          const loud = await job.activities.shout("x")
+          return job.done(`${none} ${loud} ${job.now().toISOString()}`)
+        },
+      },
+      {
+        shout: (_: unknown, input: string) => {
+          if (tries++ < 2) throw new Error("flaky")
+          return input.toUpperCase()
+        },
+      },
+    )
+    const handle = await client.sample.start({ id: "slow" })
+    await env.advance("29 days")
+    expect((await handle.describe()).phase).toBe("active")
+    await env.advance("3 days")
+    expect(await handle.result({ timeout: 1_000 })).toMatch(/^undefined X 2026-01-31/)
+  })
+})
