@@ -45,7 +45,7 @@ describeStores("a pool", (url) => {
     await until(() => a.holder.held.size === 40, "a runs all")
     expect(ground.seen("rescued").filter((event) => event.on === "a")).toHaveLength(8)
     expect(ground.seen("markedDead").length).toBeGreaterThan(0)
-    ground.history.expectNoOverlap()
+    ground.history.checkNoOverlap()
     // Fences of the new owner are higher (O2).
     for (const shard of a.member.owned()) expect(shard.nextFence()).toBeGreaterThan(fences.get(shard.shard) ?? 0n)
   })
@@ -62,7 +62,7 @@ describeStores("a pool", (url) => {
     await a.member.stopped
     expect(a.member.owned()).toEqual([])
     await until(() => b.holder.held.size === 40, "b runs all")
-    ground.history.expectNoOverlap()
+    ground.history.checkNoOverlap()
     expect(a.holder.givenUp.filter(({ reason }) => reason === "drain")).toHaveLength(8)
     expect((await engine.members(ground.pool)).members.map(({ session }) => session)).toEqual([b.member.session])
     expect(ground.seen("rescued")).toEqual([])
@@ -102,7 +102,7 @@ describeStores("a pool", (url) => {
     // The intruder is no member: the shard comes back, with a higher epoch, and the run goes on.
     await until(() => holder.held.get(address("acme"))?.shard.trusted() === true, "it runs again")
     expect(holder.held.get(address("acme"))?.shard.epoch).toBeGreaterThan(epoch + 1)
-    ground.history.expectNoOverlap()
+    ground.history.checkNoOverlap()
   })
 
   test("wakes a run at its time, and at once when it is ready again", async () => {
