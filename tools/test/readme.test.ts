@@ -1,0 +1,38 @@
+/** The README's code is taken out of it, generated from, compiled, and, where it can run alone, run. */
+import { execFile } from "node:child_process"
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { promisify } from "node:util"
+import { afterAll, beforeAll, expect, test } from "vitest"
+import { generate } from "@ponos/codegen"
+
+const root = join(import.meta.dirname, "../..")
+const run = promisify(execFile)
+
+let folder = ""
+beforeAll(async () => {
+  // inside the project, so that its packages resolve
+  mkdirSync(join(root, ".cache"), { recursive: true })
+  folder = mkdtempSync(join(root, ".cache/readme-"))
+  const readme = readFileSync(join(root, "README.md"), "utf8")
+  for (const [, name = "", code = ""] of readme.matchAll(/```ts\n\/\/ (\S+)\n([\s\S]*?)```/g)) writeFileSync(join(folder, name), code)
+  copyFileSync(join(import.meta.dirname, "readme/feed.ts"), join(folder, "feed.ts"))
+  writeFileSync(
+    join(folder, "tsconfig.json"),
+    JSON.stringify({ extends: "../../tsconfig.check.json", compilerOptions: { customConditions: ["source"] }, include: ["*.ts"] }),
+  )
+  const result = await generate({ folder })
+  expect(result).toMatchObject({ ok: true, jobs: 1 })
+})
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+test("the README's code compiles", async () => {
+  const tsc = join(root, "node_modules/typescript/bin/tsc")
+  const { stdout } = await run(process.execPath, [tsc, "-p", folder]).catch((error: { stdout: string }) => error)
+  expect(stdout).toBe("")
+})
+
+test("the README's test of a job runs and passes", async () => {
+  const { state } = (await import(join(folder, "feed.test.ts"))) as { state: unknown }
+  expect(state).toMatchObject({ paused: false, delivered: 721, cursor: 721 })
+})
