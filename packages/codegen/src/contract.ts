@@ -4,7 +4,7 @@
  */
 import { createHash } from "node:crypto"
 import type { Constraint, Definition, Job, NamedShape, Operation, Payload, Shape, TemplatePart } from "./domain.ts"
-import { compare, errorsOf, payloadShapes, reachable } from "./shape.ts"
+import { compare, errorsOf, reachable } from "./shape.ts"
 
 export type Json = null | boolean | number | string | ReadonlyArray<Json> | { readonly [name: string]: Json }
 
@@ -118,18 +118,37 @@ const describeJob = (job: Job, named: Named, style: Style): { readonly [name: st
 const digest = (value: Json): string => createHash("sha256").update(JSON.stringify(value)).digest("hex").slice(0, 16)
 
 /**
- * Hash of one job's contract. A type counts by its structure, not by its name: in each round the hash of a type is made from the hashes of
- * its parts in the round before, and after as many rounds as there are types all that differ in structure differ in hash, recursive or
- * not. Parts written in place are hashed in the same way, so that giving one a name changes nothing (but within a recursive type).
+ * Hash of one job's contract. A type counts by its structure, not by its name, and parts written in place are hashed as named ones are, so
+ * that renaming a type, or giving one a name, changes nothing (but for a name within a recursive type).
  */
 export const versionOf = (job: Job, named: Named): string => {
-  const reached = reachable(payloadShapes(job), named)
-  let hashes: ReadonlyMap<string, string> = new Map()
-  const style: Style = { ref: (id) => hashes.get(id) ?? "", inPlace: digest }
-  for (let round = 0; round <= reached.length; round++) {
-    hashes = new Map(reached.map(({ id, shape }) => [id, describeShape(shape, style) as string]))
+  const hashes = new Map<string, string>()
+  const hashOf = (id: string): string => {
+    if (!hashes.has(id)) for (const [one, hash] of hashCycle(cycleOf(id, named), hashOf)) hashes.set(one, hash)
+    return hashes.get(id) ?? ""
   }
-  return digest([form, describeJob(job, named, style)])
+  return digest([form, describeJob(job, named, { ref: hashOf, inPlace: digest })])
+}
+
+/** A type and those that contain each other with it. */
+const cycleOf = (id: string, named: Named): ReadonlyArray<NamedShape> => {
+  const one = named.get(id)
+  if (one === undefined) return []
+  const others = reachable([one.shape], named).filter((other) => reachable([other.shape], named).includes(one))
+  return others.includes(one) ? others : [one]
+}
+
+/**
+ * In each round the hash of a type is made from the hashes of its parts in the round before: after as many rounds as the cycle has types,
+ * all that differ in structure differ in hash.
+ */
+const hashCycle = (cycle: ReadonlyArray<NamedShape>, outside: (id: string) => string): ReadonlyMap<string, string> => {
+  let hashes = new Map(cycle.map(({ id }) => [id, ""]))
+  const style: Style = { ref: (id) => hashes.get(id) ?? outside(id), inPlace: digest }
+  for (let round = 0; round < cycle.length; round++) {
+    hashes = new Map(cycle.map(({ id, shape }) => [id, describeShape(shape, style) as string]))
+  }
+  return hashes
 }
 
 /** The contract file: for reviewers, and for tools that compare two versions. */

@@ -144,6 +144,7 @@ export type ProblemCode =
   | "job-not-exported"
   | "job-not-const"
   | "not-literal"
+  | "empty-key"
   | "unknown-property"
   | "missing-property"
   | "missing-type-argument"

@@ -87,6 +87,11 @@ const clash = (a: Member, b: Member): boolean => {
   return !(isPlain(a.shape) && isPlain(b.shape)) && wire !== "null" && wire !== "boolean"
 }
 
+const either = (members: ReadonlyArray<Member>): string =>
+  members
+    .map(({ name }, index) => (members.findIndex((one) => one.name === name) === index ? name : name.replace(/^an? /, "another ")))
+    .join(" or ")
+
 export const ambiguity = (union: UnionShape, named: Named): Diagnostic | undefined => {
   const members = membersOf(union, named).map((member): Member => {
     const shape = resolve(member, named)
@@ -99,7 +104,7 @@ export const ambiguity = (union: UnionShape, named: Named): Diagnostic | undefin
     return {
       code: "ambiguous-union",
       at: union.at,
-      message: `\`${union.path}\` can be ${a.name} or ${b.name}, which look the same in JSON.`,
+      message: `\`${union.path}\` can be ${either([a, b])}, which look the same in JSON.`,
       fix: 'Keep one of them, or give each a field of its own: `{ type: "a"; value: … } | { type: "b"; value: … }`.',
     }
   }
@@ -112,7 +117,7 @@ const objectAmbiguity = (union: UnionShape, members: ReadonlyArray<Member>): Dia
   return {
     code: "ambiguous-union",
     at: union.at,
-    message: `\`${union.path}\` can be ${objects.map(({ name }) => name).join(" or ")}, and no field tells which.`,
+    message: `\`${union.path}\` can be ${either(objects)}, and no field tells which.`,
     fix: 'Give each a required field with a literal of its own: `type: "a"` and `type: "b"`.',
   }
 }

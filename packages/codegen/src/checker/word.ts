@@ -32,8 +32,12 @@ const words: Readonly<Record<ProblemCode, (problem: Problem) => Words>> = {
     fix: "Write `export const name = defineJob(…)`.",
   }),
   "not-literal": ({ found, path }) => ({
-    message: `${found} of \`${path}\` is computed, and ponos-gen reads the file without running it.`,
+    message: `${found === "" ? "" : `${found} of `}\`${path}\` is computed, and ponos-gen reads the file without running it.`,
     fix: "Write it out as a literal, or as a `const` of this file.",
+  }),
+  "empty-key": ({ path }) => ({
+    message: `\`${path}\` names no field, and every run needs a key.`,
+    fix: 'Name one text field of the input, or several: `key: ["tenantId", "feedId"]`.',
   }),
   "unknown-property": ({ found }) => ({
     message: `\`${found}\` is not a property of a job definition.`,
@@ -89,7 +93,7 @@ const words: Readonly<Record<ProblemCode, (problem: Problem) => Words>> = {
     fix: 'Use a union of literals: `"ready" | "done"`.',
   }),
   "type-parameter": ({ path, found }) => ({
-    message: `\`${path}\` depends on the type parameter \`${found}\`, which has no value here.`,
+    message: `\`${path}\` is \`${found}\`, a generic type whose parameters have no values here.`,
     fix: "Give the generic type its arguments.",
   }),
   "no-json-form": ({ path, found }) => ({

@@ -88,7 +88,7 @@ class Reader {
     const argument = call.arguments[0]
     const literal = argument === undefined ? undefined : this.#scope.valueOf(argument)
     if (literal === undefined || !ts.isObjectLiteralExpression(literal)) {
-      this.#report.add("not-literal", argument ?? call, name.text, "its definition")
+      this.#report.add("not-literal", argument ?? call, name.text, "the definition")
       return []
     }
     const members = this.#members(literal, name.text)
@@ -128,7 +128,7 @@ class Reader {
   #kind(member: Member | undefined, path: string): Job["kind"] {
     if (member === undefined) return undefined
     if (ts.isStringLiteralLike(member.value)) return { value: member.value.text, at: this.#report.place(member.value) }
-    this.#report.add("not-literal", member.value, `${path}.kind`, "kind")
+    this.#report.add("not-literal", member.value, `${path}.kind`, "")
     return undefined
   }
 
@@ -138,10 +138,10 @@ class Reader {
     const key = parts.flatMap((part): Job["key"] => {
       const value = this.#scope.valueOf(part)
       if (ts.isStringLiteralLike(value)) return [{ field: value.text, at: this.#report.place(value) }]
-      this.#report.add("not-literal", part, `${path}.key`, "key")
+      this.#report.add("not-literal", part, `${path}.key`, "")
       return []
     })
-    if (parts.length === 0) this.#report.add("not-literal", member.value, `${path}.key`, "key")
+    if (parts.length === 0) this.#report.add("empty-key", member.value, `${path}.key`)
     return { key, composite: ts.isArrayLiteralExpression(member.value) }
   }
 
@@ -173,7 +173,7 @@ class Reader {
     if (group === undefined) return []
     const literal = group.value
     if (!ts.isObjectLiteralExpression(literal)) {
-      this.#report.add("not-literal", literal, `${path}.${group.name}`, group.name)
+      this.#report.add("not-literal", literal, `${path}.${group.name}`, "")
       return []
     }
     return this.#members(literal, `${path}.${group.name}`).flatMap((member): ReadonlyArray<A> => {

@@ -99,7 +99,7 @@ class Walker implements TypeWalker {
   /** The code of a type that is never data. */
   #refused(type: ts.Type, node: ts.TypeNode | undefined): Parameters<Report["add"]>[0] | undefined {
     const { flags } = type
-    if (flags & ts.TypeFlags.Any) return this.#isUnresolved(node) ? "unknown-name" : "any"
+    if (flags & ts.TypeFlags.Any) return this.#whyAny(node)
     if (flags & ts.TypeFlags.Never) return "never"
     if (flags & (ts.TypeFlags.Undefined | ts.TypeFlags.Void)) return "undefined"
     if (flags & (ts.TypeFlags.ESSymbol | ts.TypeFlags.UniqueESSymbol)) return "symbol"
@@ -111,12 +111,17 @@ class Walker implements TypeWalker {
     return undefined
   }
 
-  #isUnresolved(node: ts.TypeNode | undefined): boolean {
-    if (node === undefined || !ts.isTypeReferenceNode(node)) return false
+  /** Why a type is `any`: what the compiler does not know, and would report, is `any` to its users. */
+  #whyAny(node: ts.TypeNode | undefined): "any" | "unknown-name" | "type-parameter" {
+    if (node === undefined || !ts.isTypeReferenceNode(node)) return "any"
     const symbol = this.#checker.getSymbolAtLocation(node.typeName)
-    if (symbol === undefined) return true
-    const target = symbol.flags & ts.SymbolFlags.Alias ? this.#checker.getAliasedSymbol(symbol) : symbol
-    return target.declarations === undefined
+    const target = symbol !== undefined && symbol.flags & ts.SymbolFlags.Alias ? this.#checker.getAliasedSymbol(symbol) : symbol
+    if (target?.declarations === undefined) return "unknown-name"
+    const isGeneric = target.declarations.some(
+      (declaration) =>
+        (ts.isInterfaceDeclaration(declaration) || ts.isTypeAliasDeclaration(declaration)) && declaration.typeParameters !== undefined,
+    )
+    return isGeneric ? "type-parameter" : "any"
   }
 
   #text(type: ts.Type, node: ts.TypeNode | undefined): string {

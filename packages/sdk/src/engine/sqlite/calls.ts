@@ -199,7 +199,7 @@ export class Calls {
         }
       }
       // Of different length, so that processes which wait for the same lock do not meet again and again.
-      await new Promise((resolve) => setTimeout(resolve, 1 + Math.random() * 4))
+      await new Promise((resolve) => setTimeout(resolve, 1 + Math.random() * 2))
     }
   }
 

@@ -15,13 +15,13 @@ const trimInbox = "DELETE FROM inbox WHERE run = ? AND number <= ?"
 const unseen = "SELECT kind, name FROM inbox WHERE run = ? AND number > ?"
 const setAnswer = "UPDATE requests SET answer = ? WHERE pool = ? AND shard = ? AND request = ?"
 
+/** Nothing was written, so that only a conflict, which was judged on the run itself, tells the time. */
 const refused = (status: CommitReply["status"], now: number): CommitReply => ({ status, phase: "active", lastMessage: 0, now })
 
-/** There is no transaction any more that could tell the time of the store. */
 export const poisonedGroup = (group: CommitGroup): CommitReply[] => group.items.map(() => refused("poisoned", 0))
 
 export const commitRuns = (tx: Tx, group: CommitGroup): CommitReply[] => {
-  if (!owns(tx, group)) return group.items.map(() => refused("stale", tx.now))
+  if (!owns(tx, group)) return group.items.map(() => refused("stale", 0))
   const ready = new ReadyList(tx, group.shard, { hints: false })
   return group.items.map((item) => commitRun(tx, group.shard, item, ready))
 }
