@@ -8,12 +8,10 @@ import { addressOf, shardOf } from "../../src/key.ts"
 import type { GiveUpReason, OwnedShard, ShardConsumer } from "../../src/pool/consumer.ts"
 import type { PoolEvent } from "../../src/pool/events.ts"
 import { joinPool, type JoinOptions, type PoolMember } from "../../src/pool/member.ts"
+import { fast, shards } from "./settings.ts"
 
+export { fast, shards }
 export const kind = "job"
-export const shards = 16
-/** As short as they may be, so that a rescue takes half a second. */
-export const fast = { leaseMs: 500, watchMs: 50, settleMs: 20, sweepMs: 100 } as const
-
 export const until = async (condition: () => boolean | Promise<boolean>, what: string, ms = 10_000): Promise<void> => {
   const end = performance.now() + ms
   while (!(await condition())) {
