@@ -127,6 +127,7 @@ export class Handle {
       )
     const parsed = JSON.parse(answer) as Answer
     if ("ok" in parsed) return codecOf(schemas.out).decode(parsed.ok, `the answer of ${what}`)
+    if (parsed.error.tag === "RunEnded") throw new RunEnded(parsed.error.message, { key: this.key })
     throw decodeError(
       parsed.error,
       schemas.errors,

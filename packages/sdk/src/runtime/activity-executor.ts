@@ -8,6 +8,7 @@ import { encodeError, isDeclared } from "./body.ts"
 import type { ActivityHandlers } from "./contract.ts"
 import { codecOf } from "./contract.ts"
 import type { Effects } from "./effects.ts"
+import { checkBytes } from "./size.ts"
 import type { Task, TaskControl } from "./task.ts"
 
 export type TaskResult = { readonly ok: unknown } | { readonly error: ErrorData; readonly retry: boolean }
@@ -79,10 +80,7 @@ const runTask = async (options: ExecutorOptions, task: Task, control: TaskContro
     aborted.catch(() => undefined)
     const value = await Promise.race([Promise.resolve(options.effects.settle(handler(call, input), abortSignal)), aborted])
     const ok = codecOf(schemas.out).encode(value, `the result of ${what}`)
-    if (JSON.stringify(ok).length > options.limits.payloadBytes)
-      throw new PayloadTooLarge(
-        `expected the result of ${what} to have at most ${options.limits.payloadBytes} bytes. Store large data elsewhere and return a reference.`,
-      )
+    checkBytes(JSON.stringify(ok), options.limits.payloadBytes, `the result of ${what}`)
     return { ok }
   } catch (error) {
     // declared errors are answers, and what is too large or ill-typed stays so: neither is tried again

@@ -5,6 +5,7 @@ import type { Answer, Body } from "./body.ts"
 import { encodeError } from "./body.ts"
 import { codecOf } from "./contract.ts"
 import type { JobKind } from "./kind.ts"
+import { checkBytes } from "./size.ts"
 
 const refuseAsync = (value: unknown, what: string): void => {
   if (value instanceof Promise) {
@@ -23,6 +24,7 @@ export const applyUpdate = (
   holder: StateHolder,
   context: { key: string; run: string; input: unknown },
   message: Message,
+  payloadBytes: number,
 ): Answer => {
   const { contract, handlers } = kind
   const schemas = contract.schemas.updates[message.name]
@@ -40,8 +42,10 @@ export const applyUpdate = (
     const value = handler(job, codecOf(schemas.in).decode(JSON.parse(message.payload), what))
     refuseAsync(value, what)
     const ok = codecOf(schemas.out).encode(value, `the answer of ${what}`)
+    checkBytes(JSON.stringify(ok), payloadBytes, `the answer of ${what}`)
     // checked here, so that a state that does not match its type is the update's failure and not the next iteration's
-    kind.state?.encode(job.state, `the state after ${what}`)
+    if (kind.state !== undefined)
+      checkBytes(JSON.stringify(kind.state.encode(job.state, `the state after ${what}`)), payloadBytes, `the state after ${what}`)
     holder.state = job.state
     return { ok }
   } catch (error) {

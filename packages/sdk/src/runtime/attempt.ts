@@ -302,37 +302,30 @@ export class Attempt {
   }
 
   async #write(): Promise<void> {
-    // one microtask: entries made in the same turn travel together
-    await Promise.resolve()
-    while (this.#buffer.length > 0 && this.#dead === undefined) {
-      const entries = this.#buffer
-      const live = this.#unacknowledged
-      const answers = this.#answers
-      this.#buffer = []
-      this.#unacknowledged = []
-      this.#answers = []
-      this.#mustFlush = false
-      const { journalLimit } = this.options.limits
-      if (this.#journalLength + entries.length > journalLimit) {
-        this.die(
-          new JournalFull(
-            `the journal of ${this.options.address} would exceed ${journalLimit} entries in one iteration. End iterations with job.again(…).`,
-            { journalLimit },
-          ),
-        )
-        return
-      }
-      if (this.#base === undefined) {
-        this.#base = this.#time
-        entries[0] = { ...entries[0], b: this.#time, w: this.options.wake } as Entry
-      }
-      const written = await this.#commit({ append: entries.map(printEntry), answers })
-      if (!written) return
-      this.#journalLength += entries.length
-      for (const entry of entries) this.#noteSettled(entry)
-      for (const item of live) item.acknowledged = true
-      this.#queuePump()
+    const entries = this.#buffer
+    const live = this.#unacknowledged
+    const answers = this.#answers
+    this.#buffer = []
+    this.#unacknowledged = []
+    this.#answers = []
+    this.#mustFlush = false
+    const { journalLimit } = this.options.limits
+    if (this.#journalLength + entries.length > journalLimit)
+      return this.die(
+        new JournalFull(
+          `the journal of ${this.options.address} would exceed ${journalLimit} entries in one iteration. End iterations with job.again(…).`,
+          { journalLimit },
+        ),
+      )
+    if (this.#base === undefined) {
+      this.#base = this.#time
+      entries[0] = { ...entries[0], b: this.#time, w: this.options.wake } as Entry
     }
+    if (!(await this.#commit({ append: entries.map(printEntry), answers }))) return
+    this.#journalLength += entries.length
+    for (const entry of entries) this.#noteSettled(entry)
+    for (const item of live) item.acknowledged = true
+    this.#queuePump()
   }
 
   async #commit(part: Pick<CommitItem, "append" | "answers">): Promise<boolean> {

@@ -121,5 +121,11 @@ export const activityFailed =
       ...(data.tries === undefined ? {} : { tries: data.tries }),
     })
 
+/** The answer of an update that its run did not get to (W6). */
+export const runEnded = (what: string, run: string): string =>
+  JSON.stringify({
+    error: { tag: "RunEnded", message: `the run ${run} of ${what} ended before this update was applied.` },
+  } satisfies Answer)
+
 export const cancelled = (what: string, reason: string): Error => new Cancelled(`${what} was cancelled: ${reason}`, { reason })
 export const terminated = (what: string, reason: string): Error => new Terminated(`${what} was terminated: ${reason}`, { reason })

@@ -1,7 +1,7 @@
 /** The durable calls: what each records, and how it settles. */
 import type { DurationInput, RetryPolicy } from "../define/index.ts"
 import type { Message } from "../engine/engine.ts"
-import { ActivityFailed, ActivityTimeout, PayloadTooLarge, WaitTimeout } from "../errors.ts"
+import { ActivityFailed, ActivityTimeout, WaitTimeout } from "../errors.ts"
 import { toMillis } from "../options.ts"
 import type { Attempt, Outstanding } from "./attempt.ts"
 import type { ErrorData } from "./body.ts"
@@ -11,6 +11,7 @@ import { codecOf } from "./contract.ts"
 import type { Entry } from "./journal.ts"
 import { activityLimits } from "./kind.ts"
 import { retryDelay } from "./retry.ts"
+import { checkBytes } from "./size.ts"
 import type { TaskResult } from "./activity-executor.ts"
 import { decodeValue, encodeValue } from "./value.ts"
 
@@ -83,10 +84,7 @@ const runStep = async (
       if (attempt.dead !== undefined) return
       const value = await withTimeout(attempt, request.timeout, what, (signal) => effects.settle(body(signal), signal))
       const encoded = encodeValue(value, what)
-      if (JSON.stringify(encoded).length > limits.payloadBytes)
-        throw new PayloadTooLarge(
-          `expected ${what} to have at most ${limits.payloadBytes} bytes. Store large data elsewhere and return a reference.`,
-        )
+      checkBytes(JSON.stringify(encoded), limits.payloadBytes, what)
       return attempt.record({ t: "step", c: index, n: name, v: encoded }, () => resolve(value))
     } catch (error) {
       if (attempt.dead !== undefined) return
@@ -146,7 +144,7 @@ export const startSleep = (attempt: Attempt, duration: DurationInput): DurableCa
     if (recorded?.t === "sleep") wake(recorded.due)
     else {
       const due = Math.ceil(attempt.shard.now() + toMillis(duration, "the duration of sleep"))
-      void attempt.note({ t: "sleep", c: index, due }).then(() => wake(due))
+      void attempt.note({ t: "sleep", c: index, due }).then(() => attempt.over || wake(due))
     }
     return { settle: (entry) => entry.t === "woke" && resolve(undefined), reject, cancellable: true, stop: () => stop?.() }
   })
@@ -175,7 +173,7 @@ export const startReceive = (
       const due = timeout === undefined ? undefined : Math.ceil(attempt.shard.now() + toMillis(timeout, "the timeout of receive"))
       void attempt
         .note({ t: "receive", c: index, n: name, ...(due === undefined ? {} : { due }) })
-        .then(() => due !== undefined && arm(due))
+        .then(() => due === undefined || attempt.over || arm(due))
     }
     return {
       settle: (entry) => {
@@ -203,7 +201,7 @@ export const startActivity = (attempt: Attempt, iteration: number, name: string,
       throw new ActivityFailed(`${kind.kind} has no activity ${JSON.stringify(name)}: declare it and generate again`)
     const limits = activityLimits(kind.definition, name)
     const encoded = codecOf(schemas.in).encode(input, `the input of activity ${name}`)
-    const id = `${run}.${iteration}.${index}`
+    const id = `${run}.${iteration}.${index}${attempt.generation === 0 ? "" : `r${attempt.generation}`}`
     const tries: Array<string> = []
     let current = 1
     let dueNext: number | undefined
@@ -216,6 +214,8 @@ export const startActivity = (attempt: Attempt, iteration: number, name: string,
       else reject(toError(result.error))
     }
     const dispatch = (): void => {
+      // after a crash the answer may be in the inbox already: it is about to be offered
+      if (inbox.unread().some((message) => message.kind === "result" && message.name === `${id}.${current}`)) return
       const task = { id: `${id}.${current}`, kind: kind.kind, name, shard: shard.shard, address, key, run, activity: id, try: current }
       const deadline = shard.now() + limits.startTimeout + limits.timeout
       tasks
@@ -251,7 +251,7 @@ export const startActivity = (attempt: Attempt, iteration: number, name: string,
       dueNext = Math.ceil(shard.now() + delay)
       void attempt
         .note({ t: "retry", c: index, try: current, due: dueNext, e: data, ...m })
-        .then(() => !settled && attempt.dead === undefined && schedule())
+        .then(() => settled || attempt.over || schedule())
     }
 
     for (const entry of entries) {
@@ -261,7 +261,7 @@ export const startActivity = (attempt: Attempt, iteration: number, name: string,
       current = entry.try
       dueNext = entry.due
     }
-    if (entries.length === 0) void attempt.note({ t: "act", c: index, n: name }).then(() => attempt.dead === undefined && schedule())
+    if (entries.length === 0) void attempt.note({ t: "act", c: index, n: name }).then(() => attempt.over || schedule())
     else if (!settled) schedule()
 
     return {

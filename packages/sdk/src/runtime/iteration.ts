@@ -3,37 +3,43 @@
  * one fenced commit. A failure of user code never leaves this file: it becomes a back-off, a block or an end.
  */
 import type { CommitReply, LoadedRun, Message } from "../engine/engine.ts"
-import { BadInput, Deposed, JournalFull, NotAllowed, PayloadTooLarge, ReplayMismatch } from "../errors.ts"
+import { BadInput, BadOption, Deposed, JournalFull, NotAllowed, PayloadTooLarge, ReplayMismatch, StoreFault } from "../errors.ts"
 import { AgainValue, DoneValue, toWaiting } from "./again.ts"
 import type { StateHolder } from "./answers.ts"
 import { applyUpdate } from "./answers.ts"
 import { Attempt } from "./attempt.ts"
 import type { Body, Outcome } from "./body.ts"
-import { encodeError, isDeclared, parseBody, printBody } from "./body.ts"
+import { encodeError, isDeclared, parseBody, printBody, runEnded } from "./body.ts"
 import { JobContext } from "./context.ts"
+import type { Entry } from "./journal.ts"
 import type { IterationHost, RuntimeEvent } from "./host.ts"
 import { errorOf } from "./host.ts"
 import { Inbox } from "./inbox.ts"
-import { parseJournal } from "./journal.ts"
+import { parseJournal, printEntry } from "./journal.ts"
 import type { Resident } from "./resident.ts"
 import { retryDelay } from "./retry.ts"
+import { checkBytes } from "./size.ts"
 import type { WakeReason } from "./wake.ts"
 import { planWake } from "./wake.ts"
 import type { WriteTarget } from "./writes.ts"
-import { nextOf, writeRun } from "./writes.ts"
+import { nextOf, park, writeRun } from "./writes.ts"
 
 /** How long a blocked run waits before it is tried again, in case code was deployed that fits, ms. */
 const blockedRetryMs = 30_000
 
 /** Errors of code and data that a retry cannot mend: the run waits for code or an operator. */
-const blocks = (error: unknown): boolean => ReplayMismatch.is(error) || JournalFull.is(error)
+const blocks = (error: unknown): boolean => ReplayMismatch.is(error) || JournalFull.is(error) || StoreFault.is(error)
+/** Faults of what an attempt ends with: a state or result that does not match its type or is too large, a wrong option of `again`. */
+const isFault = (error: unknown): boolean => BadInput.is(error) || PayloadTooLarge.is(error) || BadOption.is(error)
 
 export class Iteration {
   readonly #runner: IterationHost
   readonly #resident: Resident
   readonly #loaded: LoadedRun
   readonly #inbox: Inbox
+  readonly #underWay: boolean
   #body: Body
+  #wake: WakeReason | undefined
   #answers: Array<{ readonly id: string; readonly answer: string }> = []
 
   constructor(runner: IterationHost, resident: Resident, loaded: LoadedRun) {
@@ -44,6 +50,13 @@ export class Iteration {
     this.#inbox = new Inbox(loaded.consumed, loaded.inbox, this.#body.read)
     resident.inbox = this.#inbox
     resident.revision = loaded.revision
+    this.#underWay = loaded.journal.length > 0
+    // between iterations no activity is pending: an answer that comes now belongs to a try that was given up
+    if (!this.#underWay) this.#dropResults()
+  }
+
+  #dropResults(): void {
+    for (const message of this.#inbox.unread()) if (message.kind === "result") this.#inbox.markRead(message.number)
   }
 
   get #what(): string {
@@ -53,17 +66,24 @@ export class Iteration {
   async execute(): Promise<void> {
     const { shard } = this.#resident
     const unread = this.#inbox.unread()
-    const underWay = this.#loaded.journal.length > 0
-    const plan = planWake({ body: this.#body, unread, underWay, now: shard.now() })
+    const plan = planWake({ body: this.#body, unread, underWay: this.#underWay, now: shard.now() })
     if (plan.do === "cancel") {
       const reason = JSON.parse(plan.message.payload) as string
       this.#inbox.markRead(plan.message.number)
       return this.#end({ type: "cancelled", reason })
     }
+    if (plan.do === "run") this.#wake = plan.wake
     const holder = await this.#prepare(plan.apply)
     if (holder === undefined) return
     if (plan.do === "park") return this.#repark(holder)
     await this.#run(holder, plan.wake)
+  }
+
+  /** An iteration has not begun, and its messages cannot be applied: the run keeps what it waits for. */
+  #block(error: Error): Promise<unknown> {
+    const { shard, kind, key, run } = this.#resident
+    this.#report({ type: "blocked", kind: kind.kind, key, run, error })
+    return park(shard, this.#loaded, { ...parseBody(this.#loaded.body), blocked: error.message.slice(0, 2_000) }, blockedRetryMs)
   }
 
   /** Decodes input and state, and applies updates and inputs that came while the run was parked. */
@@ -82,7 +102,8 @@ export class Iteration {
       this.#input = input
       return holder
     } catch (error) {
-      await this.#fail(errorOf(error))
+      if (this.#wake === undefined) await this.#block(errorOf(error))
+      else await this.#fail(errorOf(error))
       return undefined
     }
   }
@@ -96,7 +117,7 @@ export class Iteration {
   #update(holder: StateHolder, message: Message, input: unknown): void {
     const { kind, key, run } = this.#resident
     this.#inbox.markRead(message.number)
-    const answer = applyUpdate(kind, holder, { key, run, input }, message)
+    const answer = applyUpdate(kind, holder, { key, run, input }, message, this.#runner.options.limits.payloadBytes)
     this.#answers.push({ id: message.id, answer: JSON.stringify(answer) })
   }
 
@@ -126,15 +147,26 @@ export class Iteration {
   /** Parks the run as it was, with what was applied (K2 of wake). */
   async #repark(holder: StateHolder): Promise<void> {
     const { read, ...target } = this.#target()
-    const body = this.#answers.length > 0 || this.#body.state !== undefined ? this.#withState(holder) : this.#body
+    const known = this.#answers.length > 0 || this.#body.state !== undefined ? this.#withState(holder) : this.#body
+    // what blocked it is over, unless that is why it waits
+    const { blocked: _, ...unblocked } = known
+    const body = known.backoff === true ? known : unblocked
     const { revision } = await writeRun(this.#resident.shard, target, withRead(body, read), nextOf(this.#body.waiting), "keep")
     this.#resident.revision = revision
   }
 
-  async #run(holder: StateHolder, wake: WakeReason): Promise<void> {
+  async #run(holder: StateHolder, planned: WakeReason): Promise<void> {
     const { shard, kind, key, run, life } = this.#resident
     const { effects, tasks, limits } = this.#runner.options
-    if (this.#answers.length > 0 || this.#body.changed === true) await this.#commitApplied(holder)
+    let entries: ReadonlyArray<Entry>
+    try {
+      entries = this.#underWay ? parseJournal(this.#what, this.#loaded.journal) : []
+    } catch (error) {
+      return this.#fail(errorOf(error))
+    }
+    const wake = entries[0]?.w ?? planned
+    this.#wake = wake
+    if (this.#answers.length > 0 || this.#body.changed === true) await this.#commitApplied(holder, wake)
     const attempt = new Attempt({
       shard,
       kind,
@@ -143,13 +175,14 @@ export class Iteration {
       run,
       revision: this.#resident.revision,
       body: this.#body,
-      entries: this.#loaded.journal.length === 0 ? [] : parseJournal(this.#what, this.#loaded.journal),
+      entries,
+      wake,
       inbox: this.#inbox,
       lifeSignal: life.signal,
       effects,
       tasks,
       limits,
-      applyUpdate: (message) => JSON.stringify(applyUpdate(kind, holder, { key, run, input: this.#input }, message)),
+      applyUpdate: (message) => JSON.stringify(applyUpdate(kind, holder, { key, run, input: this.#input }, message, limits.payloadBytes)),
     })
     this.#resident.attempt = attempt
     const iteration = this.#body.iteration ?? 1
@@ -170,11 +203,15 @@ export class Iteration {
     await this.#finish(value, holder, attempt)
   }
 
-  /** What was applied at the wake is written before the handler runs: an update is answered after its commit (J4). */
-  async #commitApplied(holder: StateHolder): Promise<void> {
+  /**
+   * What was applied at the wake is written before the handler runs: an update is answered after its commit (J4). With it the iteration has
+   * begun: the message that woke it may be gone, so the body says why, and not what was waited for.
+   */
+  async #commitApplied(holder: StateHolder, wake: WakeReason): Promise<void> {
     if (this.#body.changed === true && this.#resident.resource !== undefined) await this.#runner.closeResource(this.#resident)
     const { read, ...target } = this.#target()
-    const body = withRead(this.#withState(holder), read)
+    const { changed: _, waiting: __, backoff: ___, ...rest } = this.#withState(holder)
+    const body: Body = withRead({ ...rest, wake }, read)
     const { revision } = await writeRun(this.#resident.shard, target, body, { phase: "active" }, "keep")
     this.#resident.revision = revision
     this.#inbox.trimTo(target.consumed)
@@ -196,6 +233,7 @@ export class Iteration {
     try {
       if (value instanceof DoneValue) {
         const encoded = kind.result.encode(value.value, `the result of ${this.#what}`)
+        checkBytes(JSON.stringify(encoded), this.#runner.options.limits.payloadBytes, `the result of ${this.#what}`)
         return await this.#end({ type: "done", value: encoded }, attempt, this.#withState(holder))
       }
       if (value instanceof AgainValue) {
@@ -204,13 +242,7 @@ export class Iteration {
         return await this.#again(value, holder, attempt)
       }
     } catch (error) {
-      // a state or result that does not match its type, or a wrong option of `again`, is a fault of this attempt
-      if (
-        !BadInput.is(error) &&
-        !PayloadTooLarge.is(error) &&
-        !(error instanceof Error && "code" in error && error.code === "ponos:bad_option")
-      )
-        throw error
+      if (!isFault(error)) throw error
       return this.#fail(errorOf(error), attempt)
     }
     const found = value === undefined ? "nothing (is a `return` missing?)" : typeof value
@@ -220,6 +252,7 @@ export class Iteration {
   async #again(value: AgainValue, holder: StateHolder, attempt: Attempt): Promise<void> {
     const { shard } = this.#resident
     const waiting = toWaiting(value.request, shard.now())
+    this.#dropResults()
     const inputs = this.#inbox.unread().filter((message) => message.kind === "input")
     for (const message of inputs) this.#takeInput(message)
     const { read, ...target } = this.#target(attempt.journalLength)
@@ -244,28 +277,24 @@ export class Iteration {
     this.#resident.revision = revision
     this.#resident.inbox = undefined
   }
+
   #checkSize(body: Body): void {
-    const limit = this.#runner.options.limits.payloadBytes
-    const size = printBody(body).length
-    if (size > limit)
-      throw new PayloadTooLarge(
-        `expected input and state of ${this.#what} to have at most ${limit} bytes together, got ${size}. Store large data elsewhere.`,
-        { limit, size },
-      )
+    checkBytes(printBody(body), this.#runner.options.limits.payloadBytes, `input and state of ${this.#what} together`)
   }
 
   async #handlerFailed(error: unknown, attempt: Attempt): Promise<void> {
     const { errors } = this.#resident.kind.contract.schemas
     if (attempt.cancelReason !== undefined) return this.#end({ type: "cancelled", reason: attempt.cancelReason }, attempt)
     if (isDeclared(error, errors)) return this.#end({ type: "failed", error: encodeError(error, errors) }, attempt)
-    await this.#fail(errorOf(error), attempt)
+    await this.#fail(errorOf(error), attempt, error)
   }
 
   /** A fault: the attempt is repeated by the job's retry policy, with its journal; the count is stored (a dead worker resets nothing). */
-  async #fail(error: Error, attempt?: Attempt): Promise<void> {
+  async #fail(error: Error, attempt?: Attempt, cause: unknown = error): Promise<void> {
     const { shard, kind, key, run } = this.#resident
     const blocked = blocks(error) || (attempt === undefined && BadInput.is(error))
-    const failures = (this.#body.failures ?? 0) + 1
+    // a run that waits for code has not failed: its retries are for its own faults
+    const failures = (this.#body.failures ?? 0) + (blocked ? 0 : 1)
     const delay = blocked ? blockedRetryMs : retryDelay(kind.retry, failures, `${run}.${this.#body.iteration ?? 1}`)
     this.#report(
       blocked
@@ -274,6 +303,7 @@ export class Iteration {
     )
     if (delay === undefined) return this.#end({ type: "failed", error: encodeError(error, kind.contract.schemas.errors) }, attempt)
     const journalLength = attempt?.journalLength ?? this.#loaded.journal.length
+    const undo = blocked ? undefined : attempt?.undoOf(cause)
     // messages that this attempt read without a recorded write are unread again
     const { address, run: id, consumed } = this.#loaded
     const target = {
@@ -284,12 +314,14 @@ export class Iteration {
       seen: this.#inbox.last,
       journalLength,
       answers: attempt === undefined ? this.#answers : [],
+      append: undo === undefined ? [] : [printEntry(undo)],
     }
     const { blocked: _, ...before } = this.#body
     const waiting = { due: Math.ceil(shard.now() + delay) }
     const body: Body = {
       ...before,
       failures,
+      ...(this.#wake === undefined ? {} : { wake: this.#wake }),
       waiting,
       backoff: true,
       error: error.message.slice(0, 2_000),
@@ -315,12 +347,15 @@ export class Iteration {
     const { resultRetentionMs } = this.#runner.options.limits
     for (;;) {
       const { read: _, ...target } = this.#target(attempt?.journalLength)
-      const unread = this.#inbox.unread().filter((message) => message.kind === "signal")
+      const pending = this.#inbox.unread()
+      const unread = pending.filter((message) => message.kind === "signal")
+      const refused = pending.filter((message) => message.kind === "update")
+      const answers = [...(target.answers ?? []), ...refused.map((message) => ({ id: message.id, answer: runEnded(this.#what, run) }))]
       const listed = unread.length === 0 ? outcome : { ...outcome, unread: unread.map((message) => message.name).slice(0, 100) }
-      const { waiting: __, backoff: ___, ...rest } = body
+      const { waiting: __, backoff: ___, wake: ____, ...rest } = body
       const { reply } = await writeRun(
         shard,
-        target,
+        { ...target, answers },
         rest,
         { phase: "ended", outcome: JSON.stringify(listed), retention: resultRetentionMs, ifUnseen: "refuse" },
         "clear",

@@ -62,7 +62,7 @@ export const effective = (entries: ReadonlyArray<Entry>): { readonly entries: Re
       continue
     }
     generation++
-    kept = (kept ?? entries.slice(0, i)).flatMap((before) => {
+    kept = (kept ?? entries.slice(0, i)).flatMap((before): ReadonlyArray<Entry> => {
       if (before.t === "update" || before.t === "cancel") return [{ ...before, c: Math.min(before.c, entry.made) }]
       return before.c === entry.c || before.c >= entry.made ? [] : [before]
     })

@@ -24,6 +24,8 @@ export interface Resident {
   next: OwnedShard | undefined
   /** The run is ended or replaced: close it when the handler settles. */
   evicted: boolean
+  /** Called when the slot is free. */
+  onFree: (() => void) | undefined
   /** `performance.now()` of the last use, for the least recently used (maxResident). */
   used: number
 }

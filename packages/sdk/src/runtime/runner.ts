@@ -3,13 +3,14 @@
  * run, `attempt` runs it, `finish` writes how it ended.
  */
 import type { Address, LoadedRun, Message } from "../engine/engine.ts"
-import { Deposed, HandlerMissing } from "../errors.ts"
+import { Deposed, HandlerMissing, StoreUnavailable } from "../errors.ts"
 import { splitAddress } from "../key.ts"
 import type { GiveUpReason, OwnedShard, ShardConsumer } from "../pool/consumer.ts"
 import { answerQuery } from "./answers.ts"
 import type { Answer } from "./body.ts"
 import { parseBody } from "./body.ts"
 import type { IterationHost, RunnerOptions } from "./host.ts"
+import { errorOf } from "./host.ts"
 import { Iteration } from "./iteration.ts"
 import type { Resident } from "./resident.ts"
 import { park } from "./writes.ts"
@@ -43,7 +44,21 @@ export class Runner implements ShardConsumer, IterationHost {
   }
 
   onRuns(shard: OwnedShard, runs: ReadonlyArray<LoadedRun>): void {
-    for (const run of runs) this.#onRun(shard, run)
+    for (const run of runs) {
+      try {
+        this.#onRun(shard, run)
+      } catch (error) {
+        this.#quarantine(shard, run, errorOf(error))
+      }
+    }
+  }
+
+  /** One damaged run must not stop the others (B1): it is reported once, and left alone while the shard is owned here. */
+  #quarantine(shard: OwnedShard, { address, run }: Pick<LoadedRun, "address" | "run">, error: Error): void {
+    const { kind, key } = splitAddress(address)
+    this.#executingOf(shard.shard).add(address)
+    shard.abortSignal.addEventListener("abort", () => this.#executingOf(shard.shard).delete(address), { once: true })
+    this.options.onEvent({ type: "blocked", kind, key, run, error })
   }
 
   #onRun(shard: OwnedShard, run: LoadedRun): void {
@@ -65,6 +80,8 @@ export class Runner implements ShardConsumer, IterationHost {
     const { kind: name, key } = splitAddress(run.address)
     const kind = this.options.kinds.get(name)
     if (kind === undefined) return this.#missing(shard, run, name, key)
+    // refused before a slot is given away
+    parseBody(run.body)
     const resident: Resident = {
       shard,
       address: run.address,
@@ -79,6 +96,7 @@ export class Runner implements ShardConsumer, IterationHost {
       executing: undefined,
       next: undefined,
       evicted: false,
+      onFree: undefined,
       used: 0,
     }
     this.#residents.set(run.address, resident)
@@ -103,11 +121,20 @@ export class Runner implements ShardConsumer, IterationHost {
     this.#idle--
     resident.executing = new Iteration(this, resident, run)
       .execute()
-      .catch((error: unknown) => {
-        // the store or the shard is gone: the run is loaded again by whoever owns it then
-        this.#evict(resident, error as Error)
-      })
-      .then(() => this.#settled(resident))
+      .then(
+        () => undefined,
+        (error: unknown) => {
+          // the store or the shard is gone: the run is loaded again by whoever owns it then; anything else is damage, or a bug of ours
+          this.#evict(resident, errorOf(error))
+          return Deposed.is(error) || StoreUnavailable.is(error) || !resident.shard.trusted() ? undefined : errorOf(error)
+        },
+      )
+      .then((damage) => (damage === undefined ? this.#settled(resident) : this.#damaged(resident, damage)))
+  }
+
+  async #damaged(resident: Resident, damage: Error): Promise<void> {
+    await this.#settled(resident)
+    this.#quarantine(resident.shard, resident, damage)
   }
 
   #settled(resident: Resident): void | Promise<void> {
@@ -134,9 +161,19 @@ export class Runner implements ShardConsumer, IterationHost {
     if (!resident.evicted) {
       resident.evicted = true
       resident.life.abort(reason)
+      if (resident.executing !== undefined) this.#watch(resident)
     }
     resident.executing ??= resident.resource === undefined ? this.#free(resident) : this.#close(resident)
   }
+
+  /** A handler that does not settle after its abort keeps its slot: nothing starts beside it, and somebody should know (W5). */
+  #watch(resident: Resident): void {
+    const { kind, key, run } = resident
+    const timer = setTimeout(() => this.options.onEvent({ type: "stuck", kind: kind.kind, key, run }), this.options.limits.abortGraceMs)
+    timer.unref()
+    resident.onFree = () => clearTimeout(timer)
+  }
+
   evict(resident: Resident, reason: Error): void {
     this.#evict(resident, reason)
   }
@@ -167,6 +204,7 @@ export class Runner implements ShardConsumer, IterationHost {
   }
 
   #free(resident: Resident): undefined {
+    resident.onFree?.()
     this.#residents.delete(resident.address)
     this.#idle--
     const next = resident.next
@@ -229,15 +267,16 @@ export class Runner implements ShardConsumer, IterationHost {
 
   onTerminated(_: OwnedShard, address: Address, run: string): void {
     const resident = this.#residents.get(address)
-    if (resident !== undefined && resident.run === run)
+    // the sweep found no record at all: it has no run id to give
+    if (resident !== undefined && (run === "" || resident.run === run))
       this.#evict(resident, new Deposed(`the run ${run} of ${address} was terminated by a client.`))
   }
 
   onRequest(shard: OwnedShard, text: string): void {
-    const request = JSON.parse(text) as { id: string; reply: string; type: string; address: string; name: string; input: unknown }
-    if (request.type !== "query") return
     const { engine, pool, kinds } = this.options
     void (async () => {
+      const request = JSON.parse(text) as { id: string; reply: string; type: string; address: string; name: string; input: unknown }
+      if (request.type !== "query") return
       const [run] = await engine.read(pool, [{ shard: shard.shard, address: request.address }])
       if (!shard.trusted()) return
       const { kind: name, key } = splitAddress(request.address)
