@@ -55,9 +55,9 @@ async function named(url: string): Promise<Server> {
   return { url, from: "PONOS_TEST_REDIS", stop: async () => {} }
 }
 
-/** Starts a Redis by the first way that this machine has. */
-export async function startRedis(): Promise<Server> {
-  const container = await startContainer()
+/** Starts a Redis by the first way that this machine has. A bench prefers the binary: a container's network costs time. */
+export async function startRedis(prefer: "container" | "binary" = "container"): Promise<Server> {
+  const container = prefer === "binary" && (await hasBinary()) ? undefined : await startContainer()
   if (container) return container
   if (await hasBinary()) return await startBinary("redis-server on the PATH")
   const installed = await installRedis()

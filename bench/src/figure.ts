@@ -1,0 +1,68 @@
+/** What a bench found: one figure of Ponos beside its peer's, from several runs. Printed as a table, and as the JSON that all benches share. */
+
+export interface Figure {
+  readonly name: string
+  /** For readers of the table. */
+  readonly label: string
+  readonly unit: string
+  readonly better: "more" | "less"
+  readonly own: ReadonlyArray<number>
+  readonly peer: ReadonlyArray<number>
+}
+
+export const median = (values: ReadonlyArray<number>): number => {
+  const sorted = values.toSorted((a, b) => a - b)
+  const middle = sorted.length >> 1
+  const upper = sorted[middle] ?? Number.NaN
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2
+}
+
+/** The value below which `share` of the samples lie (nearest rank). */
+export const quantile = (values: ReadonlyArray<number>, share: number): number => {
+  const sorted = values.toSorted((a, b) => a - b)
+  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN
+}
+
+const round = (value: number): number => (Math.abs(value) >= 100 ? Math.round(value) : Number(value.toPrecision(3)))
+
+const ratioOf = (figure: Figure): number | null => (figure.peer.length === 0 ? null : round(median(figure.own) / median(figure.peer)))
+
+export const toJson = (bench: string, store: string, figures: ReadonlyArray<Figure>): string =>
+  JSON.stringify({
+    bench,
+    store,
+    figures: Object.fromEntries(
+      figures.map((figure) => [
+        figure.name,
+        {
+          value: round(median(figure.own)),
+          unit: figure.unit,
+          peer: figure.peer.length === 0 ? null : round(median(figure.peer)),
+          ratio: ratioOf(figure),
+          min: round(Math.min(...figure.own)),
+          max: round(Math.max(...figure.own)),
+          runs: figure.own.length,
+        },
+      ]),
+    ),
+  })
+
+const show = (value: number): string => round(value).toLocaleString("en-US", { maximumFractionDigits: 3 })
+const spread = (values: ReadonlyArray<number>): string => `${show(Math.min(...values))} - ${show(Math.max(...values))}`
+
+export const toTable = (figures: ReadonlyArray<Figure>, peer: string): string => {
+  const rows = figures.map((figure) => [
+    figure.label,
+    show(median(figure.own)),
+    spread(figure.own),
+    show(median(figure.peer)),
+    spread(figure.peer),
+    `${show(ratioOf(figure) ?? Number.NaN)} ×`,
+    figure.better === "more" ? "more" : "less",
+  ])
+  const head = ["", "Ponos", "min - max", peer, "min - max", "ratio", "better"]
+  const widths = head.map((_, column) => Math.max(...[head, ...rows].map((row) => (row[column] ?? "").length)))
+  const line = (row: ReadonlyArray<string>): string =>
+    row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0))).join("  ")
+  return [line(head), line(widths.map((width) => "-".repeat(width))), ...rows.map(line)].join("\n")
+}

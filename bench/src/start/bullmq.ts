@@ -1,0 +1,49 @@
+import { Queue, Worker } from "bullmq"
+import { Redis } from "ioredis"
+import type { Contender } from "./contender.ts"
+
+interface Ping {
+  readonly id: string
+  readonly sentAt: number
+}
+
+const queueName = "ping"
+/** Best of 50, 100, 200 and 500 here; it is 1 by default. */
+const concurrency = 100
+const prefixOf = (namespace: string): string => `{${namespace}}`
+
+export const bullmq: Contender = {
+  async openClient(url, namespace) {
+    const connection = new Redis(url, { maxRetriesPerRequest: null })
+    const queue = new Queue<Ping>(queueName, { connection, prefix: prefixOf(namespace) })
+    await queue.waitUntilReady()
+    return {
+      start: (id, sentAt) => queue.add(queueName, { id, sentAt }),
+      async close() {
+        await queue.close()
+        connection.disconnect()
+      },
+    }
+  },
+
+  async openWorker(url, namespace, onJob, onCompleted) {
+    const connection = new Redis(url, { maxRetriesPerRequest: null })
+    const worker = new Worker<Ping>(
+      queueName,
+      async (job) => {
+        onJob(job.data.sentAt)
+      },
+      { connection, prefix: prefixOf(namespace), concurrency },
+    )
+    worker.on("error", (error) => console.error(error))
+    worker.on("failed", (_, error) => console.error(error))
+    worker.on("completed", onCompleted)
+    await worker.waitUntilReady()
+    return {
+      async close() {
+        await worker.close()
+        connection.disconnect()
+      },
+    }
+  },
+}

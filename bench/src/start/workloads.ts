@@ -1,0 +1,114 @@
+/** The three workloads, each one run of one contender in processes of its own. */
+import { Child } from "../child.ts"
+import { quantile } from "../figure.ts"
+import type { BenchRedis } from "../redis.ts"
+import type { ContenderName } from "./contender.ts"
+
+export interface Run {
+  readonly contender: ContenderName
+  /** Part of every key of this run; never used before. */
+  readonly namespace: string
+  readonly redis: BenchRedis
+  readonly quick: boolean
+  /** Called with every process that is started, so that whoever interrupts the bench can end it. */
+  readonly onChild: (child: Child) => void
+}
+
+/** Starts that a client has under way at the same time. */
+const inFlight = 500
+
+const child = (run: Run, role: "client" | "worker"): Child => {
+  const made = new Child(new URL(`./${role}.ts`, import.meta.url), [run.contender, run.namespace, run.redis.url])
+  run.onChild(made)
+  return made
+}
+
+const withClient = async <A>(run: Run, body: (client: Child) => Promise<A>): Promise<A> => {
+  const client = child(run, "client")
+  try {
+    await client.call("open")
+    return await body(client)
+  } finally {
+    await client.end()
+  }
+}
+
+/** The worker is there before the client, and has run its first job. */
+const withBoth = async <A>(run: Run, body: (client: Child, worker: Child) => Promise<A>): Promise<A> => {
+  const worker = child(run, "worker")
+  try {
+    await worker.call("open")
+    return await withClient(run, async (client) => {
+      await worker.call("completed", 1)
+      return await body(client, worker)
+    })
+  } finally {
+    await worker.end()
+  }
+}
+
+export interface Rate {
+  readonly perSecond: number
+  /** Processor time a job, µs: steadier than the rate on a machine that does other things too. */
+  readonly cpu: Readonly<Record<string, number>>
+}
+
+/** Processor time of the processes and of Redis while `body` runs. */
+const withCpu = async <A>(run: Run, children: Readonly<Record<string, Child>>, body: () => Promise<A>) => {
+  const read = async (): Promise<ReadonlyArray<readonly [string, number]>> => [
+    ...(await Promise.all(Object.entries(children).map(async ([name, one]) => [name, await one.call<number>("cpu")] as const))),
+    ["redis", await run.redis.cpu()],
+  ]
+  const before = await read()
+  const value = await body()
+  const after = await read()
+  const cpu = (jobs: number): Rate["cpu"] =>
+    Object.fromEntries(after.map(([name, ms], n) => [name, ((ms - (before[n]?.[1] ?? 0)) * 1_000) / jobs]))
+  return { value, cpu }
+}
+
+/** Jobs accepted per second, no worker. */
+export const starts = (run: Run): Promise<Rate> =>
+  withClient(run, async (client) => {
+    await client.call("lanes", { inFlight, ms: run.quick ? 500 : 1_000 })
+    const { value, cpu } = await withCpu(run, { client }, () =>
+      client.call<{ count: number; ms: number }>("lanes", { inFlight, ms: run.quick ? 1_000 : 3_000 }),
+    )
+    return { perSecond: (value.count / value.ms) * 1_000, cpu: cpu(value.count) }
+  })
+
+/** Jobs per second from the first start to the last completion that the worker knows of. */
+export const endToEnd = (run: Run): Promise<Rate> =>
+  withBoth(run, async (client, worker) => {
+    const warmUp = run.quick ? 2_000 : 5_000
+    const count = run.quick ? 15_000 : 60_000
+    await client.call("burst", { inFlight, count: warmUp })
+    await worker.call("completed", 1 + warmUp)
+    const { value, cpu } = await withCpu(run, { client, worker }, () =>
+      Promise.all([client.call<number>("burst", { inFlight, count }), worker.call<number>("completed", 1 + warmUp + count)]),
+    )
+    const [from, to] = value
+    const handled = await worker.call<number>("handled")
+    if (handled !== 1 + warmUp + count) throw new Error(`${run.contender} ran ${handled} handlers for ${1 + warmUp + count} jobs`)
+    return { perSecond: (count / (to - from)) * 1_000, cpu: cpu(count) }
+  })
+
+export interface Latency {
+  readonly p50: number
+  readonly p99: number
+}
+
+/** From the call of start to the first line of the handler, ms, at 200 jobs a second. */
+export const latency = (run: Run): Promise<Latency> =>
+  withBoth(run, async (client, worker) => {
+    const perSecond = 200
+    const warmUp = run.quick ? 100 : 200
+    const count = run.quick ? 400 : 1_200
+    await client.call("paced", { perSecond, count: warmUp })
+    await worker.call("completed", 1 + warmUp)
+    await worker.call("listen")
+    await client.call("paced", { perSecond, count })
+    await worker.call("completed", 1 + warmUp + count)
+    const samples = await worker.call<ReadonlyArray<number>>("latencies")
+    return { p50: quantile(samples, 0.5), p99: quantile(samples, 0.99) }
+  })
