@@ -17,8 +17,9 @@ export const scripts = {
     name: "answers",
     caller: "reader",
     keys: "shard…",
-    sha1: "e56be39305c1e79f79d54905575111b7de07ed2f",
+    sha1: "7ead3aeba775b771114114c4b8c7022230be59e8",
     source: `#!lua flags=no-writes
+local call = redis.call
 local function groups(handle)
   local replies, at = {}, 2
   for g = 1, #KEYS do
@@ -31,7 +32,7 @@ local function groups(handle)
   return replies
 end
 return groups(function(shard, at, last)
-  return redis.call("HMGET", shard .. "o", unpack(ARGV, at, last))
+  return call("HMGET", shard .. "o", unpack(ARGV, at, last))
 end)
 `,
   },
@@ -39,18 +40,19 @@ end)
     name: "assign",
     caller: "member",
     keys: "settings assignment channel",
-    sha1: "0a11aa23f66ceae16d0ab459c8fef7cf6e1ff7a8",
+    sha1: "784fba58e85507dd5a6ae311292f74ecc11126b8",
     source: `#!lua flags=allow-oom
-local versions = redis.call("HMGET", KEYS[1], "assignment", "members")
+local call = redis.call
+local versions = call("HMGET", KEYS[1], "assignment", "members")
 local version, members = tonumber(versions[1] or 0), versions[2] or "0"
 if version == ARGV[2] + 1 then
-  local stored = redis.call("HMGET", KEYS[2], "members", "value")
+  local stored = call("HMGET", KEYS[2], "members", "value")
   return stored[1] == ARGV[3] and stored[2] == ARGV[4] and 1 or 0
 end
 if version ~= tonumber(ARGV[2]) or members ~= ARGV[3] then return 0 end
-redis.call("HSET", KEYS[2], "members", ARGV[3], "value", ARGV[4])
-redis.call("HSET", KEYS[1], "assignment", version + 1)
-redis.call("SPUBLISH", KEYS[3], tostring(version + 1))
+call("HSET", KEYS[2], "members", ARGV[3], "value", ARGV[4])
+call("HSET", KEYS[1], "assignment", version + 1)
+call("SPUBLISH", KEYS[3], tostring(version + 1))
 return 1
 `,
   },
@@ -58,25 +60,27 @@ return 1
     name: "assignment",
     caller: "reader",
     keys: "settings assignment",
-    sha1: "8da6dfb7f80d23e234ef4247c5e247a5fc633276",
+    sha1: "1ed1c58aa5b477e7884189278a6dbadb77edddd4",
     source: `#!lua flags=no-writes
-local stored = redis.call("HMGET", KEYS[2], "members", "value")
-return { redis.call("HGET", KEYS[1], "assignment"), stored[1], stored[2] }
+local call = redis.call
+local stored = call("HMGET", KEYS[2], "members", "value")
+return { call("HGET", KEYS[1], "assignment"), stored[1], stored[2] }
 `,
   },
   claim: {
     name: "claim",
     caller: "worker",
     keys: "shard…",
-    sha1: "bd9e6faf91f81dd93c7b397d2c71f4d67dad4fe1",
+    sha1: "5b7e5756f86a58170c972327290f83855c4b33de",
     source: `#!lua flags=allow-oom
+local call = redis.call
 local store_time
 local function now()
   if store_time then return store_time end
   if ARGV[1] ~= "" then
     store_time = tonumber(ARGV[1])
   else
-    local time = redis.call("TIME")
+    local time = call("TIME")
     store_time = time[1] * 1000 + math.floor(time[2] / 1000)
   end
   return store_time
@@ -96,16 +100,16 @@ local EPOCH_ZERO = 1735689600000 -- 2025-01-01
 return groups(function(shard, at)
   local from, session, known, padding = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3]
   local r = shard .. "r"
-  local header = redis.call("HGET", r, "") or ""
+  local header = call("HGET", r, "") or ""
   local owner, epoch = string.match(header, "^([^\\t]*)\\t(%d+)\\t")
   epoch = tonumber(epoch or 0)
   if header == from then
     epoch = math.max(epoch + 1, now() - EPOCH_ZERO, known + 1)
-    redis.call("HSET", r, "", session .. "\\t" .. string.format("%.0f", epoch) .. "\\t" .. padding)
+    call("HSET", r, "", session .. "\\t" .. string.format("%.0f", epoch) .. "\\t" .. padding)
   elseif owner ~= session or epoch <= known then
     return { 0, header }
   end
-  local reply = redis.call("SMEMBERS", shard .. "w")
+  local reply = call("SMEMBERS", shard .. "w")
   table.insert(reply, 1, 1)
   table.insert(reply, 2, string.format("%.0f", epoch))
   return reply
@@ -116,15 +120,16 @@ end)
     name: "commit",
     caller: "worker",
     keys: "shard…",
-    sha1: "160624beb39f15420297a312e69cc538dd0ee88f",
+    sha1: "d34d98f0095ded9fa1fdcf21a3bf69e44bb7424b",
     source: `#!lua flags=allow-oom
+local call = redis.call
 local store_time
 local function now()
   if store_time then return store_time end
   if ARGV[1] ~= "" then
     store_time = tonumber(ARGV[1])
   else
-    local time = redis.call("TIME")
+    local time = call("TIME")
     store_time = time[1] * 1000 + math.floor(time[2] / 1000)
   end
   return store_time
@@ -141,7 +146,7 @@ local function groups(handle)
   return replies
 end
 local function fence(shard, header)
-  return redis.call("HGET", shard .. "r", "") == header
+  return call("HGET", shard .. "r", "") == header
 end
 local function parse(record)
   return string.match(record, "^(%a)\\t([^\\t]*\\t[^\\t]*)\\t(%d*)\\t(%d*)\\t([^\\t]*)\\t([^\\t]*)\\t()")
@@ -155,14 +160,14 @@ end
 local function digest(shard, control, sign)
   local controller, first, second = string.match(control, "^([^\\31]*)\\31[^\\31]*\\31(%d+)\\31(%d+)$")
   local k = shard .. "k"
-  redis.call("HINCRBY", k, controller .. "\\tcount", sign .. "1")
-  redis.call("HINCRBY", k, controller .. "\\tfirst", sign .. first)
-  redis.call("HINCRBY", k, controller .. "\\tsecond", sign .. second)
+  call("HINCRBY", k, controller .. "\\tcount", sign .. "1")
+  call("HINCRBY", k, controller .. "\\tfirst", sign .. first)
+  call("HINCRBY", k, controller .. "\\tsecond", sign .. second)
 end
 local ACTIVE, READY, PARKED, END = 97, 114, 112, 101
 local BODY, KEEP, CLEAR, ANSWERS = 98, 107, 99, 119
 local function is_written(journal_key, length, entries, appended)
-  local stored = redis.call("LRANGE", journal_key, length, -1)
+  local stored = call("LRANGE", journal_key, length, -1)
   for n = 1, appended do
     if stored[n] ~= ARGV[entries + n - 1] then return false end
   end
@@ -172,16 +177,16 @@ local replies = groups(function(shard, at, last)
   local count = tonumber(ARGV[at + 1])
   local first = at + 2
   local r, w = shard .. "r", shard .. "w"
-  local records = redis.call("HMGET", r, "", unpack(ARGV, first, first + count - 1))
+  local records = call("HMGET", r, "", unpack(ARGV, first, first + count - 1))
   if records[1] ~= ARGV[at] then return "stale" end
-  local active = redis.call("SMISMEMBER", w, unpack(ARGV, first, first + count - 1))
+  local active = call("SMISMEMBER", w, unpack(ARGV, first, first + count - 1))
   local lists = {}
   for n = 0, count - 1 do
     local address = ARGV[first + n]
     lists[2 * n + 1] = shard .. "i:" .. address
     lists[2 * n + 2] = shard .. "j:" .. address
   end
-  local any = redis.call("EXISTS", unpack(lists)) > 0
+  local any = call("EXISTS", unpack(lists)) > 0
   local reply = {}
   local set, agenda, leave, ready, drop, later, events = { "HSET", r }, { "ZADD", shard .. "a" }, { "SREM", w }, {}, { "DEL" }, {}, {}
   at = first + count
@@ -216,10 +221,10 @@ local replies = groups(function(shard, at, last)
     if stored then
       local stored_phase, stored_ident, stored_consumed, _, _, control, body_at = parse(stored)
       stored_consumed = tonumber(stored_consumed)
-      local waiting = any and redis.call("LLEN", inbox) or 0
+      local waiting = any and call("LLEN", inbox) or 0
       newest = stored_consumed + waiting
       local appends_only = phase == ACTIVE and not body and journal ~= CLEAR
-      local written = any and journal == KEEP and redis.call("LLEN", journal_key) or 0
+      local written = any and journal == KEEP and call("LLEN", journal_key) or 0
       if stored_ident == new_ident and not appends_only then
         code = active[n] == 1 and "a" or string.sub(stored_phase, 1, 1)
       elseif stored_ident ~= ident or active[n] == 0 or stored_phase == "e" then
@@ -241,7 +246,7 @@ local replies = groups(function(shard, at, last)
         local due_text, on_text = "", ""
         code = string.char(phase)
         if phase == PARKED and newest > seen then
-          local unseen = redis.call("LRANGE", inbox, math.max(seen - stored_consumed, 0), -1)
+          local unseen = call("LRANGE", inbox, math.max(seen - stored_consumed, 0), -1)
           for m = 1, #unseen do
             local kind, name = string.match(unseen[m], "^(%a)\\t([^\\t]*)")
             if is_on(on, kind, name) then
@@ -291,7 +296,7 @@ local replies = groups(function(shard, at, last)
       end
       if answered and code ~= "c" and code ~= "u" then
         for m = ids, ids + 2 * answered - 2, 2 do
-          if redis.call("ZSCORE", shard .. "d", ARGV[m]) then later[#later + 1] = { "HSET", shard .. "o", ARGV[m], ARGV[m + 1] } end
+          if call("ZSCORE", shard .. "d", ARGV[m]) then later[#later + 1] = { "HSET", shard .. "o", ARGV[m], ARGV[m + 1] } end
           events[#events + 1] = "a\\t" .. ARGV[m]
         end
       end
@@ -300,15 +305,15 @@ local replies = groups(function(shard, at, last)
     reply[2 * n - 1] = code
     reply[2 * n] = newest
   end
-  if #set > 2 then redis.call(unpack(set)) end
-  if #agenda > 2 then redis.call(unpack(agenda)) end
-  if #leave > 2 then redis.call(unpack(leave)) end
-  if #ready > 0 then redis.call("RPUSH", shard .. "q", unpack(ready)) end
-  if #drop > 1 then redis.call(unpack(drop)) end
+  if #set > 2 then call(unpack(set)) end
+  if #agenda > 2 then call(unpack(agenda)) end
+  if #leave > 2 then call(unpack(leave)) end
+  if #ready > 0 then call("RPUSH", shard .. "q", unpack(ready)) end
+  if #drop > 1 then call(unpack(drop)) end
   for n = 1, #later do
-    if type(later[n]) == "table" then redis.call(unpack(later[n])) else digest(shard, later[n], "-") end
+    if type(later[n]) == "table" then call(unpack(later[n])) else digest(shard, later[n], "-") end
   end
-  if #events > 0 then redis.call("SPUBLISH", shard .. "event", table.concat(events, "\\n")) end
+  if #events > 0 then call("SPUBLISH", shard .. "event", table.concat(events, "\\n")) end
   return reply
 end)
 replies[#replies + 1] = now()
@@ -319,8 +324,9 @@ return replies
     name: "digests",
     caller: "client",
     keys: "shard…",
-    sha1: "5d13b9af8b3f06cb6146d9167396222b41cd8475",
+    sha1: "975c0538d9f1dca5a84a52e55875c585c5a5fdd0",
     source: `#!lua
+local call = redis.call
 local function groups(handle)
   local replies, at = {}, 2
   for g = 1, #KEYS do
@@ -334,15 +340,15 @@ local function groups(handle)
 end
 local function superseded(shard, controller, fence)
   local field = controller .. "\\tfence"
-  local seen = redis.call("HGET", shard .. "k", field)
+  local seen = call("HGET", shard .. "k", field)
   if seen and fence < seen then return true end
-  if seen ~= fence then redis.call("HSET", shard .. "k", field, fence) end
+  if seen ~= fence then call("HSET", shard .. "k", field, fence) end
   return false
 end
 return groups(function(shard, at)
   local controller, fence = ARGV[at], ARGV[at + 1]
   if fence ~= "" then superseded(shard, controller, fence) end
-  return redis.call("HMGET", shard .. "k", controller .. "\\tfence", controller .. "\\tcount", controller .. "\\tfirst", controller .. "\\tsecond")
+  return call("HMGET", shard .. "k", controller .. "\\tfence", controller .. "\\tcount", controller .. "\\tfirst", controller .. "\\tsecond")
 end)
 `,
   },
@@ -350,8 +356,9 @@ end)
     name: "headers",
     caller: "reader",
     keys: "shard…",
-    sha1: "e76630c635f1e0237228291da6f6a171e96a45da",
+    sha1: "3cbeb1267b5f1d59096daa11aa5dafb1f80fcc93",
     source: `#!lua flags=no-writes
+local call = redis.call
 local function groups(handle)
   local replies, at = {}, 2
   for g = 1, #KEYS do
@@ -364,7 +371,7 @@ local function groups(handle)
   return replies
 end
 return groups(function(shard)
-  return redis.call("HMGET", shard .. "r", "")
+  return call("HMGET", shard .. "r", "")
 end)
 `,
   },
@@ -372,15 +379,16 @@ end)
     name: "join",
     caller: "member",
     keys: "settings members counters channel",
-    sha1: "550146eee3770cb5cd45136eacd69409ab05f653",
+    sha1: "52d8e7b3a96fe78d733b27880c00619bb4bb055c",
     source: `#!lua flags=allow-oom
+local call = redis.call
 local function members_changed(settings, channel)
-  local version = redis.call("HINCRBY", settings, "members", 1)
-  redis.call("SPUBLISH", channel, tostring(version))
+  local version = call("HINCRBY", settings, "members", 1)
+  call("SPUBLISH", channel, tostring(version))
   return version
 end
-if redis.call("HSETNX", KEYS[3], ARGV[2], 1) == 0 then return tonumber(redis.call("HGET", KEYS[1], "members")) end
-redis.call("HSET", KEYS[2], ARGV[2], ARGV[3])
+if call("HSETNX", KEYS[3], ARGV[2], 1) == 0 then return tonumber(call("HGET", KEYS[1], "members")) end
+call("HSET", KEYS[2], ARGV[2], ARGV[3])
 return members_changed(KEYS[1], KEYS[4])
 `,
   },
@@ -388,15 +396,16 @@ return members_changed(KEYS[1], KEYS[4])
     name: "leave",
     caller: "member",
     keys: "settings members counters channel",
-    sha1: "cd4fe36566e752acfe3c0172db1aeccaf5a8477e",
+    sha1: "3fffdd887a9a9a3a825b054148b2adbf8668599a",
     source: `#!lua flags=allow-oom
+local call = redis.call
 local function members_changed(settings, channel)
-  local version = redis.call("HINCRBY", settings, "members", 1)
-  redis.call("SPUBLISH", channel, tostring(version))
+  local version = call("HINCRBY", settings, "members", 1)
+  call("SPUBLISH", channel, tostring(version))
   return version
 end
-redis.call("HDEL", KEYS[2], ARGV[2])
-if redis.call("HDEL", KEYS[3], ARGV[2]) == 1 then members_changed(KEYS[1], KEYS[4]) end
+call("HDEL", KEYS[2], ARGV[2])
+if call("HDEL", KEYS[3], ARGV[2]) == 1 then members_changed(KEYS[1], KEYS[4]) end
 return 1
 `,
   },
@@ -404,15 +413,16 @@ return 1
     name: "list",
     caller: "reader",
     keys: "shard",
-    sha1: "66fcbd1a34fbb4840a8d882d45b3cc0b98030dc2",
+    sha1: "e52e9bbe4492f66147c3a7fbe0a9fe2877e96895",
     source: `#!lua flags=no-writes
-local page = redis.call("HSCAN", KEYS[1] .. "r", ARGV[2], "COUNT", ARGV[3])
+local call = redis.call
+local page = call("HSCAN", KEYS[1] .. "r", ARGV[2], "COUNT", ARGV[3])
 local reply, found = { page[1] }, page[2]
 for n = 1, #found, 2 do
   if found[n] ~= "" then
     reply[#reply + 1] = found[n]
     reply[#reply + 1] = found[n + 1]
-    reply[#reply + 1] = redis.call("SISMEMBER", KEYS[1] .. "w", found[n])
+    reply[#reply + 1] = call("SISMEMBER", KEYS[1] .. "w", found[n])
   end
 end
 return reply
@@ -422,18 +432,19 @@ return reply
     name: "mark_dead",
     caller: "member",
     keys: "settings members counters channel",
-    sha1: "3b8d39d8fdb23f1d65149e8f0d69c95c9b145d74",
+    sha1: "045f957c432f75646f5fdc7f7527517b36fce845",
     source: `#!lua flags=allow-oom
+local call = redis.call
 local function members_changed(settings, channel)
-  local version = redis.call("HINCRBY", settings, "members", 1)
-  redis.call("SPUBLISH", channel, tostring(version))
+  local version = call("HINCRBY", settings, "members", 1)
+  call("SPUBLISH", channel, tostring(version))
   return version
 end
-local counter = redis.call("HGET", KEYS[3], ARGV[2])
+local counter = call("HGET", KEYS[3], ARGV[2])
 if not counter then return 1 end
 if counter ~= ARGV[3] then return 0 end
-redis.call("HDEL", KEYS[3], ARGV[2])
-redis.call("HDEL", KEYS[2], ARGV[2])
+call("HDEL", KEYS[3], ARGV[2])
+call("HDEL", KEYS[2], ARGV[2])
 members_changed(KEYS[1], KEYS[4])
 return 1
 `,
@@ -442,10 +453,11 @@ return 1
     name: "members",
     caller: "reader",
     keys: "settings members",
-    sha1: "70ea7e25e91f4f77c97bbd43622649a860ab5c8d",
+    sha1: "9fca7e0f436e7535721e928acae067f1cbc119dd",
     source: `#!lua flags=no-writes
-local reply = redis.call("HGETALL", KEYS[2])
-table.insert(reply, 1, redis.call("HGET", KEYS[1], "members"))
+local call = redis.call
+local reply = call("HGETALL", KEYS[2])
+table.insert(reply, 1, call("HGET", KEYS[1], "members"))
 return reply
 `,
   },
@@ -453,15 +465,16 @@ return reply
     name: "message",
     caller: "client",
     keys: "shard…",
-    sha1: "9f335f02c609a4b24b36f2a5b89fb6c5908d33e3",
+    sha1: "94993d399257d2237eb675dba99ab803cd0a9cf8",
     source: `#!lua
+local call = redis.call
 local store_time
 local function now()
   if store_time then return store_time end
   if ARGV[1] ~= "" then
     store_time = tonumber(ARGV[1])
   else
-    local time = redis.call("TIME")
+    local time = call("TIME")
     store_time = time[1] * 1000 + math.floor(time[2] / 1000)
   end
   return store_time
@@ -485,9 +498,9 @@ local function run_of(ident)
 end
 local function superseded(shard, controller, fence)
   local field = controller .. "\\tfence"
-  local seen = redis.call("HGET", shard .. "k", field)
+  local seen = call("HGET", shard .. "k", field)
   if seen and fence < seen then return true end
-  if seen ~= fence then redis.call("HSET", shard .. "k", field, fence) end
+  if seen ~= fence then call("HSET", shard .. "k", field, fence) end
   return false
 end
 local function spec_of(control)
@@ -496,28 +509,28 @@ end
 local function digest(shard, control, sign)
   local controller, first, second = string.match(control, "^([^\\31]*)\\31[^\\31]*\\31(%d+)\\31(%d+)$")
   local k = shard .. "k"
-  redis.call("HINCRBY", k, controller .. "\\tcount", sign .. "1")
-  redis.call("HINCRBY", k, controller .. "\\tfirst", sign .. first)
-  redis.call("HINCRBY", k, controller .. "\\tsecond", sign .. second)
+  call("HINCRBY", k, controller .. "\\tcount", sign .. "1")
+  call("HINCRBY", k, controller .. "\\tfirst", sign .. first)
+  call("HINCRBY", k, controller .. "\\tsecond", sign .. second)
 end
 local function is_on(on, kind, name)
   return kind ~= "s" or string.find(on, "\\31" .. name .. "\\31", 1, true) ~= nil
 end
 local function hint_ready(shard)
-  local header = redis.call("HGET", shard .. "r", "")
+  local header = call("HGET", shard .. "r", "")
   local epoch = header and string.match(header, "\\t(%d+)\\t") or "0"
-  redis.call("SPUBLISH", shard .. "hint", "r\\t" .. epoch)
+  call("SPUBLISH", shard .. "hint", "r\\t" .. epoch)
 end
 local function push_ready(shard, addresses)
-  if redis.call("RPUSH", shard .. "q", unpack(addresses)) == #addresses then hint_ready(shard) end
+  if call("RPUSH", shard .. "q", unpack(addresses)) == #addresses then hint_ready(shard) end
 end
 local function accept(shard, address, stored, at, control)
   local run, kind, name, id, payload = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5]
   local phase, ident, consumed, due, on, stored_control, body_at = parse(stored)
   local text = kind .. "\\t" .. name .. "\\t" .. id .. "\\t" .. string.format("%.0f", now()) .. "\\t" .. payload
-  local number = consumed + redis.call("RPUSH", shard .. "i:" .. address, text)
-  redis.call("ZADD", shard .. "d", now() + ARGV[at + 7], id)
-  local active = redis.call("SISMEMBER", shard .. "w", address) == 1
+  local number = consumed + call("RPUSH", shard .. "i:" .. address, text)
+  call("ZADD", shard .. "d", now() + ARGV[at + 7], id)
+  local active = call("SISMEMBER", shard .. "w", address) == 1
   local wakes = phase == "p" and not active and is_on(on, kind, name)
   if control and control ~= stored_control then
     if stored_control ~= "" then digest(shard, stored_control, "-") end
@@ -526,30 +539,30 @@ local function accept(shard, address, stored, at, control)
   if wakes or control then
     if wakes then phase, due, on = "r", "", "" end
     local head = phase .. "\\t" .. ident .. "\\t" .. consumed .. "\\t" .. due .. "\\t" .. on .. "\\t" .. (control or stored_control) .. "\\t"
-    redis.call("HSET", shard .. "r", address, head .. string.sub(stored, body_at))
+    call("HSET", shard .. "r", address, head .. string.sub(stored, body_at))
   end
   if wakes then
-    redis.call("ZREM", shard .. "a", address)
+    call("ZREM", shard .. "a", address)
     push_ready(shard, { address })
   elseif active then
-    redis.call("SPUBLISH", shard .. "hint", "m\\t" .. address .. "\\t" .. run_of(ident) .. "\\t" .. number .. "\\t" .. text)
+    call("SPUBLISH", shard .. "hint", "m\\t" .. address .. "\\t" .. run_of(ident) .. "\\t" .. number .. "\\t" .. text)
   end
   return number
 end
 local function decide(shard, address, at, fenced, control, expected)
-  local stored = redis.call("HGET", shard .. "r", address)
+  local stored = call("HGET", shard .. "r", address)
   local phase, ident, consumed, _, _, stored_control = parse(stored or "")
   local run = ident and run_of(ident) or ""
   local id = ARGV[at + 4]
-  if redis.call("ZSCORE", shard .. "d", id) then
-    return "duplicate", run, 0, redis.call("HGET", shard .. "o", id)
+  if call("ZSCORE", shard .. "d", id) then
+    return "duplicate", run, 0, call("HGET", shard .. "o", id)
   end
   if fenced then return "fenced", run, 0, false end
   if not stored then return "absent", "", 0, false end
   if ARGV[at + 1] ~= "" and ARGV[at + 1] ~= run then return "replaced", run, 0, false end
   if phase == "e" then return "ended", run, 0, false end
   if expected and spec_of(stored_control) ~= expected then return "replaced", run, 0, false end
-  if redis.call("LLEN", shard .. "i:" .. address) >= tonumber(ARGV[at + 6]) then return "full", run, 0, false end
+  if call("LLEN", shard .. "i:" .. address) >= tonumber(ARGV[at + 6]) then return "full", run, 0, false end
   return "accepted", run, accept(shard, address, stored, at, control), false
 end
 return groups(function(shard, at, last)
@@ -578,22 +591,23 @@ end)
     name: "open_pool",
     caller: "client",
     keys: "settings",
-    sha1: "b5cfddd6befbf7f4a7b721798f54f8e25062244f",
+    sha1: "cf6110255bb594a42fcfbe2fe2e2b503488ddafb",
     source: `#!lua
+local call = redis.call
 local store_time
 local function now()
   if store_time then return store_time end
   if ARGV[1] ~= "" then
     store_time = tonumber(ARGV[1])
   else
-    local time = redis.call("TIME")
+    local time = call("TIME")
     store_time = time[1] * 1000 + math.floor(time[2] / 1000)
   end
   return store_time
 end
-redis.call("HSETNX", KEYS[1], "shards", ARGV[2])
-redis.call("HSETNX", KEYS[1], "incarnation", ARGV[3])
-local stored = redis.call("HMGET", KEYS[1], "shards", "incarnation")
+call("HSETNX", KEYS[1], "shards", ARGV[2])
+call("HSETNX", KEYS[1], "incarnation", ARGV[3])
+local stored = call("HMGET", KEYS[1], "shards", "incarnation")
 return { stored[1], stored[2], now() }
 `,
   },
@@ -601,20 +615,21 @@ return { stored[1], stored[2], now() }
     name: "pool_info",
     caller: "reader",
     keys: "settings",
-    sha1: "842da837b68a3a6a80c25fce4949db036024f5a2",
+    sha1: "62cb4d448910896370cf1c4f028ba1b1c28e4186",
     source: `#!lua flags=no-writes
+local call = redis.call
 local store_time
 local function now()
   if store_time then return store_time end
   if ARGV[1] ~= "" then
     store_time = tonumber(ARGV[1])
   else
-    local time = redis.call("TIME")
+    local time = call("TIME")
     store_time = time[1] * 1000 + math.floor(time[2] / 1000)
   end
   return store_time
 end
-local stored = redis.call("HMGET", KEYS[1], "shards", "incarnation")
+local stored = call("HMGET", KEYS[1], "shards", "incarnation")
 return { stored[1], stored[2], now() }
 `,
   },
@@ -622,8 +637,9 @@ return { stored[1], stored[2], now() }
     name: "read",
     caller: "reader",
     keys: "shard…",
-    sha1: "06405200681e00efc15de0c6af2ea08f61eeec87",
+    sha1: "b8457a289b3e7f21adc6271a20f6cd54c86ab900",
     source: `#!lua flags=no-writes
+local call = redis.call
 local function groups(handle)
   local replies, at = {}, 2
   for g = 1, #KEYS do
@@ -642,21 +658,21 @@ local function load(shard, addresses, records, reply)
     lists[2 * n - 1] = inbox .. addresses[n]
     lists[2 * n] = journal .. addresses[n]
   end
-  local any = redis.call("EXISTS", unpack(lists)) > 0
+  local any = call("EXISTS", unpack(lists)) > 0
   for n = 1, #addresses do
     local at = #reply
     reply[at + 1] = addresses[n]
     reply[at + 2] = records[n]
     reply[at + 3] = ""
     if any then
-      reply[at + 3] = { redis.call("LRANGE", lists[2 * n - 1], 0, -1), redis.call("LRANGE", lists[2 * n], 0, -1) }
+      reply[at + 3] = { call("LRANGE", lists[2 * n - 1], 0, -1), call("LRANGE", lists[2 * n], 0, -1) }
     end
   end
 end
 return groups(function(shard, at, last)
   local full = ARGV[at] == "1"
-  local records = redis.call("HMGET", shard .. "r", unpack(ARGV, at + 1, last))
-  local active = redis.call("SMISMEMBER", shard .. "w", unpack(ARGV, at + 1, last))
+  local records = call("HMGET", shard .. "r", unpack(ARGV, at + 1, last))
+  local active = call("SMISMEMBER", shard .. "w", unpack(ARGV, at + 1, last))
   local reply = {}
   for n = 1, #records do
     local found = {}
@@ -674,8 +690,9 @@ end)
     name: "release",
     caller: "worker",
     keys: "shard…",
-    sha1: "89c254db88519a3bc32db46fa2a985e4c01b6af0",
+    sha1: "c432b5123b81929e1ab0ce1a82f9e0e0d966a296",
     source: `#!lua flags=allow-oom
+local call = redis.call
 local function groups(handle)
   local replies, at = {}, 2
   for g = 1, #KEYS do
@@ -688,15 +705,15 @@ local function groups(handle)
   return replies
 end
 local function fence(shard, header)
-  return redis.call("HGET", shard .. "r", "") == header
+  return call("HGET", shard .. "r", "") == header
 end
 return groups(function(shard, at)
   local header, released = ARGV[at], ARGV[at + 1]
   if not fence(shard, header) then
     return fence(shard, released) and "released" or "stale"
   end
-  redis.call("HSET", shard .. "r", "", released)
-  redis.call("SPUBLISH", shard .. "hint", "l\\t" .. ARGV[at + 2])
+  call("HSET", shard .. "r", "", released)
+  call("SPUBLISH", shard .. "hint", "l\\t" .. ARGV[at + 2])
   return "released"
 end)
 `,
@@ -705,27 +722,28 @@ end)
     name: "renew",
     caller: "member",
     keys: "settings counters",
-    sha1: "7fbb4c894ecd925fd41f9788b3252a4c5a64608b",
+    sha1: "cb41425a5e459711a95ad1d8bd9072101c463529",
     source: `#!lua flags=allow-oom
+local call = redis.call
 local store_time
 local function now()
   if store_time then return store_time end
   if ARGV[1] ~= "" then
     store_time = tonumber(ARGV[1])
   else
-    local time = redis.call("TIME")
+    local time = call("TIME")
     store_time = time[1] * 1000 + math.floor(time[2] / 1000)
   end
   return store_time
 end
 local alive = 0
-if ARGV[2] ~= "" and redis.call("HEXISTS", KEYS[2], ARGV[2]) == 1 then
-  redis.call("HINCRBY", KEYS[2], ARGV[2], 1)
+if ARGV[2] ~= "" and call("HEXISTS", KEYS[2], ARGV[2]) == 1 then
+  call("HINCRBY", KEYS[2], ARGV[2], 1)
   alive = 1
 end
-local versions = redis.call("HMGET", KEYS[1], "members", "assignment", "incarnation")
+local versions = call("HMGET", KEYS[1], "members", "assignment", "incarnation")
 local reply = { alive, now(), versions[1], versions[2], versions[3] }
-local counters = redis.call("HGETALL", KEYS[2])
+local counters = call("HGETALL", KEYS[2])
 for n = 1, #counters do reply[5 + n] = counters[n] end
 return reply
 `,
@@ -734,15 +752,16 @@ return reply
     name: "start",
     caller: "client",
     keys: "shard…",
-    sha1: "07b5e2e61a168dca01929e9696baec22c88c5967",
+    sha1: "97b496c98b9f3983283ac44d0cc7552cf1778169",
     source: `#!lua
+local call = redis.call
 local store_time
 local function now()
   if store_time then return store_time end
   if ARGV[1] ~= "" then
     store_time = tonumber(ARGV[1])
   else
-    local time = redis.call("TIME")
+    local time = call("TIME")
     store_time = time[1] * 1000 + math.floor(time[2] / 1000)
   end
   return store_time
@@ -766,29 +785,29 @@ local function run_of(ident)
 end
 local function superseded(shard, controller, fence)
   local field = controller .. "\\tfence"
-  local seen = redis.call("HGET", shard .. "k", field)
+  local seen = call("HGET", shard .. "k", field)
   if seen and fence < seen then return true end
-  if seen ~= fence then redis.call("HSET", shard .. "k", field, fence) end
+  if seen ~= fence then call("HSET", shard .. "k", field, fence) end
   return false
 end
 local function digest(shard, control, sign)
   local controller, first, second = string.match(control, "^([^\\31]*)\\31[^\\31]*\\31(%d+)\\31(%d+)$")
   local k = shard .. "k"
-  redis.call("HINCRBY", k, controller .. "\\tcount", sign .. "1")
-  redis.call("HINCRBY", k, controller .. "\\tfirst", sign .. first)
-  redis.call("HINCRBY", k, controller .. "\\tsecond", sign .. second)
+  call("HINCRBY", k, controller .. "\\tcount", sign .. "1")
+  call("HINCRBY", k, controller .. "\\tfirst", sign .. first)
+  call("HINCRBY", k, controller .. "\\tsecond", sign .. second)
 end
 local function hint_ready(shard)
-  local header = redis.call("HGET", shard .. "r", "")
+  local header = call("HGET", shard .. "r", "")
   local epoch = header and string.match(header, "\\t(%d+)\\t") or "0"
-  redis.call("SPUBLISH", shard .. "hint", "r\\t" .. epoch)
+  call("SPUBLISH", shard .. "hint", "r\\t" .. epoch)
 end
 local function push_ready(shard, addresses)
-  if redis.call("RPUSH", shard .. "q", unpack(addresses)) == #addresses then hint_ready(shard) end
+  if call("RPUSH", shard .. "q", unpack(addresses)) == #addresses then hint_ready(shard) end
 end
 local HSETNX = "HSETNX"
 local function is_earliest(shard, delayed)
-  local first = redis.call("ZRANGEBYSCORE", shard .. "a", "(0", "+inf", "LIMIT", 0, 1)[1]
+  local first = call("ZRANGEBYSCORE", shard .. "a", "(0", "+inf", "LIMIT", 0, 1)[1]
   return delayed[first] ~= nil
 end
 return groups(function(shard, at, last)
@@ -813,10 +832,10 @@ return groups(function(shard, at, last)
     local reply
     if refused then
       reply = "f"
-    elseif redis.call(HSETNX, r, address, record) == 1 then
+    elseif call(HSETNX, r, address, record) == 1 then
       reply = 1
     else
-      local stored = redis.call("HGET", r, address)
+      local stored = call("HGET", r, address)
       local phase, ident = parse(stored)
       local run = run_of(ident)
       if run == string.match(record, "^%a\\t([^\\t]*)") then
@@ -826,15 +845,15 @@ return groups(function(shard, at, last)
       elseif string.find(mode, "x", 1, true) then
         reply = "e" .. run
       else
-        redis.call("HSET", r, address, record)
-        redis.call("ZREM", shard .. "a", address)
+        call("HSET", r, address, record)
+        call("ZREM", shard .. "a", address)
         reply = 1
       end
     end
     if reply == 1 then
       if control then digest(shard, control, "") end
       if due then
-        redis.call("ZADD", shard .. "a", due, address)
+        call("ZADD", shard .. "a", due, address)
         delayed = delayed or {}
         delayed[address] = true
       else
@@ -853,15 +872,16 @@ end)
     name: "sweep",
     caller: "reader",
     keys: "shard…",
-    sha1: "9ec3ced8edbf76436ce5db2e36cc7b1496c768a6",
+    sha1: "5fe5e962c6fdfe095b6650f332d653d27a509394",
     source: `#!lua flags=no-writes
+local call = redis.call
 local store_time
 local function now()
   if store_time then return store_time end
   if ARGV[1] ~= "" then
     store_time = tonumber(ARGV[1])
   else
-    local time = redis.call("TIME")
+    local time = call("TIME")
     store_time = time[1] * 1000 + math.floor(time[2] / 1000)
   end
   return store_time
@@ -878,10 +898,10 @@ local function groups(handle)
   return replies
 end
 local replies = groups(function(shard)
-  local reply = redis.call("SMEMBERS", shard .. "w")
-  local due = redis.call("ZRANGEBYSCORE", shard .. "a", "(0", "+inf", "WITHSCORES", "LIMIT", 0, 1)
-  table.insert(reply, 1, redis.call("HGET", shard .. "r", ""))
-  table.insert(reply, 2, redis.call("LLEN", shard .. "q"))
+  local reply = call("SMEMBERS", shard .. "w")
+  local due = call("ZRANGEBYSCORE", shard .. "a", "(0", "+inf", "WITHSCORES", "LIMIT", 0, 1)
+  table.insert(reply, 1, call("HGET", shard .. "r", ""))
+  table.insert(reply, 2, call("LLEN", shard .. "q"))
   table.insert(reply, 3, due[2] or "")
   return reply
 end)
@@ -893,15 +913,16 @@ return replies
     name: "take",
     caller: "worker",
     keys: "shard…",
-    sha1: "c007fce35d57923c7a1ec8048b97329304985eda",
+    sha1: "0d67033bd169a88fdb774dc1d8ef7b51355fc317",
     source: `#!lua flags=allow-oom
+local call = redis.call
 local store_time
 local function now()
   if store_time then return store_time end
   if ARGV[1] ~= "" then
     store_time = tonumber(ARGV[1])
   else
-    local time = redis.call("TIME")
+    local time = call("TIME")
     store_time = time[1] * 1000 + math.floor(time[2] / 1000)
   end
   return store_time
@@ -918,7 +939,7 @@ local function groups(handle)
   return replies
 end
 local function fence(shard, header)
-  return redis.call("HGET", shard .. "r", "") == header
+  return call("HGET", shard .. "r", "") == header
 end
 local function load(shard, addresses, records, reply)
   local inbox, journal = shard .. "i:", shard .. "j:"
@@ -927,20 +948,20 @@ local function load(shard, addresses, records, reply)
     lists[2 * n - 1] = inbox .. addresses[n]
     lists[2 * n] = journal .. addresses[n]
   end
-  local any = redis.call("EXISTS", unpack(lists)) > 0
+  local any = call("EXISTS", unpack(lists)) > 0
   for n = 1, #addresses do
     local at = #reply
     reply[at + 1] = addresses[n]
     reply[at + 2] = records[n]
     reply[at + 3] = ""
     if any then
-      reply[at + 3] = { redis.call("LRANGE", lists[2 * n - 1], 0, -1), redis.call("LRANGE", lists[2 * n], 0, -1) }
+      reply[at + 3] = { call("LRANGE", lists[2 * n - 1], 0, -1), call("LRANGE", lists[2 * n], 0, -1) }
     end
   end
 end
 local ENDED = string.byte("e")
 local function take_due(shard, room, fresh)
-  local found = redis.call("ZRANGEBYSCORE", shard .. "a", "(0", "+inf", "WITHSCORES", "LIMIT", 0, room + 1)
+  local found = call("ZRANGEBYSCORE", shard .. "a", "(0", "+inf", "WITHSCORES", "LIMIT", 0, room + 1)
   local due = {}
   local next_due, more = "", 0
   for n = 1, #found, 2 do
@@ -954,7 +975,7 @@ local function take_due(shard, room, fresh)
       fresh[#fresh + 1] = found[n]
     end
   end
-  if #due > 0 then redis.call("ZREM", shard .. "a", unpack(due)) end
+  if #due > 0 then call("ZREM", shard .. "a", unpack(due)) end
   return next_due, more
 end
 local replies = groups(function(shard, at, last)
@@ -963,14 +984,14 @@ local replies = groups(function(shard, at, last)
   local r, w, q = shard .. "r", shard .. "w", shard .. "q"
   local wanted = {}
   if last > at + 2 then
-    local active = redis.call("SMISMEMBER", w, unpack(ARGV, at + 3, last))
+    local active = call("SMISMEMBER", w, unpack(ARGV, at + 3, last))
     for n = 1, #active do
       if active[n] == 1 then wanted[#wanted + 1] = ARGV[at + 2 + n] end
     end
   end
-  local fresh = limit > 0 and redis.call("LPOP", q, limit) or {}
+  local fresh = limit > 0 and call("LPOP", q, limit) or {}
   local more, next_due = 0, ""
-  if limit > 0 and #fresh == limit and redis.call("LLEN", q) > 0 then more = 1 end
+  if limit > 0 and #fresh == limit and call("LLEN", q) > 0 then more = 1 end
   if ARGV[at + 2] == "1" then
     local more_due
     next_due, more_due = take_due(shard, limit - #fresh, fresh)
@@ -980,7 +1001,7 @@ local replies = groups(function(shard, at, last)
   local again = #wanted
   for n = 1, #fresh do wanted[again + n] = fresh[n] end
   if #wanted == 0 then return reply end
-  local records = redis.call("HMGET", r, unpack(wanted))
+  local records = call("HMGET", r, unpack(wanted))
   local addresses, live, taken = {}, {}, {}
   for n = 1, #wanted do
     if records[n] and string.byte(records[n]) ~= ENDED then
@@ -989,7 +1010,7 @@ local replies = groups(function(shard, at, last)
       if n > again then taken[#taken + 1] = wanted[n] end
     end
   end
-  if #taken > 0 then redis.call("SADD", w, unpack(taken)) end
+  if #taken > 0 then call("SADD", w, unpack(taken)) end
   if #addresses > 0 then load(shard, addresses, live, reply) end
   return reply
 end)
@@ -1001,15 +1022,16 @@ return replies
     name: "terminate",
     caller: "client",
     keys: "shard…",
-    sha1: "bb7015293681280acf891e8608fe5789b7158a5d",
+    sha1: "059dba43a916468e94191fb74473052d2ffb8802",
     source: `#!lua
+local call = redis.call
 local store_time
 local function now()
   if store_time then return store_time end
   if ARGV[1] ~= "" then
     store_time = tonumber(ARGV[1])
   else
-    local time = redis.call("TIME")
+    local time = call("TIME")
     store_time = time[1] * 1000 + math.floor(time[2] / 1000)
   end
   return store_time
@@ -1033,9 +1055,9 @@ local function run_of(ident)
 end
 local function superseded(shard, controller, fence)
   local field = controller .. "\\tfence"
-  local seen = redis.call("HGET", shard .. "k", field)
+  local seen = call("HGET", shard .. "k", field)
   if seen and fence < seen then return true end
-  if seen ~= fence then redis.call("HSET", shard .. "k", field, fence) end
+  if seen ~= fence then call("HSET", shard .. "k", field, fence) end
   return false
 end
 local function spec_of(control)
@@ -1044,13 +1066,13 @@ end
 local function digest(shard, control, sign)
   local controller, first, second = string.match(control, "^([^\\31]*)\\31[^\\31]*\\31(%d+)\\31(%d+)$")
   local k = shard .. "k"
-  redis.call("HINCRBY", k, controller .. "\\tcount", sign .. "1")
-  redis.call("HINCRBY", k, controller .. "\\tfirst", sign .. first)
-  redis.call("HINCRBY", k, controller .. "\\tsecond", sign .. second)
+  call("HINCRBY", k, controller .. "\\tcount", sign .. "1")
+  call("HINCRBY", k, controller .. "\\tfirst", sign .. first)
+  call("HINCRBY", k, controller .. "\\tsecond", sign .. second)
 end
 local function decide(shard, at, fenced, expected)
   local address, run, revision = ARGV[at], ARGV[at + 1], ARGV[at + 2]
-  local stored = redis.call("HGET", shard .. "r", address)
+  local stored = call("HGET", shard .. "r", address)
   if not stored then return fenced and "fenced" or "absent", "" end
   local phase, ident, consumed, _, _, control, body_at = parse(stored)
   local stored_run = run_of(ident)
@@ -1060,14 +1082,14 @@ local function decide(shard, at, fenced, expected)
   if phase == "e" then return ident == new_ident and "terminated" or "ended", stored_run end
   if expected and spec_of(control) ~= expected then return "replaced", stored_run end
   local head = "e\\t" .. new_ident .. "\\t" .. consumed .. "\\t" .. ARGV[at + 3] .. "\\t\\t" .. control .. "\\t"
-  redis.call("HSET", shard .. "r", address, head .. ARGV[at + 4] .. string.sub(stored, body_at))
-  redis.call("ZADD", shard .. "a", -(now() + ARGV[at + 5]), address)
-  redis.call("DEL", shard .. "i:" .. address, shard .. "j:" .. address)
+  call("HSET", shard .. "r", address, head .. ARGV[at + 4] .. string.sub(stored, body_at))
+  call("ZADD", shard .. "a", -(now() + ARGV[at + 5]), address)
+  call("DEL", shard .. "i:" .. address, shard .. "j:" .. address)
   if control ~= "" then digest(shard, control, "-") end
-  if redis.call("SREM", shard .. "w", address) == 1 then
-    redis.call("SPUBLISH", shard .. "hint", "t\\t" .. address .. "\\t" .. stored_run)
+  if call("SREM", shard .. "w", address) == 1 then
+    call("SPUBLISH", shard .. "hint", "t\\t" .. address .. "\\t" .. stored_run)
   elseif phase == "r" then
-    redis.call("LREM", shard .. "q", 1, address)
+    call("LREM", shard .. "q", 1, address)
   end
   return "terminated", stored_run
 end
@@ -1090,7 +1112,7 @@ return groups(function(shard, at, last)
     replies[#replies + 1] = status
     replies[#replies + 1] = run
   end
-  if #events > 0 then redis.call("SPUBLISH", shard .. "event", table.concat(events, "\\n")) end
+  if #events > 0 then call("SPUBLISH", shard .. "event", table.concat(events, "\\n")) end
   return replies
 end)
 `,
@@ -1099,15 +1121,16 @@ end)
     name: "trim",
     caller: "worker",
     keys: "shard…",
-    sha1: "ab03ebed8e3f846f8e9e8cadfaf4c9760554e704",
+    sha1: "29cfe289b8bc2be253263963adf946119fef156d",
     source: `#!lua flags=allow-oom
+local call = redis.call
 local store_time
 local function now()
   if store_time then return store_time end
   if ARGV[1] ~= "" then
     store_time = tonumber(ARGV[1])
   else
-    local time = redis.call("TIME")
+    local time = call("TIME")
     store_time = time[1] * 1000 + math.floor(time[2] / 1000)
   end
   return store_time
@@ -1124,20 +1147,20 @@ local function groups(handle)
   return replies
 end
 local function fence(shard, header)
-  return redis.call("HGET", shard .. "r", "") == header
+  return call("HGET", shard .. "r", "") == header
 end
 return groups(function(shard, at)
   if not fence(shard, ARGV[at]) then return "stale" end
   local limit = tonumber(ARGV[at + 1])
-  local ended = redis.call("ZRANGEBYSCORE", shard .. "a", -now(), "(0", "LIMIT", 0, limit)
+  local ended = call("ZRANGEBYSCORE", shard .. "a", -now(), "(0", "LIMIT", 0, limit)
   if #ended > 0 then
-    redis.call("HDEL", shard .. "r", unpack(ended))
-    redis.call("ZREM", shard .. "a", unpack(ended))
+    call("HDEL", shard .. "r", unpack(ended))
+    call("ZREM", shard .. "a", unpack(ended))
   end
-  local ids = redis.call("ZRANGEBYSCORE", shard .. "d", "-inf", now(), "LIMIT", 0, limit - #ended)
+  local ids = call("ZRANGEBYSCORE", shard .. "d", "-inf", now(), "LIMIT", 0, limit - #ended)
   if #ids > 0 then
-    redis.call("ZREM", shard .. "d", unpack(ids))
-    redis.call("HDEL", shard .. "o", unpack(ids))
+    call("ZREM", shard .. "d", unpack(ids))
+    call("HDEL", shard .. "o", unpack(ids))
   end
   return { #ended + #ids }
 end)
@@ -1147,16 +1170,17 @@ end)
     name: "update_member",
     caller: "member",
     keys: "settings members counters channel",
-    sha1: "a6ecbe3ba0391f71231c32f57bf36c8979fb2a04",
+    sha1: "dad52ba6aedb4de15d3ad2b596d4225a8e82209f",
     source: `#!lua flags=allow-oom
+local call = redis.call
 local function members_changed(settings, channel)
-  local version = redis.call("HINCRBY", settings, "members", 1)
-  redis.call("SPUBLISH", channel, tostring(version))
+  local version = call("HINCRBY", settings, "members", 1)
+  call("SPUBLISH", channel, tostring(version))
   return version
 end
-if redis.call("HEXISTS", KEYS[3], ARGV[2]) == 0 then return 0 end
-if redis.call("HGET", KEYS[2], ARGV[2]) ~= ARGV[3] then
-  redis.call("HSET", KEYS[2], ARGV[2], ARGV[3])
+if call("HEXISTS", KEYS[3], ARGV[2]) == 0 then return 0 end
+if call("HGET", KEYS[2], ARGV[2]) ~= ARGV[3] then
+  call("HSET", KEYS[2], ARGV[2], ARGV[3])
   members_changed(KEYS[1], KEYS[4])
 end
 return 1

@@ -15,8 +15,16 @@ const replace =
 
 export const startRuns = (tx: Tx, shard: number, items: ReadonlyArray<StartItem>): StartReply[] => {
   const ready = new ReadyList(tx, shard, { hints: true })
-  return items.map((item) => startRun(tx, item, ready))
+  const delays = items.some(isDelayed)
+  const before = delays ? nextDue(tx, shard) : undefined
+  const replies = items.map((item) => startRun(tx, item, ready))
+  // W7: an owner that sleeps until a later time has to know of an earlier one.
+  const first = delays ? nextDue(tx, shard) : undefined
+  if (first !== undefined && (before === undefined || first < before)) hintReady(tx, shard)
+  return replies
 }
+
+const isDelayed = (item: StartItem): boolean => item.after !== undefined && item.after > 0
 
 const startRun = (tx: Tx, item: StartItem, ready: ReadyList): StartReply => {
   const { shard, run } = item
@@ -25,8 +33,7 @@ const startRun = (tx: Tx, item: StartItem, ready: ReadyList): StartReply => {
   const refusal = known === undefined ? undefined : refuse(known, item)
   if (refusal !== undefined) return refusal
 
-  const due = item.after === undefined || item.after <= 0 ? null : tx.after(item.after)
-  if (due !== null) hintEarlier(tx, shard, due)
+  const due = isDelayed(item) ? tx.after(item.after ?? 0) : null
   const phase = due === null ? READY : PARKED
   const { controller = null, spec = null, sums = [null, null] } = item.control ?? {}
   const place = due === null ? ready.next() : null
@@ -46,10 +53,4 @@ const refuse = (known: RunHead, item: StartItem): StartReply | undefined => {
   if (known.run === item.run) return { status: "started", run: known.run }
   if (known.phase !== ENDED) return { status: "running", run: known.run }
   return item.ifEnded === "reject" ? { status: "ended", run: known.run } : undefined
-}
-
-/** W7: an owner that sleeps until a later time has to know of an earlier one. Called before the write. */
-const hintEarlier = (tx: Tx, shard: number, due: number): void => {
-  const first = nextDue(tx, shard)
-  if (first === undefined || due < first) hintReady(tx, shard)
 }

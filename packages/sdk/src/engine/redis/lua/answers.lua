@@ -5,5 +5,5 @@
 --- reply:  per shard: per id: answer | nil
 --- include "groups"
 return groups(function(shard, at, last)
-  return redis.call("HMGET", shard .. "o", unpack(ARGV, at, last))
+  return call("HMGET", shard .. "o", unpack(ARGV, at, last))
 end)

@@ -3,5 +3,5 @@
 --- keys:   settings assignment
 --- args:   now
 --- reply:  version|nil members|nil value|nil
-local stored = redis.call("HMGET", KEYS[2], "members", "value")
-return { redis.call("HGET", KEYS[1], "assignment"), stored[1], stored[2] }
+local stored = call("HMGET", KEYS[2], "members", "value")
+return { call("HGET", KEYS[1], "assignment"), stored[1], stored[2] }

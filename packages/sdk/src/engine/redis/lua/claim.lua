@@ -10,16 +10,16 @@ local EPOCH_ZERO = 1735689600000 -- 2025-01-01
 return groups(function(shard, at)
   local from, session, known, padding = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3]
   local r = shard .. "r"
-  local header = redis.call("HGET", r, "") or ""
+  local header = call("HGET", r, "") or ""
   local owner, epoch = string.match(header, "^([^\t]*)\t(%d+)\t")
   epoch = tonumber(epoch or 0)
   if header == from then
     epoch = math.max(epoch + 1, now() - EPOCH_ZERO, known + 1)
-    redis.call("HSET", r, "", session .. "\t" .. string.format("%.0f", epoch) .. "\t" .. padding)
+    call("HSET", r, "", session .. "\t" .. string.format("%.0f", epoch) .. "\t" .. padding)
   elseif owner ~= session or epoch <= known then
     return { 0, header }
   end
-  local reply = redis.call("SMEMBERS", shard .. "w")
+  local reply = call("SMEMBERS", shard .. "w")
   table.insert(reply, 1, 1)
   table.insert(reply, 2, string.format("%.0f", epoch))
   return reply

@@ -15,7 +15,7 @@ local BODY, KEEP, CLEAR, ANSWERS = 98, 107, 99, 119
 
 -- Length alone would take another attempt's late write for one's own.
 local function is_written(journal_key, length, entries, appended)
-  local stored = redis.call("LRANGE", journal_key, length, -1)
+  local stored = call("LRANGE", journal_key, length, -1)
   for n = 1, appended do
     if stored[n] ~= ARGV[entries + n - 1] then return false end
   end
@@ -26,16 +26,16 @@ local replies = groups(function(shard, at, last)
   local count = tonumber(ARGV[at + 1])
   local first = at + 2
   local r, w = shard .. "r", shard .. "w"
-  local records = redis.call("HMGET", r, "", unpack(ARGV, first, first + count - 1))
+  local records = call("HMGET", r, "", unpack(ARGV, first, first + count - 1))
   if records[1] ~= ARGV[at] then return "stale" end
-  local active = redis.call("SMISMEMBER", w, unpack(ARGV, first, first + count - 1))
+  local active = call("SMISMEMBER", w, unpack(ARGV, first, first + count - 1))
   local lists = {}
   for n = 0, count - 1 do
     local address = ARGV[first + n]
     lists[2 * n + 1] = shard .. "i:" .. address
     lists[2 * n + 2] = shard .. "j:" .. address
   end
-  local any = redis.call("EXISTS", unpack(lists)) > 0
+  local any = call("EXISTS", unpack(lists)) > 0
 
   local reply = {}
   local set, agenda, leave, ready, drop, later, events = { "HSET", r }, { "ZADD", shard .. "a" }, { "SREM", w }, {}, { "DEL" }, {}, {}
@@ -74,10 +74,10 @@ local replies = groups(function(shard, at, last)
     if stored then
       local stored_phase, stored_ident, stored_consumed, _, _, control, body_at = parse(stored)
       stored_consumed = tonumber(stored_consumed)
-      local waiting = any and redis.call("LLEN", inbox) or 0
+      local waiting = any and call("LLEN", inbox) or 0
       newest = stored_consumed + waiting
       local appends_only = phase == ACTIVE and not body and journal ~= CLEAR
-      local written = any and journal == KEEP and redis.call("LLEN", journal_key) or 0
+      local written = any and journal == KEEP and call("LLEN", journal_key) or 0
       if stored_ident == new_ident and not appends_only then
         -- my own repetition (O3)
         code = active[n] == 1 and "a" or string.sub(stored_phase, 1, 1)
@@ -101,7 +101,7 @@ local replies = groups(function(shard, at, last)
         local due_text, on_text = "", ""
         code = string.char(phase)
         if phase == PARKED and newest > seen then
-          local unseen = redis.call("LRANGE", inbox, math.max(seen - stored_consumed, 0), -1)
+          local unseen = call("LRANGE", inbox, math.max(seen - stored_consumed, 0), -1)
           for m = 1, #unseen do
             local kind, name = string.match(unseen[m], "^(%a)\t([^\t]*)")
             if is_on(on, kind, name) then
@@ -152,7 +152,7 @@ local replies = groups(function(shard, at, last)
       -- answers are kept as long as their request ids, so only while these are there (J4)
       if answered and code ~= "c" and code ~= "u" then
         for m = ids, ids + 2 * answered - 2, 2 do
-          if redis.call("ZSCORE", shard .. "d", ARGV[m]) then later[#later + 1] = { "HSET", shard .. "o", ARGV[m], ARGV[m + 1] } end
+          if call("ZSCORE", shard .. "d", ARGV[m]) then later[#later + 1] = { "HSET", shard .. "o", ARGV[m], ARGV[m + 1] } end
           events[#events + 1] = "a\t" .. ARGV[m]
         end
       end
@@ -163,15 +163,15 @@ local replies = groups(function(shard, at, last)
   end
 
   -- writes
-  if #set > 2 then redis.call(unpack(set)) end
-  if #agenda > 2 then redis.call(unpack(agenda)) end
-  if #leave > 2 then redis.call(unpack(leave)) end
-  if #ready > 0 then redis.call("RPUSH", shard .. "q", unpack(ready)) end
-  if #drop > 1 then redis.call(unpack(drop)) end
+  if #set > 2 then call(unpack(set)) end
+  if #agenda > 2 then call(unpack(agenda)) end
+  if #leave > 2 then call(unpack(leave)) end
+  if #ready > 0 then call("RPUSH", shard .. "q", unpack(ready)) end
+  if #drop > 1 then call(unpack(drop)) end
   for n = 1, #later do
-    if type(later[n]) == "table" then redis.call(unpack(later[n])) else digest(shard, later[n], "-") end
+    if type(later[n]) == "table" then call(unpack(later[n])) else digest(shard, later[n], "-") end
   end
-  if #events > 0 then redis.call("SPUBLISH", shard .. "event", table.concat(events, "\n")) end
+  if #events > 0 then call("SPUBLISH", shard .. "event", table.concat(events, "\n")) end
   return reply
 end)
 replies[#replies + 1] = now()

@@ -8,5 +8,5 @@
 return groups(function(shard, at)
   local controller, fence = ARGV[at], ARGV[at + 1]
   if fence ~= "" then superseded(shard, controller, fence) end
-  return redis.call("HMGET", shard .. "k", controller .. "\tfence", controller .. "\tcount", controller .. "\tfirst", controller .. "\tsecond")
+  return call("HMGET", shard .. "k", controller .. "\tfence", controller .. "\tcount", controller .. "\tfirst", controller .. "\tsecond")
 end)

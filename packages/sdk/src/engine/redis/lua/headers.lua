@@ -5,5 +5,5 @@
 --- reply:  per shard: [header | nil]
 --- include "groups"
 return groups(function(shard)
-  return redis.call("HMGET", shard .. "r", "")
+  return call("HMGET", shard .. "r", "")
 end)

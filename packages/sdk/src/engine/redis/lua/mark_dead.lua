@@ -4,10 +4,10 @@
 --- args:   now session counter
 --- reply:  1 (dead, also when it was already) | 0 (its counter moved)
 --- include "members_changed"
-local counter = redis.call("HGET", KEYS[3], ARGV[2])
+local counter = call("HGET", KEYS[3], ARGV[2])
 if not counter then return 1 end
 if counter ~= ARGV[3] then return 0 end
-redis.call("HDEL", KEYS[3], ARGV[2])
-redis.call("HDEL", KEYS[2], ARGV[2])
+call("HDEL", KEYS[3], ARGV[2])
+call("HDEL", KEYS[2], ARGV[2])
 members_changed(KEYS[1], KEYS[4])
 return 1

@@ -3,6 +3,6 @@
 --- keys:   settings members
 --- args:   now
 --- reply:  version|nil, then session record…
-local reply = redis.call("HGETALL", KEYS[2])
-table.insert(reply, 1, redis.call("HGET", KEYS[1], "members"))
+local reply = call("HGETALL", KEYS[2])
+table.insert(reply, 1, call("HGET", KEYS[1], "members"))
 return reply

@@ -11,10 +11,10 @@ local function accept(shard, address, stored, at, control)
   local run, kind, name, id, payload = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5]
   local phase, ident, consumed, due, on, stored_control, body_at = parse(stored)
   local text = kind .. "\t" .. name .. "\t" .. id .. "\t" .. string.format("%.0f", now()) .. "\t" .. payload
-  local number = consumed + redis.call("RPUSH", shard .. "i:" .. address, text)
-  redis.call("ZADD", shard .. "d", now() + ARGV[at + 7], id)
+  local number = consumed + call("RPUSH", shard .. "i:" .. address, text)
+  call("ZADD", shard .. "d", now() + ARGV[at + 7], id)
 
-  local active = redis.call("SISMEMBER", shard .. "w", address) == 1
+  local active = call("SISMEMBER", shard .. "w", address) == 1
   local wakes = phase == "p" and not active and is_on(on, kind, name)
   if control and control ~= stored_control then
     if stored_control ~= "" then digest(shard, stored_control, "-") end
@@ -23,31 +23,31 @@ local function accept(shard, address, stored, at, control)
   if wakes or control then
     if wakes then phase, due, on = "r", "", "" end
     local head = phase .. "\t" .. ident .. "\t" .. consumed .. "\t" .. due .. "\t" .. on .. "\t" .. (control or stored_control) .. "\t"
-    redis.call("HSET", shard .. "r", address, head .. string.sub(stored, body_at))
+    call("HSET", shard .. "r", address, head .. string.sub(stored, body_at))
   end
   if wakes then
-    redis.call("ZREM", shard .. "a", address)
+    call("ZREM", shard .. "a", address)
     push_ready(shard, { address })
   elseif active then
-    redis.call("SPUBLISH", shard .. "hint", "m\t" .. address .. "\t" .. run_of(ident) .. "\t" .. number .. "\t" .. text)
+    call("SPUBLISH", shard .. "hint", "m\t" .. address .. "\t" .. run_of(ident) .. "\t" .. number .. "\t" .. text)
   end
   return number
 end
 
 local function decide(shard, address, at, fenced, control, expected)
-  local stored = redis.call("HGET", shard .. "r", address)
+  local stored = call("HGET", shard .. "r", address)
   local phase, ident, consumed, _, _, stored_control = parse(stored or "")
   local run = ident and run_of(ident) or ""
   local id = ARGV[at + 4]
-  if redis.call("ZSCORE", shard .. "d", id) then
-    return "duplicate", run, 0, redis.call("HGET", shard .. "o", id)
+  if call("ZSCORE", shard .. "d", id) then
+    return "duplicate", run, 0, call("HGET", shard .. "o", id)
   end
   if fenced then return "fenced", run, 0, false end
   if not stored then return "absent", "", 0, false end
   if ARGV[at + 1] ~= "" and ARGV[at + 1] ~= run then return "replaced", run, 0, false end
   if phase == "e" then return "ended", run, 0, false end
   if expected and spec_of(stored_control) ~= expected then return "replaced", run, 0, false end
-  if redis.call("LLEN", shard .. "i:" .. address) >= tonumber(ARGV[at + 6]) then return "full", run, 0, false end
+  if call("LLEN", shard .. "i:" .. address) >= tonumber(ARGV[at + 6]) then return "full", run, 0, false end
   return "accepted", run, accept(shard, address, stored, at, control), false
 end
 

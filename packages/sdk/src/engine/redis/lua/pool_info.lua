@@ -4,5 +4,5 @@
 --- args:   now
 --- reply:  shards|nil incarnation|nil now
 --- include "now"
-local stored = redis.call("HMGET", KEYS[1], "shards", "incarnation")
+local stored = call("HMGET", KEYS[1], "shards", "incarnation")
 return { stored[1], stored[2], now() }

@@ -6,8 +6,8 @@
 --- include "groups" "load"
 return groups(function(shard, at, last)
   local full = ARGV[at] == "1"
-  local records = redis.call("HMGET", shard .. "r", unpack(ARGV, at + 1, last))
-  local active = redis.call("SMISMEMBER", shard .. "w", unpack(ARGV, at + 1, last))
+  local records = call("HMGET", shard .. "r", unpack(ARGV, at + 1, last))
+  local active = call("SMISMEMBER", shard .. "w", unpack(ARGV, at + 1, last))
   local reply = {}
   for n = 1, #records do
     local found = {}

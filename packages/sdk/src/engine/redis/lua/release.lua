@@ -9,7 +9,7 @@ return groups(function(shard, at)
   if not fence(shard, header) then
     return fence(shard, released) and "released" or "stale"
   end
-  redis.call("HSET", shard .. "r", "", released)
-  redis.call("SPUBLISH", shard .. "hint", "l\t" .. ARGV[at + 2])
+  call("HSET", shard .. "r", "", released)
+  call("SPUBLISH", shard .. "hint", "l\t" .. ARGV[at + 2])
   return "released"
 end)

@@ -6,12 +6,12 @@
 --- include "now"
 --- One call per worker renews all its shards, because the lease belongs to the session (S2).
 local alive = 0
-if ARGV[2] ~= "" and redis.call("HEXISTS", KEYS[2], ARGV[2]) == 1 then
-  redis.call("HINCRBY", KEYS[2], ARGV[2], 1)
+if ARGV[2] ~= "" and call("HEXISTS", KEYS[2], ARGV[2]) == 1 then
+  call("HINCRBY", KEYS[2], ARGV[2], 1)
   alive = 1
 end
-local versions = redis.call("HMGET", KEYS[1], "members", "assignment", "incarnation")
+local versions = call("HMGET", KEYS[1], "members", "assignment", "incarnation")
 local reply = { alive, now(), versions[1], versions[2], versions[3] }
-local counters = redis.call("HGETALL", KEYS[2])
+local counters = call("HGETALL", KEYS[2])
 for n = 1, #counters do reply[5 + n] = counters[n] end
 return reply

@@ -11,7 +11,7 @@
 local HSETNX = "HSETNX"
 
 local function is_earliest(shard, delayed)
-  local first = redis.call("ZRANGEBYSCORE", shard .. "a", "(0", "+inf", "LIMIT", 0, 1)[1]
+  local first = call("ZRANGEBYSCORE", shard .. "a", "(0", "+inf", "LIMIT", 0, 1)[1]
   return delayed[first] ~= nil
 end
 
@@ -37,10 +37,10 @@ return groups(function(shard, at, last)
     local reply
     if refused then
       reply = "f"
-    elseif redis.call(HSETNX, r, address, record) == 1 then
+    elseif call(HSETNX, r, address, record) == 1 then
       reply = 1
     else
-      local stored = redis.call("HGET", r, address)
+      local stored = call("HGET", r, address)
       local phase, ident = parse(stored)
       local run = run_of(ident)
       if run == string.match(record, "^%a\t([^\t]*)") then
@@ -50,15 +50,15 @@ return groups(function(shard, at, last)
       elseif string.find(mode, "x", 1, true) then
         reply = "e" .. run
       else
-        redis.call("HSET", r, address, record)
-        redis.call("ZREM", shard .. "a", address)
+        call("HSET", r, address, record)
+        call("ZREM", shard .. "a", address)
         reply = 1
       end
     end
     if reply == 1 then
       if control then digest(shard, control, "") end
       if due then
-        redis.call("ZADD", shard .. "a", due, address)
+        call("ZADD", shard .. "a", due, address)
         delayed = delayed or {}
         delayed[address] = true
       else

@@ -6,10 +6,10 @@
 --- include "now" "groups"
 --- Proves what hints only promise (W7).
 local replies = groups(function(shard)
-  local reply = redis.call("SMEMBERS", shard .. "w")
-  local due = redis.call("ZRANGEBYSCORE", shard .. "a", "(0", "+inf", "WITHSCORES", "LIMIT", 0, 1)
-  table.insert(reply, 1, redis.call("HGET", shard .. "r", ""))
-  table.insert(reply, 2, redis.call("LLEN", shard .. "q"))
+  local reply = call("SMEMBERS", shard .. "w")
+  local due = call("ZRANGEBYSCORE", shard .. "a", "(0", "+inf", "WITHSCORES", "LIMIT", 0, 1)
+  table.insert(reply, 1, call("HGET", shard .. "r", ""))
+  table.insert(reply, 2, call("LLEN", shard .. "q"))
   table.insert(reply, 3, due[2] or "")
   return reply
 end)

@@ -8,7 +8,7 @@
 local ENDED = string.byte("e")
 
 local function take_due(shard, room, fresh)
-  local found = redis.call("ZRANGEBYSCORE", shard .. "a", "(0", "+inf", "WITHSCORES", "LIMIT", 0, room + 1)
+  local found = call("ZRANGEBYSCORE", shard .. "a", "(0", "+inf", "WITHSCORES", "LIMIT", 0, room + 1)
   local due = {}
   local next_due, more = "", 0
   for n = 1, #found, 2 do
@@ -22,7 +22,7 @@ local function take_due(shard, room, fresh)
       fresh[#fresh + 1] = found[n]
     end
   end
-  if #due > 0 then redis.call("ZREM", shard .. "a", unpack(due)) end
+  if #due > 0 then call("ZREM", shard .. "a", unpack(due)) end
   return next_due, more
 end
 
@@ -32,15 +32,15 @@ local replies = groups(function(shard, at, last)
   local r, w, q = shard .. "r", shard .. "w", shard .. "q"
   local wanted = {}
   if last > at + 2 then
-    local active = redis.call("SMISMEMBER", w, unpack(ARGV, at + 3, last))
+    local active = call("SMISMEMBER", w, unpack(ARGV, at + 3, last))
     for n = 1, #active do
       if active[n] == 1 then wanted[#wanted + 1] = ARGV[at + 2 + n] end
     end
   end
 
-  local fresh = limit > 0 and redis.call("LPOP", q, limit) or {}
+  local fresh = limit > 0 and call("LPOP", q, limit) or {}
   local more, next_due = 0, ""
-  if limit > 0 and #fresh == limit and redis.call("LLEN", q) > 0 then more = 1 end
+  if limit > 0 and #fresh == limit and call("LLEN", q) > 0 then more = 1 end
   if ARGV[at + 2] == "1" then
     local more_due
     next_due, more_due = take_due(shard, limit - #fresh, fresh)
@@ -52,7 +52,7 @@ local replies = groups(function(shard, at, last)
   for n = 1, #fresh do wanted[again + n] = fresh[n] end
   if #wanted == 0 then return reply end
 
-  local records = redis.call("HMGET", r, unpack(wanted))
+  local records = call("HMGET", r, unpack(wanted))
   local addresses, live, taken = {}, {}, {}
   for n = 1, #wanted do
     if records[n] and string.byte(records[n]) ~= ENDED then
@@ -61,7 +61,7 @@ local replies = groups(function(shard, at, last)
       if n > again then taken[#taken + 1] = wanted[n] end
     end
   end
-  if #taken > 0 then redis.call("SADD", w, unpack(taken)) end
+  if #taken > 0 then call("SADD", w, unpack(taken)) end
   if #addresses > 0 then load(shard, addresses, live, reply) end
   return reply
 end)

@@ -9,7 +9,7 @@
 --- Ends runs from outside. The new revision makes any late write of the owner a conflict (O3).
 local function decide(shard, at, fenced, expected)
   local address, run, revision = ARGV[at], ARGV[at + 1], ARGV[at + 2]
-  local stored = redis.call("HGET", shard .. "r", address)
+  local stored = call("HGET", shard .. "r", address)
   if not stored then return fenced and "fenced" or "absent", "" end
   local phase, ident, consumed, _, _, control, body_at = parse(stored)
   local stored_run = run_of(ident)
@@ -20,14 +20,14 @@ local function decide(shard, at, fenced, expected)
   if expected and spec_of(control) ~= expected then return "replaced", stored_run end
 
   local head = "e\t" .. new_ident .. "\t" .. consumed .. "\t" .. ARGV[at + 3] .. "\t\t" .. control .. "\t"
-  redis.call("HSET", shard .. "r", address, head .. ARGV[at + 4] .. string.sub(stored, body_at))
-  redis.call("ZADD", shard .. "a", -(now() + ARGV[at + 5]), address)
-  redis.call("DEL", shard .. "i:" .. address, shard .. "j:" .. address)
+  call("HSET", shard .. "r", address, head .. ARGV[at + 4] .. string.sub(stored, body_at))
+  call("ZADD", shard .. "a", -(now() + ARGV[at + 5]), address)
+  call("DEL", shard .. "i:" .. address, shard .. "j:" .. address)
   if control ~= "" then digest(shard, control, "-") end
-  if redis.call("SREM", shard .. "w", address) == 1 then
-    redis.call("SPUBLISH", shard .. "hint", "t\t" .. address .. "\t" .. stored_run)
+  if call("SREM", shard .. "w", address) == 1 then
+    call("SPUBLISH", shard .. "hint", "t\t" .. address .. "\t" .. stored_run)
   elseif phase == "r" then
-    redis.call("LREM", shard .. "q", 1, address)
+    call("LREM", shard .. "q", 1, address)
   end
   return "terminated", stored_run
 end
@@ -51,6 +51,6 @@ return groups(function(shard, at, last)
     replies[#replies + 1] = status
     replies[#replies + 1] = run
   end
-  if #events > 0 then redis.call("SPUBLISH", shard .. "event", table.concat(events, "\n")) end
+  if #events > 0 then call("SPUBLISH", shard .. "event", table.concat(events, "\n")) end
   return replies
 end)

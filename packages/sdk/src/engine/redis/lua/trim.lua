@@ -8,15 +8,15 @@
 return groups(function(shard, at)
   if not fence(shard, ARGV[at]) then return "stale" end
   local limit = tonumber(ARGV[at + 1])
-  local ended = redis.call("ZRANGEBYSCORE", shard .. "a", -now(), "(0", "LIMIT", 0, limit)
+  local ended = call("ZRANGEBYSCORE", shard .. "a", -now(), "(0", "LIMIT", 0, limit)
   if #ended > 0 then
-    redis.call("HDEL", shard .. "r", unpack(ended))
-    redis.call("ZREM", shard .. "a", unpack(ended))
+    call("HDEL", shard .. "r", unpack(ended))
+    call("ZREM", shard .. "a", unpack(ended))
   end
-  local ids = redis.call("ZRANGEBYSCORE", shard .. "d", "-inf", now(), "LIMIT", 0, limit - #ended)
+  local ids = call("ZRANGEBYSCORE", shard .. "d", "-inf", now(), "LIMIT", 0, limit - #ended)
   if #ids > 0 then
-    redis.call("ZREM", shard .. "d", unpack(ids))
-    redis.call("HDEL", shard .. "o", unpack(ids))
+    call("ZREM", shard .. "d", unpack(ids))
+    call("HDEL", shard .. "o", unpack(ids))
   end
   return { #ended + #ids }
 end)

@@ -2,7 +2,7 @@
 local function digest(shard, control, sign)
   local controller, first, second = string.match(control, "^([^\31]*)\31[^\31]*\31(%d+)\31(%d+)$")
   local k = shard .. "k"
-  redis.call("HINCRBY", k, controller .. "\tcount", sign .. "1")
-  redis.call("HINCRBY", k, controller .. "\tfirst", sign .. first)
-  redis.call("HINCRBY", k, controller .. "\tsecond", sign .. second)
+  call("HINCRBY", k, controller .. "\tcount", sign .. "1")
+  call("HINCRBY", k, controller .. "\tfirst", sign .. first)
+  call("HINCRBY", k, controller .. "\tsecond", sign .. second)
 end

@@ -1,6 +1,6 @@
 --- Tells the shard's owner to pull (W7).
 local function hint_ready(shard)
-  local header = redis.call("HGET", shard .. "r", "")
+  local header = call("HGET", shard .. "r", "")
   local epoch = header and string.match(header, "\t(%d+)\t") or "0"
-  redis.call("SPUBLISH", shard .. "hint", "r\t" .. epoch)
+  call("SPUBLISH", shard .. "hint", "r\t" .. epoch)
 end

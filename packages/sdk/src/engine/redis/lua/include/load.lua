@@ -6,14 +6,14 @@ local function load(shard, addresses, records, reply)
     lists[2 * n - 1] = inbox .. addresses[n]
     lists[2 * n] = journal .. addresses[n]
   end
-  local any = redis.call("EXISTS", unpack(lists)) > 0
+  local any = call("EXISTS", unpack(lists)) > 0
   for n = 1, #addresses do
     local at = #reply
     reply[at + 1] = addresses[n]
     reply[at + 2] = records[n]
     reply[at + 3] = ""
     if any then
-      reply[at + 3] = { redis.call("LRANGE", lists[2 * n - 1], 0, -1), redis.call("LRANGE", lists[2 * n], 0, -1) }
+      reply[at + 3] = { call("LRANGE", lists[2 * n - 1], 0, -1), call("LRANGE", lists[2 * n], 0, -1) }
     end
   end
 end

@@ -5,7 +5,7 @@ local function now()
   if ARGV[1] ~= "" then
     store_time = tonumber(ARGV[1])
   else
-    local time = redis.call("TIME")
+    local time = call("TIME")
     store_time = time[1] * 1000 + math.floor(time[2] / 1000)
   end
   return store_time
