@@ -19,6 +19,10 @@ export class JobDesk implements ShardConsumer {
   readonly #options: DeskOptions
   readonly #host: ResidentHost
   readonly #residents = new Map<Address, Resident>()
+  /** The same by shard: the sweep asks for each shard every second. */
+  readonly #byShard = new Map<OwnedShard, Set<Resident>>()
+  /** Those with a successor. */
+  readonly #followed = new Set<Resident>()
   /** Not yet handed to a loop. */
   readonly #waiting = new Set<Resident>()
   readonly #givingUp = new Map<OwnedShard, () => void>()
@@ -70,6 +74,7 @@ export class JobDesk implements ShardConsumer {
       else if (resident.run === run.run && resident.shard === shard) resident.refresh(run)
       else {
         resident.successor = { shard, run }
+        this.#followed.add(resident)
         if (resident.run !== run.run) resident.stop()
       }
     }
@@ -90,9 +95,8 @@ export class JobDesk implements ShardConsumer {
 
   executing(shard: OwnedShard): ReadonlySet<Address> {
     const executing = new Set<Address>()
-    for (const resident of this.#residents.values()) {
-      if ((resident.shard === shard && !resident.ended) || resident.successor?.shard === shard) executing.add(resident.address)
-    }
+    for (const resident of this.#byShard.get(shard) ?? []) if (!resident.ended) executing.add(resident.address)
+    for (const resident of this.#followed) if (resident.successor?.shard === shard) executing.add(resident.address)
     return executing
   }
 
@@ -104,10 +108,8 @@ export class JobDesk implements ShardConsumer {
   giveUp(shard: OwnedShard, _reason: GiveUpReason): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
     this.#givingUp.set(shard, resolve)
-    for (const resident of this.#residents.values()) {
-      if (resident.successor?.shard === shard) resident.successor = undefined
-      if (resident.shard === shard) resident.abort(shard.abortSignal.reason)
-    }
+    for (const resident of this.#followed) if (resident.successor?.shard === shard) this.#unfollow(resident)
+    for (const resident of this.#byShard.get(shard) ?? []) resident.abort(shard.abortSignal.reason)
     this.#checkGivenUp(shard)
     return promise
   }
@@ -117,6 +119,9 @@ export class JobDesk implements ShardConsumer {
   #admit(shard: OwnedShard, run: LoadedRun): void {
     const resident = new Resident(this.#host, shard, run)
     this.#residents.set(run.address, resident)
+    const beside = this.#byShard.get(shard)
+    if (beside === undefined) this.#byShard.set(shard, new Set([resident]))
+    else beside.add(resident)
     this.#waiting.add(resident)
     for (const poke of this.#loops) poke()
   }
@@ -125,6 +130,9 @@ export class JobDesk implements ShardConsumer {
     this.#waiting.delete(resident)
     this.#residents.delete(resident.address)
     const { successor, shard } = resident
+    const beside = this.#byShard.get(shard)
+    if (beside?.delete(resident) === true && beside.size === 0) this.#byShard.delete(shard)
+    this.#unfollow(resident)
     if (successor !== undefined && successor.shard.trusted() && !successor.shard.abortSignal.aborted)
       this.#admit(successor.shard, successor.run)
     this.#checkGivenUp(shard)
@@ -133,9 +141,13 @@ export class JobDesk implements ShardConsumer {
 
   #checkGivenUp(shard: OwnedShard): void {
     const resolve = this.#givingUp.get(shard)
-    if (resolve === undefined) return
-    for (const resident of this.#residents.values()) if (resident.shard === shard) return
+    if (resolve === undefined || this.#byShard.has(shard)) return
     this.#givingUp.delete(shard)
     resolve()
+  }
+
+  #unfollow(resident: Resident): void {
+    resident.successor = undefined
+    this.#followed.delete(resident)
   }
 }

@@ -16,7 +16,7 @@ import type {
 } from "../engine/engine.ts"
 import { openEngine } from "../engine/open.ts"
 import { BadOption, InboxFull, RunNotFound, StoreFault, Terminated, WaitTimeout } from "../errors.ts"
-import { addressOf, checkKey, shardOf } from "../key.ts"
+import { addressOf, checkKey, checkPoolName, shardOf } from "../key.ts"
 import { optionTable, readOptions, refuseUnknown } from "../options.ts"
 import type { PoolEvent } from "./events.ts"
 import { JobDesk } from "./job-desk.ts"
@@ -116,7 +116,7 @@ export class Pool implements AsyncDisposable {
   /** Opens the pool, for dispatching, and for adding workers. */
   static async join(name: string, store?: string | PoolJoinOptions): Promise<Pool> {
     const given: PoolJoinOptions = typeof store === "object" ? store : { store }
-    checkKey(name, "the name of the pool")
+    checkPoolName(name)
     refuseUnknown(given, poolNames, "Pool.join")
     const limits = readOptions({ ...given }, limitNames)
     readPoolOptions({ ...given })

@@ -52,7 +52,7 @@ export class Session {
   readonly #commits: CommitSender
   readonly #releases: Batcher<ShardOwner, "released" | "stale">
   /** Shards that are being given up: until their handlers have settled they are not claimed again here. */
-  readonly #leaving = new Map<number, Promise<void>>()
+  readonly #leaving = new Map<number, { readonly runner: ShardRunner; readonly left: Promise<void> }>()
   /** Store time minus monotonic time, from the last answer. */
   #offset: number
   #unsubscribe: (() => Promise<void>) | undefined
@@ -227,7 +227,7 @@ export class Session {
     const handed = new Promise<void>((resolve) => (this.#onHanded = resolve))
     if (this.#holdsAssigned()) await settlesWithin(handed, Math.min(handOverMs, drainMs))
     await Promise.all([...this.runners.values()].map((runner) => this.#giveUp(runner, "drain", Math.max(0, end - clock()))))
-    await Promise.all(this.#leaving.values())
+    await this.#allLeft()
     try {
       await engine.leave(pool, this.id)
     } catch (error) {
@@ -248,7 +248,7 @@ export class Session {
   async bury(): Promise<void> {
     this.#deposeAll("marked dead", true)
     this.#end()
-    await Promise.all(this.#leaving.values())
+    await this.#allLeft()
   }
 
   #end(): void {
@@ -324,7 +324,7 @@ export class Session {
   /** Stop taking → abort → settle → release. Without release when the shard is lost already. */
   #giveUp(runner: ShardRunner, reason: GiveUpReason, drainMs: number): Promise<void> {
     const known = this.#leaving.get(runner.shard)
-    if (known !== undefined) return known
+    if (known !== undefined) return known.left
     const { consumer, emit } = this.#host
     this.runners.delete(runner.shard)
     this.#taker.forget(runner)
@@ -338,12 +338,16 @@ export class Session {
       this.#leaving.delete(runner.shard)
       if (!this.#stopped) this.#claimer.evaluate()
     }
-    const leaving = leave().catch((error: unknown) => {
+    const left = leave().catch((error: unknown) => {
       this.#leaving.delete(runner.shard)
       this.#host.onFault(error)
     })
-    this.#leaving.set(runner.shard, leaving)
-    return leaving
+    this.#leaving.set(runner.shard, { runner, left })
+    return left
+  }
+
+  async #allLeft(): Promise<void> {
+    await Promise.all([...this.#leaving.values()].map(({ left }) => left))
   }
 
   async #release(runner: ShardRunner, reason: GiveUpReason): Promise<void> {
@@ -371,6 +375,8 @@ export class Session {
   /** `closed`: nothing counts any more. Else trust is still open, handlers settle and may still commit (S5). */
   #deposeAll(why: string, closed: boolean): void {
     const all = [...this.runners.values()]
+    // Handlers that have not settled since the abort must not see trust again, should a later renewal succeed (S5).
+    if (closed) for (const { runner } of this.#leaving.values()) runner.close()
     if (all.length > 0) this.#host.emit({ type: "deposed", shards: all.map((runner) => runner.shard), why })
     for (const runner of all) {
       if (closed) runner.close()

@@ -226,10 +226,14 @@ export class Ground {
     return { member, holder }
   }
 
+  item(key: string): { readonly shard: number; readonly address: Address } {
+    return { shard: shardOf(key, shards), address: addressOf(kind, key) }
+  }
+
   async start(engine: Engine, keys: ReadonlyArray<string>): Promise<void> {
     const replies = await engine.start(
       this.pool,
-      keys.map((key) => ({ shard: shardOf(key, shards), address: addressOf(kind, key), run: `run-${key}`, body: key })),
+      keys.map((key) => ({ ...this.item(key), run: `run-${key}`, body: key })),
     )
     if (replies.some((reply) => reply.status !== "started")) throw new Error(`not all started: ${JSON.stringify(replies)}`)
   }
