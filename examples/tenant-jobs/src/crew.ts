@@ -59,7 +59,11 @@ export class Crew {
     closeSync(log)
     const exited = once(child, "exit").then(([code, signal]): Exit => ({ code, signal }))
     const entry: Entry = {
-      ...{ name, child, exited, pid: child.pid ?? 0, expected: false },
+      name,
+      child,
+      exited,
+      pid: child.pid ?? 0,
+      expected: false,
       running: () => child.exitCode === null && child.signalCode === null,
     }
     this.#members.set(name, entry)
@@ -75,6 +79,11 @@ export class Crew {
       this.trouble.throwIfAborted()
       throw this.#unexpected(name, `was not ready after ${readyTimeoutMs / 1_000} s`)
     }
+  }
+
+  /** Says something over the IPC channel of a process. */
+  tell(name: string, message: object): void {
+    this.#members.get(name)?.child.send(message)
   }
 
   /** Sends a signal; its end is expected then. */
@@ -104,8 +113,13 @@ export class Crew {
     }
   }
 
-  /** The last lines that a process wrote. */
-  lastWords(name: string, lines = 15): string {
+  /** The last lines that each process wrote, for an error. */
+  report(): string {
+    const words = [...this.#members.keys()].map((name) => [name, this.#lastWords(name, 5)] as const)
+    return words.flatMap(([name, text]) => (text === "" ? [] : [`${name} wrote:\n${text}`])).join("\n")
+  }
+
+  #lastWords(name: string, lines: number): string {
     try {
       return readFileSync(this.#log(name), "utf8").trimEnd().split("\n").slice(-lines).join("\n")
     } catch {
@@ -118,6 +132,6 @@ export class Crew {
   }
 
   #unexpected(name: string, what: string): Error {
-    return new Error(`${name} ${what}. It wrote:\n${this.lastWords(name) || "(nothing)"}`)
+    return new Error(`${name} ${what}. It wrote:\n${this.#lastWords(name, 15) || "(nothing)"}`)
   }
 }

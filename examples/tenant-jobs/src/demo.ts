@@ -9,6 +9,7 @@ import { join } from "node:path"
 import { setTimeout as delay } from "node:timers/promises"
 import { readArgs, shownStore, usage, UsageError, type DemoOptions } from "./args.ts"
 import { Crew } from "./crew.ts"
+import { removePool } from "./leftovers.ts"
 import { Live } from "./live.ts"
 import { createClient } from "./ponos.gen/client.ts"
 import { openRecord, parseRecords, type DeliveryRecord, type ScriptRecord, type WorkerRecord } from "./records.ts"
@@ -31,7 +32,9 @@ const main = async (options: DemoOptions): Promise<number> => {
   mkdirSync(records)
   const store = options.store ?? `file:${join(directory, "ponos.db")}`
   const script = openRecord<ScriptRecord>(join(records, "script.ndjson"))
-  const crew = new Crew(directory, { PONOS_STORE: store }, (worker, { code, signal }) => script.write({ type: "exited", worker, code, signal }))
+  const crew = new Crew(directory, { PONOS_STORE: store }, (worker, { code, signal }) =>
+    script.write({ type: "exited", worker, code, signal }),
+  )
   let keep = false
   const cleanUp = () => {
     crew.kill()
@@ -39,15 +42,24 @@ const main = async (options: DemoOptions): Promise<number> => {
   }
   // Also after an exception that nobody caught, and after the signals below.
   process.on("exit", cleanUp)
-  for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143], ["SIGHUP", 129]] as const) process.on(signal, () => process.exit(code))
+  for (const [signal, code] of [
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+    ["SIGHUP", 129],
+  ] as const)
+    process.on(signal, () => process.exit(code))
   for (const stream of [process.stdout, process.stderr]) stream.on("error", () => process.exit(1))
 
-  await rehearse(options, { screen, directory, records, store, script, crew })
+  const pool = `tenants-${randomBytes(4).toString("hex")}`
+  await rehearse(options, { screen, directory, records, store, pool, script, crew })
   script.close()
   const verdict = judge(readHistory(records))
   keep = !verdict.ok
+  if (verdict.ok && store.startsWith("redis")) await removePool(store, pool)
   screen.clear()
-  out.write(`${verdictText(verdict, shownStore(store))}${keep ? `\nThe records are kept in ${records}\n` : ""}`)
+  out.write(
+    `${verdictText(verdict, shownStore(store))}${keep ? `\nThe records are kept in ${records}, and pool ${pool} in the store.\n` : ""}`,
+  )
   if (options.json) process.stdout.write(`${verdictLine(verdict, shownStore(store))}\n`)
   return verdict.ok ? 0 : 1
 }
@@ -57,23 +69,34 @@ interface Scene {
   readonly directory: string
   readonly records: string
   readonly store: string
+  readonly pool: string
   readonly script: ReturnType<typeof openRecord<ScriptRecord>>
   readonly crew: Crew
 }
 
 /** Starts all, plays the script while the table is shown, and ends all. */
-const rehearse = async (options: DemoOptions, { screen, directory, records, store, script, crew }: Scene): Promise<void> => {
+const rehearse = async (options: DemoOptions, { screen, directory, records, store, pool, script, crew }: Scene): Promise<void> => {
   const emission = { meanMs: Math.max(200, (1_000 * options.tenants) / eventsPerSecond) }
   const upstreamOptions: UpstreamOptions = { emission, log: join(records, "deliveries.ndjson"), leftovers: directory }
   const upstream = await crew.start<{ url: string }>("upstream", "upstream.ts", upstreamOptions)
-  const pool = `tenants-${randomBytes(4).toString("hex")}`
   const tenantsFile = join(directory, "tenants.db")
   const tenants = openTenants(tenantsFile)
   const client = createClient({ pool, shards: shardCount, store })
   const live = new Live()
   const stage = new Stage({
-    ...{ crew, live, screen, script, tenants, tenantsFile, client, pool, emission, directory: records },
-    ...{ upstream: upstream.ready.url, tenantCount: options.tenants, seconds: options.seconds },
+    crew,
+    live,
+    screen,
+    script,
+    tenants,
+    tenantsFile,
+    client,
+    pool,
+    emission,
+    directory: records,
+    upstream: upstream.ready.url,
+    tenantCount: options.tenants,
+    seconds: options.seconds,
     pollSeconds: Math.max(0.25, options.tenants / 400),
   })
   stage.say(`store ${shownStore(store)}, pool ${pool}, upstream ${upstream.ready.url}`)

@@ -72,12 +72,7 @@ export interface Moved {
  * The tenants whose last `run` or `open` that began before `at` began on `worker`, with how they went on elsewhere; without those whose
  * job was stopped before it could.
  */
-export const elsewhere = (
-  worker: string,
-  at: bigint,
-  intervals: ReadonlyArray<Interval>,
-  gone: ReadonlyMap<string, bigint>,
-): Moved[] =>
+export const elsewhere = (worker: string, at: bigint, intervals: ReadonlyArray<Interval>, gone: ReadonlyMap<string, bigint>): Moved[] =>
   [...Map.groupBy(intervals, ({ tenant }) => tenant)].flatMap(([tenant, own]) => {
     const ordered = own.toSorted(byBegin)
     const before = ordered.findLast(({ handler, begin }) => begin < at && (handler === "run" || handler === "open"))

@@ -42,7 +42,6 @@ export class Live {
   /** The label that the last run of each tenant saw. */
   readonly labels = new Map<string, string>()
   readonly shards = new Map<number, string>()
-  readonly sessions = new Map<string, string>()
   readonly moves: Move[] = []
   /** When a shard was claimed last. */
   lastClaim = 0n
@@ -57,7 +56,6 @@ export class Live {
   }
 
   #apply(worker: string, record: WorkerRecord, t: bigint): void {
-    if (record.type === "joined") this.sessions.set(worker, record.session)
     if (record.type === "begin" && (record.handler === "run" || record.handler === "open")) {
       this.owners.set(record.tenant, worker)
       if (record.label !== undefined) this.labels.set(record.tenant, record.label)

@@ -18,7 +18,7 @@ import type { WorkerOptions } from "./worker.ts"
 export const shardCount = 256
 
 const settleQuietNanos = 600_000_000n
-const waitLimitMs = Number(process.env['WAITMS'] ?? 60_000)
+const waitLimitMs = 60_000
 const batch = 50
 
 export interface StageParts {
@@ -80,7 +80,10 @@ export class Stage {
       this.#parts.crew.trouble.throwIfAborted()
       this.live.refresh()
       if (await done()) return
-      if (performance.now() > deadline) throw new Error(`${what} did not happen within ${waitLimitMs / 1_000} s. ${state()}`)
+      if (performance.now() > deadline) {
+        const { crew } = this.#parts
+        throw new Error(`${what} did not happen within ${waitLimitMs / 1_000} s. ${state()}\n${crew.report()}`)
+      }
       await delay(50, undefined, { signal: this.#parts.crew.trouble }).catch(() => {})
     }
   }
@@ -102,7 +105,10 @@ export class Stage {
   async settled(): Promise<void> {
     const workers = this.#workers()
     const loads = () => [...this.live.loads(workers)]
-    const show = () => loads().map(([worker, load]) => `${worker} ${load}`).join(", ")
+    const show = () =>
+      loads()
+        .map(([worker, load]) => `${worker} ${load}`)
+        .join(", ")
     await this.#wait(
       `an even share of ${shardCount} shards for each of ${workers.join(", ")}`,
       () => {
@@ -119,18 +125,30 @@ export class Stage {
   /** Waits until these tenants run on another worker. */
   async moved(from: string, tenants: ReadonlyArray<string>): Promise<void> {
     const left = () => tenants.filter((tenant) => this.live.owners.get(tenant) === from)
-    await this.#wait(`all tenants of ${from} on other workers`, () => left().length === 0, () => `Not yet: ${left().join(", ")}.`)
+    await this.#wait(
+      `all tenants of ${from} on other workers`,
+      () => left().length === 0,
+      () => `Not yet: ${left().join(", ")}.`,
+    )
   }
 
   async running(tenants: ReadonlyArray<string>): Promise<void> {
     const left = () => tenants.filter((tenant) => !this.live.owners.has(tenant))
-    await this.#wait("a running job for each tenant", () => left().length === 0, () => `Without: ${left().join(", ")}.`)
+    await this.#wait(
+      "a running job for each tenant",
+      () => left().length === 0,
+      () => `Without: ${left().join(", ")}.`,
+    )
   }
 
   /** Waits until the last iteration of each tenant saw these settings. */
   async sees(tenants: ReadonlyArray<string>, label: string): Promise<void> {
     const left = () => tenants.filter((tenant) => this.live.labels.get(tenant) !== label)
-    await this.#wait(`settings ${label} in an iteration`, () => left().length === 0, () => `Not in: ${left().join(", ")}.`)
+    await this.#wait(
+      `settings ${label} in an iteration`,
+      () => left().length === 0,
+      () => `Not in: ${left().join(", ")}.`,
+    )
   }
 
   // --- workers ------------------------------------------------------------------------------------------------------
@@ -157,9 +175,12 @@ export class Stage {
         this.live.watch(name, log)
         const config: WorkerOptions = { pool, shards: shardCount, receiver: upstream, log }
         await crew.start(name, "worker.ts", config)
-        this.#states.set(name, "running")
       }),
     )
+    for (const name of names) {
+      crew.tell(name, { type: "join" })
+      this.#states.set(name, "running")
+    }
   }
 
   /** The running worker with most tenants. */

@@ -37,7 +37,8 @@ export const tableLines = ({ elapsedMs, act, workers, tenants, moves }: View, { 
   const lag = tenants.reduce((sum, tenant) => sum + tenant.lag, 0)
   const head = ["", `${seconds(elapsedMs)}  ${act}   ${tenants.length} tenants, ${delivered} events delivered, ${lag} on their way`, ""]
   const workerLines = workers.map(
-    ({ name, state, shards, tenants }) => `  ${name.padEnd(4)} ${state.padEnd(9)} ${String(shards).padStart(4)} shards ${String(tenants).padStart(5)} tenants`,
+    ({ name, state, shards, tenants }) =>
+      `  ${name.padEnd(4)} ${state.padEnd(9)} ${String(shards).padStart(4)} shards ${String(tenants).padStart(5)} tenants`,
   )
   const moveLines = moves.length === 0 ? [] : ["", "last moves", ...moves.slice(-shownMoves).map((move) => `  ${move}`)]
   const room = Math.max(0, rows - head.length - workerLines.length - moveLines.length - 3)

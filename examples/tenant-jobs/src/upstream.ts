@@ -51,7 +51,7 @@ export const startUpstream = async ({ emission, log }: UpstreamOptions): Promise
     const ended = new AbortController()
     response.on("close", () => ended.abort())
     const over = AbortSignal.any([ended.signal, closing.signal])
-    for (let number = after + 1; !over.aborted && !gone.has(tenant); ) {
+    for (let number = after + 1; !over.aborted && !gone.has(tenant);) {
       const last = emitted(tenant)
       let text = ""
       for (; number <= last && text.length < 65_536; number++) text += `id: ${number}\ndata: ${eventBody(tenant, number)}\n\n`

@@ -67,7 +67,8 @@ export const judge = (history: History): Verdict => {
   for (const overlap of overlaps.slice(0, 5)) problems.push(describeOverlap(overlap))
   const recorded = new Set(intervals.flatMap(({ handler, tenant }) => (handler === "run" ? [tenant] : [])))
   for (const [tenant, count] of receipts.accepted)
-    if (count > 0 && !recorded.has(tenant)) problems.push(`${tenant}: ${count} events were accepted, but no worker recorded a run of its job`)
+    if (count > 0 && !recorded.has(tenant))
+      problems.push(`${tenant}: ${count} events were accepted, but no worker recorded a run of its job`)
   judgeSettings(all("applied"), intervals, problems)
   judgeStops(all("gone"), all("added"), intervals, problems)
   if (final !== undefined) judgeFinal(final, receipts.accepted, problems)
@@ -124,7 +125,11 @@ const judgeDeliveries = (
   const accepted = new Map<string, number>()
   for (const [tenant, sequence] of sequences) {
     const distinct = new Set(sequence)
-    const highest = Math.max(0, ...(desired.has(tenant) ? [emitted[tenant] ?? 0] : []), sequence.reduce((a, b) => Math.max(a, b), 0))
+    const highest = Math.max(
+      0,
+      ...(desired.has(tenant) ? [emitted[tenant] ?? 0] : []),
+      sequence.reduce((a, b) => Math.max(a, b), 0),
+    )
     const missing = Array.from({ length: highest }, (_, i) => i + 1).filter((number) => !distinct.has(number))
     const twice = sequence.length - distinct.size
     if (missing.length > 0) problems.push(`${tenant}: ${missing.length} of ${highest} events were not accepted (${listed(missing)})`)
@@ -231,7 +236,20 @@ const listed = (items: ReadonlyArray<string | number>): string => `${items.slice
 
 /** The verdict as the one line that programs read. */
 export const verdictLine = (verdict: Verdict, store: string): string => {
-  const { ok, tenants, events, lost, duplicated, redelivered, staleRefused, overlaps, takeoverMs, handoffMs, shardsMoved, shardsMovedIdeal } = verdict
+  const {
+    ok,
+    tenants,
+    events,
+    lost,
+    duplicated,
+    redelivered,
+    staleRefused,
+    overlaps,
+    takeoverMs,
+    handoffMs,
+    shardsMoved,
+    shardsMovedIdeal,
+  } = verdict
   return JSON.stringify({
     ok,
     store,
@@ -255,12 +273,21 @@ export const verdictText = (verdict: Verdict, store: string): string => {
   const ms = (value: number | null) => (value === null ? "not measured" : `${value} ms`)
   const rows: ReadonlyArray<readonly [string, string]> = [
     ["store", store],
-    ["tenants", `${tenants}; reconciled: ${reconciled.added} added, ${reconciled.deleted} deleted, ${reconciled.changed} with new settings`],
+    [
+      "tenants",
+      `${tenants}; reconciled: ${reconciled.added} added, ${reconciled.deleted} deleted, ${reconciled.changed} with new settings`,
+    ],
     ["events", `${events} accepted, ${verdict.lost} lost, ${verdict.duplicated} accepted twice`],
-    ["receiver", `${verdict.redelivered} events came again and were recognised, ${verdict.staleRefused} requests with an old fence refused`],
+    [
+      "receiver",
+      `${verdict.redelivered} events came again and were recognised, ${verdict.staleRefused} requests with an old fence refused`,
+    ],
     ["overlaps", `${verdict.overlaps}: moments at which two workers ran one tenant`],
     ["takeover", `${ms(verdict.takeoverMs)} from SIGKILL until the last of the lost worker's tenants ran again`],
-    ["hand-over", `${ms(verdict.handoffMs)} at most, ${ms(verdict.handoffP50Ms)} p50, from the last end on the drained worker to the next run`],
+    [
+      "hand-over",
+      `${ms(verdict.handoffMs)} at most, ${ms(verdict.handoffP50Ms)} p50, from the last end on the drained worker to the next run`,
+    ],
     ["shards moved", `${verdict.shardsMoved}; the least possible is ${verdict.shardsMovedIdeal}`],
     ["new settings", `${ms(verdict.settingsSeenMs)} from the row to the iteration of the slowest`],
   ]

@@ -1,4 +1,5 @@
 /** A worker process. It drains on SIGTERM, and writes down whose handlers it ran and which shards it claimed. */
+import { once } from "node:events"
 import { createWorker } from "@ponos/sdk"
 import { childConfig, dieWithParent } from "./child.ts"
 import { connectFeed } from "./feed.ts"
@@ -18,6 +19,9 @@ export interface WorkerOptions {
 const { pool, shards, receiver, log } = childConfig<WorkerOptions>()
 const recorder = openRecorder(log)
 dieWithParent()
+// Loaded, but not a member yet: workers that are added together join in the same moment, whatever it took each to load.
+process.send?.({ type: "ready" })
+await once(process, "message")
 
 const worker = await createWorker({
   pool,
@@ -26,11 +30,10 @@ const worker = await createWorker({
   activities: [feedActivities(httpSink(receiver))],
   onEvent: (event) => {
     if ("shard" in event) recorder.shard(event.type, event.shard)
-    else console.log(JSON.stringify(event))
+    else console.log(event)
   },
 })
 recorder.joined(worker.session)
-process.send?.({ type: "ready", session: worker.session })
 
 await worker.stopped
 recorder.close()

@@ -30,7 +30,9 @@ describe("the command line", () => {
 
   test("refuses a store that several processes cannot share, and one that is none", () => {
     expect(() => read("", { PONOS_STORE: "memory:x" })).toThrow("which a memory: store cannot join")
-    expect(() => read("", { PONOS_STORE: "http://u:secret@h" })).toThrow("expected PONOS_STORE to be redis://…, rediss://… or file:…, got: http://h")
+    expect(() => read("", { PONOS_STORE: "http://u:secret@h" })).toThrow(
+      "expected PONOS_STORE to be redis://…, rediss://… or file:…, got: http://h",
+    )
   })
 
   test("never shows a password", () => {

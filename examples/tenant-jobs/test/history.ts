@@ -11,7 +11,15 @@ export interface Draft {
 }
 
 /** Adds one execution of a handler; without `end` it was cut off. */
-export const ran = (draft: Draft, worker: string, tenant: string, begin: number, end?: number, label = "v1", handler: Handler = "run"): void => {
+export const ran = (
+  draft: Draft,
+  worker: string,
+  tenant: string,
+  begin: number,
+  end?: number,
+  label = "v1",
+  handler: Handler = "run",
+): void => {
   const records = (draft.workers[worker] ??= [])
   const id = records.length + 1
   records.push({ t: at(begin), type: "begin", id, handler, tenant, label })
@@ -20,8 +28,16 @@ export const ran = (draft: Draft, worker: string, tenant: string, begin: number,
 
 export const delivered = (draft: Draft, tenant: string, ms: number, accepted: number[], more: Partial<DeliveryRecord> = {}): void => {
   draft.deliveries.push({
-    ...{ t: at(ms), type: "delivery", tenant, fence: "1", call: `${tenant}-${ms}`, label: "v1" },
-    ...{ status: 200, accepted, redelivered: [], ...more },
+    t: at(ms),
+    type: "delivery",
+    tenant,
+    fence: "1",
+    call: `${tenant}-${ms}`,
+    label: "v1",
+    status: 200,
+    accepted,
+    redelivered: [],
+    ...more,
   })
 }
 

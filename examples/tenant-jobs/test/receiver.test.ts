@@ -21,7 +21,11 @@ describe("the receiver", () => {
   test("accepts an event once, by tenant and number", () => {
     const it = receiver()
     expect(it.receive({ tenant: "a", fence: 5n, events: events("a", 1, 2) })).toMatchObject({ status: 200, accepted: [1, 2] })
-    expect(it.receive({ tenant: "a", fence: 5n, events: events("a", 2, 3) })).toMatchObject({ status: 200, accepted: [3], redelivered: [2] })
+    expect(it.receive({ tenant: "a", fence: 5n, events: events("a", 2, 3) })).toMatchObject({
+      status: 200,
+      accepted: [3],
+      redelivered: [2],
+    })
     expect(it.receive({ tenant: "b", fence: 1n, events: events("b", 1) })).toMatchObject({ status: 200, accepted: [1] })
     expect(it.counts()).toEqual({ a: 3, b: 1 })
     expect(it.totals).toEqual({ redelivered: 1, staleRefused: 0 })
@@ -34,7 +38,10 @@ describe("the receiver", () => {
   test("refuses an older fence whole, and keeps nothing of it", () => {
     const it = receiver()
     it.receive({ tenant: "a", fence: 9_000_000_000_000_000_001n, events: events("a", 1) })
-    expect(it.receive({ tenant: "a", fence: 9_000_000_000_000_000_000n, events: events("a", 2) })).toMatchObject({ status: 409, accepted: [] })
+    expect(it.receive({ tenant: "a", fence: 9_000_000_000_000_000_000n, events: events("a", 2) })).toMatchObject({
+      status: 409,
+      accepted: [],
+    })
     expect(it.receive({ tenant: "b", fence: 1n, events: events("b", 1) }).status).toBe(200)
     expect(it.counts()).toEqual({ a: 1, b: 1 })
     expect(it.totals.staleRefused).toBe(1)

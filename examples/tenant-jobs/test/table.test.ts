@@ -17,14 +17,14 @@ describe("the live table", () => {
     expect(tableLines(view, { columns: 60, rows: 40 })).toMatchInlineSnapshot(`
       [
         "",
-        " 12.3 s  SIGKILL w2   3 tenants, 30 events delivered, 3 on t",
+        " 12.3 s  SIGKILL w2   3 tenants, 30 events delivered, 3 on",
         "",
         "  w1   running    128 shards     3 tenants",
         "  w2   killed       0 shards     0 tenants",
         "",
-        "tenant owner deliver  lag  tenant owner deliver  lag ",
-        "t-001  w1         0    0  t-002  w1        10    1  ",
-        "t-003  w1        20    2  ",
+        "tenant  owner events lag  tenant  owner events lag",
+        "t-001   w1         0   0  t-002   w1        10   1",
+        "t-003   w1        20   2",
         "",
         "last moves",
         "  85 shards → w1 (w2 85)",

@@ -134,7 +134,8 @@ describe("one owner", () => {
 
   test("no record of a run is no proof", () => {
     const verdict = judged((draft) => {
-      for (const name of ["w1", "w2"]) draft.workers[name] = draft.workers[name]!.filter((record) => record.type !== "begin" || record.tenant !== "c")
+      for (const name of ["w1", "w2"])
+        draft.workers[name] = draft.workers[name]!.filter((record) => record.type !== "begin" || record.tenant !== "c")
     })
     expect(verdict.problems).toEqual(["c: 1 events were accepted, but no worker recorded a run of its job"])
   })
@@ -179,9 +180,7 @@ describe("reconciliation", () => {
   })
 
   test("a job that counts other than the receiver is a failure", () => {
-    expect(judged((draft) => counts(draft, { a: 4, b: 3 })).problems).toEqual([
-      "b: its job counts 3 delivered events, the receiver 2",
-    ])
+    expect(judged((draft) => counts(draft, { a: 4, b: 3 })).problems).toEqual(["b: its job counts 3 delivered events, the receiver 2"])
   })
 
   test("a script that broke off proves nothing", () => {

@@ -25,14 +25,20 @@ export const FeedState: Schema.Codec<def.FeedState> = Schema.Struct({
 
 export const Rejected: Schema.Codec<def.Rejected> = Schema.Struct({ _tag: Schema.Literal("Rejected"), reason: Schema.String }) as any
 
-export const TenantFeedPauseSignal: Schema.Codec<SignalPayload<typeof def.tenantFeed, "pause">> = Schema.Struct({ reason: Schema.String }) as any
+export const TenantFeedPauseSignal: Schema.Codec<SignalPayload<typeof def.tenantFeed, "pause">> =
+  Schema.Struct({ reason: Schema.String }) as any
 
-export const TenantFeedProgressQueryOut: Schema.Codec<OutOf<typeof def.tenantFeed, "queries", "progress">> = Schema.Struct({ cursor: Schema.Finite, delivered: Schema.Finite, idleSeconds: Schema.Finite }) as any
+export const TenantFeedProgressQueryOut: Schema.Codec<OutOf<typeof def.tenantFeed, "queries", "progress">> =
+  Schema.Struct({ cursor: Schema.Finite, delivered: Schema.Finite, idleSeconds: Schema.Finite }) as any
 
-export const TenantFeedReconfigureUpdateIn: Schema.Codec<In<typeof def.tenantFeed, "updates", "reconfigure">> = Schema.Struct({ pollSeconds: Schema.Finite }) as any
+export const TenantFeedReconfigureUpdateIn: Schema.Codec<In<typeof def.tenantFeed, "updates", "reconfigure">> =
+  Schema.Struct({ pollSeconds: Schema.Finite }) as any
 
-export const TenantFeedReconfigureUpdateOut: Schema.Codec<OutOf<typeof def.tenantFeed, "updates", "reconfigure">> = Schema.Struct({ previous: Schema.Finite }) as any
+export const TenantFeedReconfigureUpdateOut: Schema.Codec<OutOf<typeof def.tenantFeed, "updates", "reconfigure">> =
+  Schema.Struct({ previous: Schema.Finite }) as any
 
-export const TenantFeedDeliverActivityIn: Schema.Codec<In<typeof def.tenantFeed, "activities", "deliver">> = Schema.Struct({ label: Schema.String, events: Schema.Array(FeedEvent) }) as any
+export const TenantFeedDeliverActivityIn: Schema.Codec<In<typeof def.tenantFeed, "activities", "deliver">> =
+  Schema.Struct({ label: Schema.String, events: Schema.Array(FeedEvent) }) as any
 
-export const TenantFeedDeliverActivityOut: Schema.Codec<OutOf<typeof def.tenantFeed, "activities", "deliver">> = Schema.Struct({ accepted: Schema.Finite }) as any
+export const TenantFeedDeliverActivityOut: Schema.Codec<OutOf<typeof def.tenantFeed, "activities", "deliver">> =
+  Schema.Struct({ accepted: Schema.Finite }) as any

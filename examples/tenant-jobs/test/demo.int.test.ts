@@ -1,0 +1,113 @@
+import { execFile, spawn, type ChildProcess } from "node:child_process"
+import { once } from "node:events"
+import { mkdtemp, readdir, rm } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { setTimeout as delay } from "node:timers/promises"
+import { promisify } from "node:util"
+import { afterEach, beforeEach, describe, expect, test } from "vitest"
+import { describeRedis, redisUrl } from "../../../tools/with-redis.ts"
+
+const demo = join(import.meta.dirname, "../src/demo.ts")
+
+/** Temporary directory of the demo under test: its name is in the arguments of every process that the demo starts. */
+let directory: string
+let running: ChildProcess[]
+
+beforeEach(async () => {
+  directory = await mkdtemp(join(tmpdir(), "ponos-demo-test-"))
+  running = []
+})
+
+afterEach(async () => {
+  for (const child of running) child.kill("SIGKILL")
+  await rm(directory, { recursive: true, force: true, maxRetries: 5 })
+})
+
+const start = (args: ReadonlyArray<string>, store?: string) => {
+  const { PONOS_STORE: _, ...environment } = process.env
+  const child = spawn(process.execPath, ["--conditions=source", demo, ...args], {
+    stdio: ["ignore", "pipe", "pipe"],
+    env: { ...environment, TMPDIR: directory, ...(store === undefined ? {} : { PONOS_STORE: store }) },
+  })
+  running.push(child)
+  let [out, error] = ["", ""]
+  child.stdout.on("data", (data) => (out += String(data)))
+  child.stderr.on("data", (data) => (error += String(data)))
+  const ended = once(child, "close").then(([code]) => ({ code: code as number | null, out, error }))
+  return { child, ended, output: () => out + error }
+}
+
+/** Processes with the temporary directory among their arguments. */
+const processes = async (): Promise<string[]> => {
+  const { stdout } = await promisify(execFile)("ps", ["-eo", "pid=,args="], { maxBuffer: 1 << 26 })
+  return stdout.split("\n").filter((line) => line.includes(directory))
+}
+
+const eventually = async (what: string, check: () => boolean | Promise<boolean>): Promise<void> => {
+  const deadline = performance.now() + 20_000
+  while (!(await check())) {
+    if (performance.now() > deadline) throw new Error(`${what} did not happen within 20 s`)
+    await delay(50)
+  }
+}
+
+const provesItself = (store: () => string | undefined) => async () => {
+  const { code, out, error } = await start(["--tenants", "12", "--seconds", "12", "--json"], store()).ended
+  expect(code, error).toBe(0)
+  const lines = out.trimEnd().split("\n")
+  expect(lines).toHaveLength(1)
+  const verdict = JSON.parse(lines[0] ?? "") as Record<string, unknown>
+  expect(Object.keys(verdict).join()).toBe(
+    "ok,store,tenants,events,lost,duplicated,redelivered,staleRefused,overlaps,takeoverMs,handoffMs,shardsMoved,shardsMovedIdeal",
+  )
+  expect(verdict).toMatchObject({ ok: true, tenants: 12, lost: 0, duplicated: 0, overlaps: 0 })
+  for (const name of ["events", "takeoverMs", "handoffMs", "shardsMoved", "shardsMovedIdeal"]) expect(verdict[name]).toBeGreaterThan(0)
+  expect(verdict["shardsMoved"]).toBeLessThanOrEqual(1.1 * Number(verdict["shardsMovedIdeal"]))
+  expect(await processes()).toEqual([])
+  expect(await readdir(directory)).toEqual([])
+}
+
+describe("the demo on the embedded store", () => {
+  test(
+    "proves that nothing is lost, doubled or overlapped",
+    provesItself(() => undefined),
+  )
+
+  for (const signal of ["SIGKILL", "SIGTERM", "SIGINT"] as const)
+    test(`leaves no process and no file behind when it is ended by ${signal}`, async () => {
+      const { child, ended, output } = start(["--tenants", "8", "--seconds", "60"])
+      await eventually("the first settled state", () => output().includes("settled"))
+      expect((await processes()).length).toBeGreaterThanOrEqual(5)
+      child.kill(signal)
+      await ended
+      await eventually("the end of all its processes", async () => (await processes()).length === 0)
+      await eventually("the removal of its files", async () => (await readdir(directory)).length === 0)
+    })
+
+  test("fails, and says why, when a process ends that should not", async () => {
+    const { ended, output } = start(["--tenants", "8", "--seconds", "60"])
+    await eventually("the first settled state", () => output().includes("settled"))
+    const upstream = (await processes()).find((line) => line.includes("upstream.ts"))
+    process.kill(Number.parseInt(upstream ?? "", 10), "SIGKILL")
+    const { code, error } = await ended
+    expect(code).toBe(1)
+    expect(error).toContain("upstream ended (SIGKILL)")
+    expect(await processes()).toEqual([])
+    expect(await readdir(directory)).toEqual([])
+  })
+
+  test("refuses wrong arguments with what is expected", async () => {
+    expect(await start(["--tenant", "3"]).ended).toMatchObject({
+      code: 2,
+      out: "",
+      error: expect.stringContaining("did you mean --tenants?"),
+    })
+    expect(await start([], "memory:x").ended).toMatchObject({ code: 2, error: expect.stringContaining("expected PONOS_STORE") })
+    expect(await readdir(directory)).toEqual([])
+  })
+})
+
+describeRedis("the demo on Redis", () => {
+  test("proves that nothing is lost, doubled or overlapped", provesItself(redisUrl))
+})
