@@ -6,6 +6,8 @@ import type { In, OutOf, SignalPayload, State } from "@ponos/sdk/gen"
 import type { Schema } from "effect"
 import type * as all from "./fixtures/all-types/jobs.def.ts"
 import type * as allSchemas from "./fixtures/all-types/uncast.generated.ts"
+import type * as derived from "./fixtures/derived/jobs.def.ts"
+import type * as derivedSchemas from "./fixtures/derived/uncast.generated.ts"
 import type * as feed from "./fixtures/feed/jobs.def.ts"
 import type * as feedSchemas from "./fixtures/feed/uncast.generated.ts"
 import type * as imports from "./fixtures/imports/jobs.def.ts"
@@ -54,6 +56,14 @@ same<Check<typeof feedSchemas.TenantFeedDeliverActivityIn, In<Feed, "activities"
 same<Check<typeof importsSchemas.SyncState, State<typeof imports.sync>>>()
 same<Check<typeof importsSchemas.SyncPageQueryOut, OutOf<typeof imports.sync, "queries", "page">>>()
 same<Check<typeof importsSchemas.SyncPagesQueryOut, OutOf<typeof imports.sync, "queries", "pages">>>()
+
+type Derived = typeof derived.derive
+same<Check<typeof derivedSchemas.Extended, derived.Extended>>()
+same<Check<typeof derivedSchemas.DeriveState, State<Derived>>>()
+same<Check<typeof derivedSchemas.DeriveBothQueryOut, OutOf<Derived, "queries", "both">>>()
+same<Check<typeof derivedSchemas.Wrapped, In<Derived, "queries", "both">>>()
+same<Check<typeof derivedSchemas.Answer, OutOf<Derived, "queries", "answer">>>()
+same<Check<typeof derivedSchemas.DeriveInlineActivityOut, OutOf<Derived, "activities", "inline">>>()
 
 // The comparison itself tells types apart.
 // @ts-expect-error another field

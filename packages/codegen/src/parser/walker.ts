@@ -5,7 +5,7 @@
 import { ts } from "ts-morph"
 import { constraintTable, wrongValue } from "../constraint.ts"
 import type { Constraint, Field, NamedShape, Payload, Shape, TypeSource } from "../domain.ts"
-import { union } from "../shape.ts"
+import { compare, union } from "../shape.ts"
 import { globalKind, globalName, type GlobalKind } from "./global.ts"
 import { type Literal, literalOf, scalarOf, templateOf } from "./scalar.ts"
 import { elementType, nodeLike, recordValue, withoutParens } from "./node.ts"
@@ -26,11 +26,18 @@ export interface WalkerInput {
   readonly sourceOf: (symbol: ts.Symbol) => TypeSource | "hidden" | undefined
 }
 
+interface Name {
+  readonly text: string
+  readonly symbol: ts.Symbol
+}
+
 interface Spot {
   /** Node to blame: the written type, else the declaration of the member. */
   readonly blame: ts.Node
   readonly path: string
   readonly depth: number
+  /** The alias through which a type was reached: the compiler does not keep it on all types. */
+  readonly alias?: Name | undefined
 }
 
 /** Deeper than any hand-written type: a generic type that grows with every level. */
@@ -69,11 +76,11 @@ class Walker implements TypeWalker {
 
   #shape(type: ts.Type, written: ts.TypeNode | undefined, from: Spot): Shape {
     const node = written === undefined ? undefined : withoutParens(written)
-    const spot: Spot = { ...from, blame: node ?? from.blame, depth: from.depth + 1 }
+    const spot: Spot = { ...from, blame: node ?? from.blame, depth: from.depth + 1, alias: undefined }
     if (spot.depth > maxDepth) return this.#fail("too-deep", spot, this.#checker.typeToString(type))
     const alias = node === undefined ? undefined : this.#aliasOf(node)
     if (alias !== undefined) {
-      const inner = this.#shape(type, alias.type, { ...spot, blame: node ?? spot.blame })
+      const inner = this.#shape(type, alias.type, { ...spot, alias: this.#aliasName(alias) })
       return this.#constrain(inner, constraintsOf(alias), spot)
     }
     const scalar = scalarOf(type)
@@ -83,13 +90,13 @@ class Walker implements TypeWalker {
     if (type.flags & ts.TypeFlags.TemplateLiteral) return templateOf(type as ts.TemplateLiteralType) ?? this.#fail("template", spot)
     const refused = this.#refused(type, node)
     if (refused !== undefined) return this.#fail(refused, spot, this.#text(type, node))
-    if (type.isUnion()) return this.#named(type, spot, (inner) => this.#union(type.types, node, inner))
+    if (type.isUnion()) return this.#named(type, { ...spot, alias: from.alias }, (inner) => this.#union(type.types, node, inner))
     if (type.isIntersection()) {
       // A brand: a primitive with a marker that exists for the checker only.
       const base = type.types.find((part) => scalarOf(part) !== undefined || literalOf(part) !== undefined)
       if (base !== undefined) return this.#shape(base, undefined, spot)
     }
-    return this.#object(type, node, spot)
+    return this.#object(type, node, { ...spot, alias: from.alias })
   }
 
   #literal(literal: Literal, spot: Spot): Shape {
@@ -223,7 +230,7 @@ class Walker implements TypeWalker {
 
   #members(type: ts.Type, node: ts.TypeNode | undefined, spot: Spot): Shape {
     const value = recordValue(node)
-    const fields = this.#checker.getPropertiesOfType(type).flatMap((property): ReadonlyArray<Field> => {
+    const fields = this.#properties(type).flatMap((property): ReadonlyArray<Field> => {
       const field = this.#field(property, spot, value)
       return field === undefined ? [] : [field]
     })
@@ -238,6 +245,15 @@ class Walker implements TypeWalker {
       rest = this.#shape(info.type, this.#agrees(written, info.type) ? written : undefined, inner)
     }
     return fields.length === 0 && rest !== undefined ? { kind: "record", value: rest } : { kind: "object", fields, rest }
+  }
+
+  /** In the order of the source; keys that come from a union have none of their own, and are sorted (rule 18). */
+  #properties(type: ts.Type): ReadonlyArray<ts.Symbol> {
+    const properties = this.#checker.getPropertiesOfType(type)
+    const isWritten = properties.every(
+      (property) => property.declarations?.some((one) => !ts.isMappedTypeNode(one) && ts.isTypeElement(one)) === true,
+    )
+    return isWritten ? properties : properties.toSorted((a, b) => compare(a.name, b.name))
   }
 
   #field(property: ts.Symbol, owner: Spot, value: ts.TypeNode | undefined): Field | undefined {
@@ -286,11 +302,12 @@ class Walker implements TypeWalker {
    * Objects and unions of objects that have a name are printed once. What has no name gets one only if it contains itself, which is known
    * when it is met again while it is still open.
    */
-  #named(type: ts.Type, spot: Spot, build: (inner: Spot) => Shape): Shape {
+  #named(type: ts.Type, from: Spot, build: (inner: Spot) => Shape): Shape {
     const known = this.#ids.get(type)
     if (known !== undefined) return { kind: "ref", id: known }
     const open = this.#open.get(type)
-    const name = this.#nameOf(type)
+    const name = this.#nameOf(type) ?? from.alias
+    const spot: Spot = { ...from, alias: undefined }
     if (open !== undefined) {
       open.id ??= this.#freshId(name?.text ?? pascal(spot.path))
       return { kind: "ref", id: open.id }
@@ -311,7 +328,7 @@ class Walker implements TypeWalker {
   }
 
   /** The name that the user gave a type; an instance of a generic type has none of its own. */
-  #nameOf(type: ts.Type): { readonly text: string; readonly symbol: ts.Symbol } | undefined {
+  #nameOf(type: ts.Type): Name | undefined {
     if (type.aliasSymbol !== undefined) {
       return type.aliasTypeArguments === undefined && this.#isOwn(type.aliasSymbol)
         ? { text: type.aliasSymbol.name, symbol: type.aliasSymbol }
@@ -322,6 +339,11 @@ class Walker implements TypeWalker {
     const isGeneric =
       (type as ts.TypeReference).typeArguments !== undefined && this.#checker.getTypeArguments(type as ts.TypeReference).length > 0
     return isGeneric ? undefined : { text: symbol.name, symbol }
+  }
+
+  #aliasName(declaration: ts.TypeAliasDeclaration): Name | undefined {
+    const symbol = this.#checker.getSymbolAtLocation(declaration.name)
+    return symbol !== undefined && this.#isOwn(symbol) ? { text: symbol.name, symbol } : undefined
   }
 
   #isOwn(symbol: ts.Symbol): boolean {
