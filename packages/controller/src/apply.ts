@@ -5,7 +5,6 @@
 import { InboxFull, StoreUnavailable } from "@ponos/sdk"
 import type { Control, MessageItem, MessageReply, StartItem, StartReply, TerminateItem, TerminateReply } from "@ponos/sdk/internal"
 import { eachBounded } from "./bounded.ts"
-import type { DesiredEntry } from "./desired.ts"
 import type { Target } from "./observed.ts"
 import type { Action, CreateAction, StopAction, UpdateAction } from "./plan.ts"
 import { sumsOf } from "./spec.ts"
@@ -22,11 +21,22 @@ export interface ApplyOptions {
   readonly resultRetentionMs: number
 }
 
+/** A desired input in the form in which it is stored. */
+export interface PreparedInput {
+  readonly spec: string
+  readonly sums: readonly [number, number]
+  /** JSON text of the encoded input. */
+  readonly input: string
+  /** Body of a new run. */
+  readonly body: string
+}
+
 export interface ApplyContext extends Target {
   /** 19 digits. */
   readonly fence: string
   readonly options: ApplyOptions
-  readonly entry: (action: CreateAction | UpdateAction) => DesiredEntry
+  /** Throws when the row is no longer what it was at planning. */
+  readonly prepare: (action: CreateAction | UpdateAction) => PreparedInput
   readonly abortSignal: AbortSignal
 }
 
@@ -110,15 +120,17 @@ class Applier {
   }
 
   start = (action: CreateAction): StartItem => {
-    const { address, spec, body, sums } = this.#context.entry(action)
-    return { shard: action.shard, address, run: newRunId(), body, control: this.#control(address, spec, sums) }
+    const { spec, body, sums } = this.#context.prepare(action)
+    const { shard, address } = action
+    return { shard, address, run: newRunId(), body, control: this.#control(address, spec, sums) }
   }
 
   input = (action: UpdateAction): MessageItem => {
     const { options, fence } = this.#context
-    const { address, spec, input, sums } = this.#context.entry(action)
+    const { spec, input, sums } = this.#context.prepare(action)
+    const { shard, address } = action
     return {
-      shard: action.shard,
+      shard,
       address,
       run: action.run,
       kind: "input",

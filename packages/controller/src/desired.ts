@@ -7,11 +7,8 @@ import type { Source, SourceRow } from "./sources/source.ts"
 import { specOf, sumsOf } from "./spec.ts"
 
 export interface DesiredEntry extends DesiredJob {
-  /** JSON text of the encoded input. */
-  readonly input: string
-  /** Body of a new run. */
-  readonly body: string
-  readonly sums: readonly [number, number]
+  /** The row. It is encoded again when an action needs it: most rows of most passes need none, and texts of a million would not be bounded. */
+  readonly value: unknown
 }
 
 export interface DesiredShard {
@@ -107,12 +104,12 @@ class Reader {
     } catch (error) {
       return this.#refuse(row, error)
     }
-    const { address, key, input, body } = prepared
+    const { address, key, input } = prepared
     const shard = this.#shard(prepared.shard)
     if (shard.jobs.has(address) || shard.invalid.has(address)) return this.#duplicate(row, key)
     const spec = specOf(input)
     const sums = sumsOf(address, spec)
-    shard.jobs.set(address, { address, spec, input, body, sums })
+    shard.jobs.set(address, { address, spec, value: row.value })
     shard.sums[0] += BigInt(sums[0])
     shard.sums[1] += BigInt(sums[1])
     this.counts.valid++

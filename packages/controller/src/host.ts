@@ -1,5 +1,5 @@
 /** Hosts a controller's job in a process: joins its pool, keeps its run alive, and runs its passes there. */
-import { createWorker, type HostedController, type Options, PonosError } from "@ponos/sdk"
+import { createWorker, type HostedController, type Options, PonosError, PoolNotFound } from "@ponos/sdk"
 import { type ClientOptions, makeClient } from "@ponos/sdk/gen"
 import { defaults, type Engine } from "@ponos/sdk/internal"
 import { reporter } from "./event.ts"
@@ -83,14 +83,21 @@ const passRunner = (options: ReadOptions, context: HostContext): PassRunner => {
   const { engine } = context
   const limits = { ...defaults, ...inherit(context.options) }
   const onEvent = reporter(options.name, options.onEvent)
+  let known: string | undefined
   return {
     run: async (state, fence, abortSignal) => {
       const target = await passContext(options, engine)
       const info = await engine.poolInfo(target.pool)
+      // the next try looks again: the pool's members and clients make it anew
+      if (info === undefined)
+        throw new PoolNotFound(`expected the pool ${target.pool} to exist, found none: was the store emptied?`, { pool: target.pool })
+      const before = known
+      known = info.incarnation
       return await runPass({ ...target, abortSignal }, state, {
         fence: fenceText(fence),
-        now: info?.now ?? 0,
-        incarnation: info?.incarnation ?? "",
+        now: info.now,
+        incarnation: info.incarnation,
+        known: before,
         apply: {
           stop: options.stop,
           parallelism: options.parallelism,

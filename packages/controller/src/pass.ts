@@ -4,7 +4,7 @@
  */
 import { setImmediate as turn } from "node:timers/promises"
 import type { ShardDigest } from "@ponos/sdk/internal"
-import { apply, type ApplyOptions, type ApplyResult, Superseded } from "./apply.ts"
+import { apply, type ApplyOptions, type ApplyResult, type PreparedInput, Superseded } from "./apply.ts"
 import { Backoff } from "./backoff.ts"
 import { eachBounded } from "./bounded.ts"
 import { type DesiredJobClient, type DesiredSet, readDesired, type RowProblem } from "./desired.ts"
@@ -23,6 +23,7 @@ import {
 } from "./plan.ts"
 import type { ControllerState, PassReport } from "./report.ts"
 import type { Source } from "./sources/source.ts"
+import { specOf, sumsOf } from "./spec.ts"
 
 /** A plan as data: it can be shown, approved and limited. */
 export interface Plan {
@@ -153,6 +154,8 @@ export interface PassOptions {
   /** Store time, and life of the store, at the beginning. */
   readonly now: number
   readonly incarnation: string
+  /** Life of the store that this process has seen before, for when the state is gone with the store. */
+  readonly known: string | undefined
   readonly apply: ApplyOptions
   readonly abortSignal: AbortSignal
   readonly onPlan: (plan: Plan) => void
@@ -237,11 +240,23 @@ const report = (planned: Planned, tally: Tally, backoff: Backoff, pass: PassOpti
   }
 }
 
+/** Encodes the row of an action again. Rows of an iterable are the caller's objects, who may have changed them since. */
+const preparer =
+  (context: PassContext, desired: DesiredSet) =>
+  ({ shard, address }: CreateAction | UpdateAction): PreparedInput => {
+    const prepared = context.job.internals.prepare(desired.shards.get(shard)?.jobs.get(address)?.value, context.shards)
+    if (prepared.address !== address)
+      throw new Error(`expected the row of ${address} to keep its key during a pass, got ${prepared.address}`)
+    const spec = specOf(prepared.input)
+    return { spec, sums: sumsOf(address, spec), input: prepared.input, body: prepared.body }
+  }
+
 /** Runs a pass and gives the state after it. Throws when the store is away or the attempt was aborted: the state before it still holds. */
 export const runPass = async (context: PassContext, state: ControllerState, pass: PassOptions): Promise<ControllerState> => {
   const started = performance.now()
   const { onEvent } = pass
-  if (state.baseline !== null && state.baseline.incarnation !== pass.incarnation)
+  const known = state.baseline?.incarnation ?? pass.known
+  if (known !== undefined && known !== pass.incarnation)
     onEvent({
       type: "store",
       message: `the store of pool ${context.pool} was emptied or replaced: jobs are started anew from the desired set`,
@@ -260,13 +275,9 @@ export const runPass = async (context: PassContext, state: ControllerState, pass
       onEvent({ type: "controller", message: `onPlan threw: ${String(error)}` })
     }
     const due = tally.due(planned.plan.actions, planned.plan.guard.allowed)
-    const entry = ({ shard, address }: CreateAction | UpdateAction) => {
-      const found = planned.desired.shards.get(shard)?.jobs.get(address)
-      if (found === undefined) throw new Error(`no desired entry of ${address}`)
-      return found
-    }
+    const prepare = preparer(context, planned.desired)
     try {
-      await apply({ ...context, fence: pass.fence, options: pass.apply, entry, abortSignal: pass.abortSignal }, due, tally.add)
+      await apply({ ...context, fence: pass.fence, options: pass.apply, prepare, abortSignal: pass.abortSignal }, due, tally.add)
     } catch (error) {
       if (!(error instanceof Superseded)) throw error
       superseded = true

@@ -61,6 +61,7 @@ class Bench {
       fence: fenceText(fence),
       now: info?.now ?? 0,
       incarnation: info?.incarnation ?? "",
+      known: undefined,
       apply: {
         stop: options.stop,
         parallelism: 4,
@@ -253,6 +254,7 @@ const suite = (storeOf: () => string): void => {
       fence: fenceText(5n),
       now: 0,
       incarnation: "",
+      known: undefined,
       apply: { stop: options.stop, parallelism: 1, ...limits },
       abortSignal: new AbortController().signal,
       onPlan: () => {},
@@ -283,6 +285,7 @@ const suite = (storeOf: () => string): void => {
       fence: fenceText(50n),
       now: 0,
       incarnation: "",
+      known: undefined,
       apply: { stop: options.stop, parallelism: 1, ...limits },
       abortSignal: new AbortController().signal,
       onPlan,
