@@ -6,6 +6,8 @@ import { retryDelay } from "@ponos/sdk/internal"
 
 export interface Failure {
   readonly address: string
+  /** What waits: a job that keeps ending still gets its new settings at once. */
+  readonly action: "create" | "update" | "stop"
   readonly attempts: number
   /** Store time before which nothing is tried again. */
   readonly until: number
@@ -37,19 +39,20 @@ export class Backoff {
   }
 
   /** Must this tenant still wait? */
-  waits(address: string): boolean {
-    return (this.#failures.get(address)?.until ?? 0) > this.#now
+  waits(address: string, action: Failure["action"]): boolean {
+    const failure = this.#failures.get(address)
+    return failure !== undefined && failure.action === action && failure.until > this.#now
   }
 
-  failed(address: string, error: string): void {
+  failed(address: string, action: Failure["action"], error: string): void {
     const attempts = Math.min((this.#failures.get(address)?.attempts ?? 0) + 1, 1_000)
     // newest last, so that the bound drops the oldest
     this.#failures.delete(address)
-    this.#failures.set(address, { address, attempts, until: this.#now + delayMs(attempts), error: error.slice(0, 300) })
+    this.#failures.set(address, { address, action, attempts, until: this.#now + delayMs(attempts), error: error.slice(0, 300) })
   }
 
-  succeeded(address: string): void {
-    this.#failures.delete(address)
+  succeeded(address: string, action: Failure["action"]): void {
+    if (this.#failures.get(address)?.action === action) this.#failures.delete(address)
   }
 
   /** What the next pass needs. */

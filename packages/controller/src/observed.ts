@@ -16,6 +16,16 @@ export interface ShardObservation {
   readonly ended: ReadonlyMap<string, string>
 }
 
+/** Done or failed: a run that was cancelled or terminated ended by somebody's wish, and may be started again at once. */
+const endedByItself = (outcome: string | undefined): boolean => {
+  try {
+    const { type } = JSON.parse(outcome ?? "{}") as { readonly type?: string }
+    return type === "done" || type === "failed"
+  } catch {
+    return false
+  }
+}
+
 /** Runs of one page. */
 const pageSize = 1_000
 
@@ -31,12 +41,12 @@ export const observeShard = async (target: Target, shard: number, desired: Desir
   const prefix = `${target.kind}/`
   const observed: Array<ObservedRun> = []
   const ended = new Map<string, string>()
-  const add = ({ address, run, phase, control }: RunRecord): void => {
+  const add = ({ address, run, phase, control, outcome }: RunRecord): void => {
     // a controller of that name for another kind is another controller: hands off
     if (!address.startsWith(prefix)) return
     const own = control?.controller === target.controller
     if (phase === "ended") {
-      if (own) ended.set(address, run)
+      if (own && endedByItself(outcome)) ended.set(address, run)
     } else if (own || desired?.jobs.has(address) === true || desired?.invalid.has(address) === true)
       observed.push({ address, run, spec: control?.spec ?? "", owner: control?.controller ?? "" })
   }

@@ -190,7 +190,7 @@ class Tally {
   due(actions: ReadonlyArray<Action>, stopsAllowed: boolean): ReadonlyArray<Action> {
     return actions.filter((action) => {
       if (action.type === "foreign" || (action.type === "stop" && !stopsAllowed)) return false
-      if (!this.#backoff.waits(action.address)) return true
+      if (!this.#backoff.waits(action.address, action.type)) return true
       this.counts.delayed++
       return false
     })
@@ -198,21 +198,22 @@ class Tally {
 
   add = ({ action, applied }: ApplyResult): void => {
     if (applied.status === "changed") this.counts.changed++
+    else if (action.type === "foreign") return
     else if (applied.status === "failed") {
       this.counts.failed++
-      this.#backoff.failed(action.address, applied.error)
+      this.#backoff.failed(action.address, action.type, applied.error)
       this.#onEvent({
         type: "action",
         action,
         message: `${action.type} ${action.address} failed and is tried again later: ${applied.error}`,
       })
-    } else if (action.type !== "foreign") {
+    } else {
       this.counts[action.type]++
       if (action.type === "stop") this.stopped.push(action.run)
       // a job that ended by itself is started again, but not in a hot loop: each time it waits longer
       if (action.type === "create" && action.after !== undefined)
-        this.#backoff.failed(action.address, `run ${action.after} ended by itself`)
-      else this.#backoff.succeeded(action.address)
+        this.#backoff.failed(action.address, "create", `run ${action.after} ended by itself`)
+      else this.#backoff.succeeded(action.address, action.type)
     }
   }
 }

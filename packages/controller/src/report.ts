@@ -11,6 +11,7 @@ const Problem = Schema.Struct({
 
 const ActionFailure = Schema.Struct({
   address: Schema.String,
+  action: Schema.Literals(["create", "update", "stop"]),
   attempts: Schema.Finite,
   until: Schema.Finite,
   error: Schema.String,

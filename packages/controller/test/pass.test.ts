@@ -295,16 +295,24 @@ const suite = (storeOf: () => string): void => {
     expect((await liveRuns(bench.client)).get("t0002")).not.toBe(runs.get("t0002"))
   })
 
-  test("a job that ended by itself is started again, later each time", async () => {
+  test("a job that ended by itself is started again, later each time; one that somebody ended, at once", async () => {
+    const engine = await bench.engine()
+    const end = async (key: string, type: string): Promise<void> => {
+      const { address, shard } = bench.client.tenantFeed[internals].prepare({ tenantId: key, pollSeconds: 5 }, 8)
+      const outcome = JSON.stringify({ type })
+      await engine.terminate(bench.pool, [{ shard, address, outcome, newRevision: uniqueName("r"), retention: 60_000 }])
+    }
     await bench.pass(tenants(2))
-    await bench.client.tenantFeed.get("t0000").terminate()
+    for (let round = 0; round < 2; round++) {
+      await end("t0001", "terminated")
+      expect((await bench.pass(tenants(2))).last?.applied).toMatchObject({ create: 1, delayed: 0 })
+    }
+    await end("t0000", "done")
     expect((await bench.pass(tenants(2))).last?.applied).toMatchObject({ create: 1 })
-    await bench.client.tenantFeed.get("t0000").terminate()
+    await end("t0000", "done")
     await bench.pass([...tenants(2), ...tenants(1, 5, 5)])
-    expect(bench.state.last).toMatchObject({
-      applied: { create: 1, delayed: 1 },
-      failures: [{ address: "tenant-feed/t0000", attempts: 1 }],
-    })
+    const failures = [{ address: "tenant-feed/t0000", action: "create", attempts: 1 }]
+    expect(bench.state.last).toMatchObject({ applied: { create: 1, delayed: 1 }, failures })
   })
 
   test("a cancelled run is asked once, counts as stopping until it ends, and needs no second approval", async () => {
