@@ -43,10 +43,10 @@ export const generate = async (options: GenerateOptions = {}, parser?: Parser): 
   const definitions = (parser ?? (await defaultParser())).parse([...outputs.keys()].map((file) => ({ file })))
   const mistakes = renderAll(definitions, folder)
   if (mistakes.length > 0) return { ok: false, mistakes }
-  const changes = definitions.flatMap((definition) => {
-    const out = outputs.get(resolve(definition.file)) ?? dirname(definition.file)
-    return writeDefinition(definition, out, folder, options.check === true)
-  })
+  const folders = [...outputs.values()]
+  const changes = definitions.flatMap((definition, index) =>
+    writeDefinition(definition, folders[index] ?? folder, folder, options.check === true),
+  )
   return { ok: true, files: changes, jobs: definitions.reduce((sum, { jobs }) => sum + jobs.length, 0) }
 }
 

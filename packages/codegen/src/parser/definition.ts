@@ -62,7 +62,6 @@ class Reader {
       return []
     }
     if (!ts.isVariableStatement(statement)) return []
-    const isExported = statement.modifiers?.some((modifier) => modifier.kind === ts.SyntaxKind.ExportKeyword) === true
     return statement.declarationList.declarations.flatMap((declaration): ReadonlyArray<Job> => {
       const { initializer, name } = declaration
       if (initializer === undefined) return []
@@ -72,11 +71,12 @@ class Reader {
         this.#report.add("job-not-const", name, "")
         return []
       }
-      if (!isExported) {
+      const exported = this.#scope.exportNameOf(name)
+      if (exported === undefined) {
         this.#report.add("job-not-exported", name, name.text)
         return []
       }
-      return this.#job(name, call, docsOf(statement))
+      return this.#job(exported, name, call, docsOf(statement))
     })
   }
 
@@ -84,43 +84,43 @@ class Reader {
     return ts.isCallExpression(expression) && this.#scope.calleeOf(expression) === name
   }
 
-  #job(name: ts.Identifier, call: ts.CallExpression, docs: string): ReadonlyArray<Job> {
+  #job(exported: string, name: ts.Identifier, call: ts.CallExpression, docs: string): ReadonlyArray<Job> {
     const argument = call.arguments[0]
     const literal = argument === undefined ? undefined : this.#scope.valueOf(argument)
     if (literal === undefined || !ts.isObjectLiteralExpression(literal)) {
-      this.#report.add("not-literal", argument ?? call, name.text, "the definition")
+      this.#report.add("not-literal", argument ?? call, exported, "the definition")
       return []
     }
-    const members = this.#members(literal, name.text)
+    const members = this.#members(literal, exported)
     for (const member of members) {
       if (!(jobProperties as ReadonlyArray<string>).includes(member.name)) {
-        this.#report.add("unknown-property", member.node.name ?? member.node, `${name.text}.${member.name}`, member.name)
+        this.#report.add("unknown-property", member.node.name ?? member.node, `${exported}.${member.name}`, member.name)
       }
     }
     const get = (property: string): Member | undefined => members.findLast((member) => member.name === property)
     for (const property of ["kind", "input", "key"]) {
-      if (get(property) === undefined) this.#report.add("missing-property", name, name.text, property)
+      if (get(property) === undefined) this.#report.add("missing-property", name, exported, property)
     }
-    const payload = (property: string): Payload => this.#typed(get(property), `${name.text}.${property}`, name)
+    const payload = (property: string): Payload => this.#typed(get(property), `${exported}.${property}`, name)
     const key = get("key")
     return [
       {
-        name: name.text,
+        name: exported,
         docs,
         at: this.#report.place(name),
-        kind: this.#kind(get("kind"), name.text),
-        ...this.#key(key, name.text),
+        kind: this.#kind(get("kind"), exported),
+        ...this.#key(key, exported),
         input: payload("input"),
         state: payload("state"),
         result: payload("result"),
         error: payload("error"),
-        signals: this.#group(get("signals"), "signal", name.text, (call, member, path): Signal => ({
+        signals: this.#group(get("signals"), "signal", exported, (call, member, path): Signal => ({
           ...member,
           payload: this.#argument(call, 0, path),
         })),
-        queries: this.#operations(get("queries"), "query", name.text),
-        updates: this.#operations(get("updates"), "update", name.text),
-        activities: this.#operations(get("activities"), "activity", name.text),
+        queries: this.#operations(get("queries"), "query", exported),
+        updates: this.#operations(get("updates"), "update", exported),
+        activities: this.#operations(get("activities"), "activity", exported),
       },
     ]
   }

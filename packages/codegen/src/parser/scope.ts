@@ -45,9 +45,11 @@ export class Scope {
   }
 
   /** Follows parentheses, assertions and constants of this file to what they stand for. */
-  valueOf(expression: ts.Expression): ts.Expression {
+  valueOf(expression: ts.Expression, depth = 0): ts.Expression {
+    // `const a = a` is an error, and not one to hang on.
+    if (depth > 50) return expression
     if (ts.isParenthesizedExpression(expression) || ts.isAsExpression(expression) || ts.isSatisfiesExpression(expression)) {
-      return this.valueOf(expression.expression)
+      return this.valueOf(expression.expression, depth + 1)
     }
     if (!ts.isIdentifier(expression)) return expression
     const declaration = this.#checker.getSymbolAtLocation(expression)?.valueDeclaration
@@ -57,7 +59,7 @@ export class Scope {
       ts.isVariableDeclarationList(declaration.parent) &&
       (declaration.parent.flags & ts.NodeFlags.Const) !== 0 &&
       declaration.getSourceFile() === this.#source
-    return isConst && declaration.initializer !== undefined ? this.valueOf(declaration.initializer) : expression
+    return isConst && declaration.initializer !== undefined ? this.valueOf(declaration.initializer, depth + 1) : expression
   }
 
   /** Shorthand properties name their value only through their symbol. */
@@ -66,6 +68,13 @@ export class Scope {
     return declaration !== undefined && ts.isVariableDeclaration(declaration) && declaration.initializer !== undefined
       ? this.valueOf(declaration.initializer)
       : undefined
+  }
+
+  /** Under which name a constant of this file is exported. */
+  exportNameOf(name: ts.Identifier): string | undefined {
+    const symbol = this.#checker.getSymbolAtLocation(name)
+    const source = symbol === undefined ? undefined : this.#sources.get(symbol)
+    return source?.module === undefined && source?.name !== "default" ? source?.name : undefined
   }
 
   sourceOf(symbol: ts.Symbol): TypeSource | "hidden" | undefined {
