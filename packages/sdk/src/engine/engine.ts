@@ -169,7 +169,7 @@ export type ClaimReply =
   | { readonly status: "refused"; readonly header: ShardHeader }
 
 export interface TakeGroup extends ShardOwner {
-  /** At most this many of ready and due runs move to active (a driver may stop earlier and say `more`). */
+  /** At most this many of due and ready runs, in this order, move to active (a driver may stop earlier and say `more`). */
   readonly limit: number
   /** Also take what is due by the agenda, and report the next due time. */
   readonly timers: boolean
@@ -290,7 +290,10 @@ export interface AssignmentEntry {
 
 /** What travels on the bus. Volatile (E6). */
 export type Hint =
-  /** The shard's ready list was empty and is not, or its earliest due time became earlier (W7). Not for what the owner itself commits. */
+  /**
+   * The shard's ready list was empty and is not, or its earliest due time became earlier (W7). Not for what the owner itself commits.
+   * Epoch 0: hints may have been lost with a connection, pull.
+   */
   | { readonly type: "ready"; readonly shard: number; readonly epoch: number }
   /** A message for an active run; applied directly only if its number is the next (W2, W4). */
   | { readonly type: "message"; readonly shard: number; readonly address: Address; readonly run: string; readonly message: Message }

@@ -32,7 +32,10 @@ export class Bus {
     else this.#listeners.set(channel, new Set([own]))
     if (options.pulls) this.#pulling.add(channel)
     // Also for a channel that has listeners: the answer proves that the first one's subscription stands.
-    await this.#link.command("ssubscribe", [channel])
+    await this.#link.command("ssubscribe", [channel]).catch(async (error: unknown) => {
+      await this.#unsubscribe(channel, own)
+      throw error
+    })
     return () => this.#unsubscribe(channel, own)
   }
 

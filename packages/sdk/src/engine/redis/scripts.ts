@@ -913,7 +913,7 @@ return replies
     name: "take",
     caller: "worker",
     keys: "shard…",
-    sha1: "0d67033bd169a88fdb774dc1d8ef7b51355fc317",
+    sha1: "f5c3b68133f8f199035a4f102f4fa3516cff9367",
     source: `#!lua flags=allow-oom
 local call = redis.call
 local store_time
@@ -960,15 +960,14 @@ local function load(shard, addresses, records, reply)
   end
 end
 local ENDED = string.byte("e")
-local function take_due(shard, room, fresh)
-  local found = call("ZRANGEBYSCORE", shard .. "a", "(0", "+inf", "WITHSCORES", "LIMIT", 0, room + 1)
-  local due = {}
-  local next_due, more = "", 0
+local function take_due(shard, limit, fresh)
+  local found = call("ZRANGEBYSCORE", shard .. "a", "(0", "+inf", "WITHSCORES", "LIMIT", 0, limit + 1)
+  local due, next_due, more = {}, "", 0
   for n = 1, #found, 2 do
     if tonumber(found[n + 1]) > now() then
       next_due = found[n + 1]
       break
-    elseif #due == room then
+    elseif #due == limit then
       more = 1
     else
       due[#due + 1] = found[n]
@@ -989,14 +988,12 @@ local replies = groups(function(shard, at, last)
       if active[n] == 1 then wanted[#wanted + 1] = ARGV[at + 2 + n] end
     end
   end
-  local fresh = limit > 0 and call("LPOP", q, limit) or {}
-  local more, next_due = 0, ""
-  if limit > 0 and #fresh == limit and call("LLEN", q) > 0 then more = 1 end
-  if ARGV[at + 2] == "1" then
-    local more_due
-    next_due, more_due = take_due(shard, limit - #fresh, fresh)
-    more = math.max(more, more_due)
-  end
+  local fresh, more, next_due = {}, 0, ""
+  if ARGV[at + 2] == "1" then next_due, more = take_due(shard, limit, fresh) end
+  local room = limit - #fresh
+  local popped = room > 0 and call("LPOP", q, room) or {}
+  for n = 1, #popped do fresh[#fresh + 1] = popped[n] end
+  if #popped == room and call("LLEN", q) > 0 then more = 1 end
   local reply = { more, next_due }
   local again = #wanted
   for n = 1, #fresh do wanted[again + n] = fresh[n] end

@@ -7,15 +7,14 @@
 --- Moves runs from ready to active (W1): an address is in at most one of the two, so nothing is taken twice.
 local ENDED = string.byte("e")
 
-local function take_due(shard, room, fresh)
-  local found = call("ZRANGEBYSCORE", shard .. "a", "(0", "+inf", "WITHSCORES", "LIMIT", 0, room + 1)
-  local due = {}
-  local next_due, more = "", 0
+local function take_due(shard, limit, fresh)
+  local found = call("ZRANGEBYSCORE", shard .. "a", "(0", "+inf", "WITHSCORES", "LIMIT", 0, limit + 1)
+  local due, next_due, more = {}, "", 0
   for n = 1, #found, 2 do
     if tonumber(found[n + 1]) > now() then
       next_due = found[n + 1]
       break
-    elseif #due == room then
+    elseif #due == limit then
       more = 1
     else
       due[#due + 1] = found[n]
@@ -38,14 +37,13 @@ local replies = groups(function(shard, at, last)
     end
   end
 
-  local fresh = limit > 0 and call("LPOP", q, limit) or {}
-  local more, next_due = 0, ""
-  if limit > 0 and #fresh == limit and call("LLEN", q) > 0 then more = 1 end
-  if ARGV[at + 2] == "1" then
-    local more_due
-    next_due, more_due = take_due(shard, limit - #fresh, fresh)
-    more = math.max(more, more_due)
-  end
+  -- Due runs first: a stream of ready ones must not keep them waiting.
+  local fresh, more, next_due = {}, 0, ""
+  if ARGV[at + 2] == "1" then next_due, more = take_due(shard, limit, fresh) end
+  local room = limit - #fresh
+  local popped = room > 0 and call("LPOP", q, room) or {}
+  for n = 1, #popped do fresh[#fresh + 1] = popped[n] end
+  if #popped == room and call("LLEN", q) > 0 then more = 1 end
 
   local reply = { more, next_due }
   local again = #wanted
