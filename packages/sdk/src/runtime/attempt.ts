@@ -39,6 +39,8 @@ export interface Started {
 /** An entry made by this attempt, to be delivered when its write was acknowledged. */
 interface Live {
   readonly settle: () => void
+  /** The handler ended before it saw this: what its message asks must not be lost. */
+  readonly unseen: (() => void) | undefined
   acknowledged: boolean
 }
 
@@ -173,6 +175,7 @@ export class Attempt {
     )
     this.options.lifeSignal.removeEventListener("abort", this.#onLifeEnd)
     if (this.#flushing !== undefined) await this.#flushing
+    for (const live of this.#live.splice(0)) live.unseen?.()
     return mismatch
   }
 
@@ -255,9 +258,9 @@ export class Attempt {
   }
 
   /** Records an entry that settles a call: `settle` runs when its write was acknowledged, in order. */
-  record(entry: Entry, settle: () => void): void {
-    if (this.#dead !== undefined || this.#ended) return
-    const live: Live = { settle, acknowledged: false }
+  record(entry: Entry, settle: () => void, unseen?: () => void): void {
+    if (this.#dead !== undefined || this.#ended) return unseen?.()
+    const live: Live = { settle, unseen, acknowledged: false }
     this.#buffer.push(entry)
     this.#live.push(live)
     this.#unacknowledged.push(live)
@@ -268,7 +271,7 @@ export class Attempt {
   recordDeferred(entry: Entry, settle: () => void): void {
     if (this.#dead !== undefined || this.#ended) return
     this.#buffer.push(entry)
-    this.#live.push({ settle, acknowledged: true })
+    this.#live.push({ settle, unseen: undefined, acknowledged: true })
     this.#mustFlush = true
     this.#queuePump()
   }
@@ -444,7 +447,12 @@ export class Attempt {
         }
         case "cancel": {
           inbox.markRead(message.number)
-          this.record({ t: "cancel", c: this.#replay.made, m: message.number }, () => this.#cancel(message.number))
+          const { number } = message
+          this.record(
+            { t: "cancel", c: this.#replay.made, m: number },
+            () => this.#cancel(number),
+            () => this.#cancel(number),
+          )
           return
         }
         case "input":

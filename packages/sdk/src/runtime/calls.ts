@@ -161,7 +161,11 @@ export const startReceive = (
     const got = (message: Message | undefined): void => {
       settled = true
       stop?.()
-      attempt.record({ t: "got", c: index, m: message?.number ?? 0 }, () => resolve(message === undefined ? undefined : envelope(message)))
+      attempt.record(
+        { t: "got", c: index, m: message?.number ?? 0 },
+        () => resolve(message === undefined ? undefined : envelope(message)),
+        () => message !== undefined && attempt.options.inbox.markUnread(message.number),
+      )
     }
     const arm = (due: number): void => {
       if (!settled) stop = atTime(attempt, due, () => !settled && got(undefined))

@@ -50,6 +50,11 @@ export class Inbox {
     this.#read.add(number)
   }
 
+  /** The handler that was to read it ended first. */
+  markUnread(number: number): void {
+    this.#read.delete(number)
+  }
+
   /** Messages that may be trimmed now: all up to the first unread one. Read ones beyond it are listed, to be remembered. */
   settle(): { readonly consumed: number; readonly read: ReadonlyArray<number> } {
     let consumed = this.consumed

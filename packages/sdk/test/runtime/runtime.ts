@@ -237,6 +237,23 @@ export const runtimeSuite = (name: string, store: () => string): void => {
       await expect(b.signal.stop()).rejects.toMatchObject({ _tag: "RunEnded" })
     })
 
+    test("a cancel or a signal that comes while the handler ends is not lost", async () => {
+      // the handler waits for nothing durable when it returns: what was recorded in the same moment is not delivered any more
+      await pool.worker({
+        run: async (job: any) => {
+          const message = job.receive("note")
+          await Promise.race([message, job.step("busy", () => new Promise((resolve) => setTimeout(resolve, 1)))])
+          return job.again({ after: 1 })
+        },
+      })
+      for (let i = 0; i < 30; i++) {
+        const handle = await pool.client.sample.start({ id: `race-${i}` })
+        await new Promise((resolve) => setTimeout(resolve, i % 7))
+        await handle.cancel("enough")
+        await expect(handle.result({ timeout: 5_000 })).rejects.toMatchObject({ _tag: "Cancelled" })
+      }
+    })
+
     test("the resource is opened once while resident and closed at the end", async () => {
       const log: Array<string> = []
       await pool.worker({
