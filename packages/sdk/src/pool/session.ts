@@ -88,7 +88,7 @@ export class Session {
         },
         onStore: (error) => {
           emit(error === undefined ? { type: "storeBack" } : { type: "storeLost", error })
-          if (error === undefined) this.#sweeper.hurry()
+          if (error === undefined) this.#sweeper.hurry(true)
         },
         onDead: () => host.onDead(this),
       },

@@ -42,6 +42,7 @@ export class Sweeper {
   readonly #host: SweeperHost
   readonly #loop: Loop
   #turn = 0
+  #everything = false
   #trimAt = 0
   #trimmed = 0
   #trimIdle = false
@@ -53,8 +54,9 @@ export class Sweeper {
     this.#loop = startLoop(host.sweepMs, () => this.#sweep(), host.onFault)
   }
 
-  /** Sweeps now: after an answer of the store was lost. */
-  hurry(): void {
+  /** Sweeps now: after an answer of the store was lost. `everything`: all headers too, after the store itself was lost (O1). */
+  hurry(everything = false): void {
+    this.#everything ||= everything
     this.#loop.hurry()
   }
 
@@ -67,7 +69,7 @@ export class Sweeper {
     this.#turn++
     this.#host.evaluate()
     await this.#prove()
-    if (this.#turn % headersEvery === 0) await this.#readHeaders()
+    if (this.#everything || this.#turn % headersEvery === 0) await this.#readHeaders()
     if (!this.#trimIdle || this.#turn % trimIdleEvery === 0) await this.#trim()
   }
 
@@ -141,6 +143,7 @@ export class Sweeper {
 
   async #readHeaders(): Promise<void> {
     const { engine, pool, session, clock } = this.#host
+    this.#everything = false
     const headers = await engine.headers(
       pool,
       Array.from({ length: this.#host.shards }, (_, shard) => shard),

@@ -120,6 +120,19 @@ describeStores("a pool under faults", (url) => {
     expect(b.member.owned()).toHaveLength(8)
   })
 
+  test("reports shards that their assignee does not claim (A4)", async () => {
+    const ground = new Ground(url())
+    const engine = await ground.engine()
+    const a = await ground.join("a")
+    await until(() => a.member.owned().length === shards, "a holds all")
+    const unable = tampered(engine, { claim: () => Promise.reject(new StoreUnavailable("refused by the test")) })
+    const b = await ground.join("b", { engine: unable })
+    await until(() => ground.seen("unclaimed").filter(({ on }) => on === "a").length === 8, "a reports the half of b")
+    expect(ground.seen("unclaimed").every(({ assignee }) => assignee === b.member.session)).toBe(true)
+    await b.member.drain()
+    await until(() => a.member.owned().length === shards, "a has them back")
+  })
+
   test("reports handlers that do not settle, and releases at the deadline", async () => {
     const ground = new Ground(url())
     const engine = await ground.engine()
