@@ -69,6 +69,7 @@ export const stub = makeStub(definition() as never, contract)
 export const stubWith = (policy: RetryPolicy) => makeStub(definition(policy) as never, contract)
 
 export interface Started {
+  readonly store: string
   readonly client: any
   readonly events: Array<WorkerEvent>
   worker(run: object, options?: object): Promise<Awaited<ReturnType<typeof createWorker>>>
@@ -81,6 +82,7 @@ export const startPool = (store: string, pool: string, shards = 8): Started => {
   const events: Array<WorkerEvent> = []
   const workers: Array<{ close(): Promise<void> }> = []
   return {
+    store,
     client,
     events,
     async worker(handlers, options = {}) {

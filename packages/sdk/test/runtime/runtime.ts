@@ -1,6 +1,8 @@
 /** What the runtime promises, on any store: the suite is applied to SQLite and to Redis. */
 import { Effect } from "effect"
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
+import type { CommitGroup, Engine } from "../../src/engine/engine.ts"
+import { openEngine } from "../../src/engine/open.ts"
 import { uniqueName } from "../../../../tools/with-redis.ts"
 import type { Started } from "./fixture.ts"
 import { GoneError, RejectedError, startPool, until } from "./fixture.ts"
@@ -237,21 +239,42 @@ export const runtimeSuite = (name: string, store: () => string): void => {
       await expect(b.signal.stop()).rejects.toMatchObject({ _tag: "RunEnded" })
     })
 
-    test("a cancel or a signal that comes while the handler ends is not lost", async () => {
-      // the handler waits for nothing durable when it returns: what was recorded in the same moment is not delivered any more
-      await pool.worker({
-        run: async (job: any) => {
-          const message = job.receive("note")
-          await Promise.race([message, job.step("busy", () => new Promise((resolve) => setTimeout(resolve, 1)))])
-          return job.again({ after: 1 })
+    test.each(["cancel", "got"])("what was recorded (%s) while the handler ended is not lost", async (type) => {
+      const gate = Promise.withResolvers<void>()
+      const engine = await openEngine(pool.store)
+      // the handler returns while the write of the entry is under way: it is acknowledged when nobody waits for it any more
+      const slow = Object.assign(Object.create(engine) as Engine, {
+        commit: async (name: string, groups: ReadonlyArray<CommitGroup>) => {
+          if (groups.some((group) => group.items.some((item) => item.append.some((entry) => entry.includes(`"t":"${type}"`))))) {
+            gate.resolve()
+            await new Promise((resolve) => setTimeout(resolve, 20))
+          }
+          return engine.commit(name, groups)
         },
       })
-      for (let i = 0; i < 30; i++) {
-        const handle = await pool.client.sample.start({ id: `race-${i}` })
-        await new Promise((resolve) => setTimeout(resolve, i % 7))
+      const worker = await pool.worker(
+        {
+          run: async (job: any) => {
+            const unread = job.poll()
+            if (unread !== undefined) return job.done(`read ${unread.payload}`)
+            void job.receive("note")
+            await gate.promise
+            return job.again({ on: ["note"] })
+          },
+        },
+        { engine: slow, store: undefined },
+      )
+      const handle = await pool.client.sample.start({ id: "late" })
+      await until(async () => (await handle.describe()).phase === "active", "taken")
+      if (type === "cancel") {
         await handle.cancel("enough")
         await expect(handle.result({ timeout: 5_000 })).rejects.toMatchObject({ _tag: "Cancelled" })
+      } else {
+        await handle.signal.note("it")
+        expect(await handle.result({ timeout: 5_000 })).toBe("read it")
       }
+      await worker.close()
+      await engine.close()
     })
 
     test("the resource is opened once while resident and closed at the end", async () => {
