@@ -6,7 +6,7 @@ import { refuseUnknown, toMillis } from "@ponos/sdk/internal"
 import { type ControllerHandle, controllerClient, host, type HostContext, type Hosted, inherited, passContext } from "./host.ts"
 import { controlPool } from "./job.ts"
 import { type ControlledJob, type ControllerOptions, readOptions, type ReadOptions } from "./options.ts"
-import { makePlan, type Plan } from "./pass.ts"
+import { heldAt, makePlan, type Plan } from "./pass.ts"
 import type { ControllerState, PassReport } from "./report.ts"
 
 export interface ControllerStatus {
@@ -96,6 +96,7 @@ class ControllerImpl implements Controller {
       full: false,
       stopping: new Set(state?.stopping),
       approval: state?.approval ?? undefined,
+      heldAt: heldAt(state),
     })
     return plan
   }

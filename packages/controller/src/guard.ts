@@ -9,6 +9,7 @@
  * - G-5 Stops beside rows without a readable key are refused: such a row may belong to one of the runs.
  * - G-6 An approval lets exactly the plan with its hash pass what G-3 to G-5 refuse, and is used up by it. One that a complete pass did not
  *   match is dropped: it must not meet a plan that looks the same next month.
+ * - G-7 While stops are held back, the ratio is of the runs observed when they first were: the creations of the same change must not let them pass.
  */
 
 export interface GuardOptions {

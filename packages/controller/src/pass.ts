@@ -66,6 +66,8 @@ export interface PlanRequest {
   readonly full: boolean
   readonly stopping: ReadonlySet<string>
   readonly approval: string | undefined
+  /** Runs observed when stops were first held back, while they are (G-7). */
+  readonly heldAt?: number | undefined
 }
 
 export interface Planned {
@@ -128,7 +130,7 @@ export const makePlan = async (context: PassContext, request: PlanRequest): Prom
   const { shards: _, ...described } = desired
   const guardInput: GuardInput = {
     stops: joined.counts.stop,
-    observed,
+    observed: Math.min(observed, request.heldAt ?? observed),
     desired: desired.valid + desired.invalid,
     unreadable: desired.unreadable,
     complete: desired.complete,
@@ -148,6 +150,10 @@ export const makePlan = async (context: PassContext, request: PlanRequest): Prom
   }
   return { plan, desired, guardInput, stopping: joined.stopping, listed, superseded }
 }
+
+/** Runs observed when stops were first held back; undefined when none are. */
+export const heldAt = (state: ControllerState | undefined): number | undefined =>
+  state?.last?.guard.allowed === false ? state.baseline?.observed : undefined
 
 export interface PassOptions {
   readonly fence: string
@@ -264,7 +270,7 @@ export const runPass = async (context: PassContext, state: ControllerState, pass
     })
   const full = state.fullNext || pass.now - state.fullAt >= fullEveryMs
   const approval = state.approval ?? undefined
-  const planned = await makePlan(context, { fence: pass.fence, full, stopping: new Set(state.stopping), approval })
+  const planned = await makePlan(context, { fence: pass.fence, full, stopping: new Set(state.stopping), approval, heldAt: heldAt(state) })
   const backoff = new Backoff(state.failures, pass.now)
   const tally = new Tally(backoff, onEvent)
   let { superseded } = planned
@@ -292,7 +298,7 @@ export const runPass = async (context: PassContext, state: ControllerState, pass
     passes: state.passes + 1,
     fullAt: full ? pass.now : state.fullAt,
     fullNext: false,
-    baseline: { incarnation: pass.incarnation, observed: planned.plan.observed },
+    baseline: { incarnation: pass.incarnation, observed: planned.guardInput.observed },
     stopping: [...planned.stopping, ...tally.stopped].slice(-maxStopping),
     failures: backoff.table(),
     last: report(planned, tally, backoff, pass, started, superseded),

@@ -81,7 +81,7 @@ export const ControllerStateSchema = Schema.Struct({
   fullAt: Schema.Finite,
   /** Asked for by an operator. */
   fullNext: Schema.Boolean,
-  /** What was observed by the last pass, and in which life of the store (K3). */
+  /** What was observed by the last pass, or when stops were first held back (G-7), and in which life of the store (K3). */
   baseline: Schema.NullOr(Schema.Struct({ incarnation: Schema.String, observed: Schema.Finite })),
   /** Runs that were asked to stop and still live (P-8), bounded. */
   stopping: Schema.Array(Schema.String),

@@ -5,7 +5,7 @@ import { describeRedis, redisUrl, uniqueName } from "../../../tools/with-redis.t
 import type { ControllerEvent } from "../src/event.ts"
 import { passContext } from "../src/host.ts"
 import { readOptions } from "../src/options.ts"
-import { makePlan, type Plan, runPass } from "../src/pass.ts"
+import { heldAt, makePlan, type Plan, runPass } from "../src/pass.ts"
 import { type ControllerState, firstState } from "../src/report.ts"
 import { fenceText } from "../src/spec.ts"
 import { type FeedClient, feedClient, type FeedInput, liveRuns, tenants } from "./feed.ts"
@@ -49,7 +49,9 @@ class Bench {
 
   async plan(desired: unknown, given: object = {}): Promise<Plan> {
     const { context } = await this.context(desired, given)
-    return (await makePlan(context, { fence: undefined, full: false, stopping: new Set(), approval: undefined })).plan
+    return (
+      await makePlan(context, { fence: undefined, full: false, stopping: new Set(), approval: undefined, heldAt: heldAt(this.state) })
+    ).plan
   }
 
   async pass(desired: unknown, given: object = {}, fence = this.#fence++): Promise<ControllerState> {
@@ -147,6 +149,17 @@ const suite = (storeOf: () => string): void => {
     await bench.pass([...tenants(2, 60), ...tenants(3, 5, 50)])
     expect(bench.state.last).toMatchObject({ guard: { allowed: false }, applied: { create: 3, update: 2, stop: 0 } })
     expect(await bench.keys()).toHaveLength(13)
+  })
+
+  test("G-7: the creations of the same change do not let its stops pass later", async () => {
+    await bench.pass(tenants(40))
+    const replaced = [...tenants(30), ...tenants(10, 5, 100)]
+    for (let passes = 0; passes < 3; passes++) {
+      expect((await bench.pass(replaced)).last).toMatchObject({ guard: { allowed: false, reasons: ["ratio"] }, applied: { stop: 0 } })
+      expect((await bench.plan(replaced)).guard.allowed).toBe(false)
+    }
+    await bench.pass([...tenants(40), ...tenants(10, 5, 100)])
+    expect((await bench.pass(replaced)).last).toMatchObject({ guard: { allowed: true }, applied: { stop: 10 } })
   })
 
   test("an empty desired set stops nothing", async () => {
