@@ -78,7 +78,7 @@ const runTask = async (options: ExecutorOptions, task: Task, control: TaskContro
       abortSignal.addEventListener("abort", () => reject(abortSignal.reason as Error), { once: true }),
     )
     aborted.catch(() => undefined)
-    const value = await Promise.race([Promise.resolve(options.effects.settle(handler(call, input), abortSignal)), aborted])
+    const value = await Promise.race([Promise.resolve(options.effects.settle(handler(call, input), { signal: abortSignal })), aborted])
     const ok = codecOf(schemas.out).encode(value, `the result of ${what}`)
     checkBytes(JSON.stringify(ok), options.limits.payloadBytes, `the result of ${what}`)
     return { ok }

@@ -13,6 +13,7 @@ import type { Inbox } from "./inbox.ts"
 import type { CallKind, Entry } from "./journal.ts"
 import { effective, printEntry } from "./journal.ts"
 import type { JobKind } from "./kind.ts"
+import { LazyAbort } from "./lazy-abort.ts"
 import { Replay } from "./replay.ts"
 import type { TaskQueue } from "./task.ts"
 
@@ -56,7 +57,7 @@ export interface AttemptOptions {
   readonly entries: ReadonlyArray<Entry>
   readonly wake: WakeReason
   readonly inbox: Inbox
-  readonly lifeSignal: AbortSignal
+  readonly life: LazyAbort
   readonly effects: Effects
   readonly tasks: TaskQueue
   readonly limits: { readonly journalLimit: number; readonly payloadBytes: number }
@@ -81,7 +82,7 @@ export class Attempt {
   /** Calls whose end is in the journal. */
   readonly #settledInJournal = new Set<number>()
   readonly #outstanding = new Map<number, Outstanding>()
-  readonly #abort = new AbortController()
+  readonly abort = new LazyAbort()
   #buffer: Array<Entry> = []
   #answers: Array<{ readonly id: string; readonly answer: string }> = []
   readonly #live: Array<Live> = []
@@ -114,22 +115,20 @@ export class Attempt {
     this.#base = options.entries[0]?.b
     this.#time = this.#base ?? options.shard.now()
     for (const entry of entries) if ("m" in entry && entry.m !== undefined && entry.m > 0) options.inbox.markRead(entry.m)
-    if (options.lifeSignal.aborted) this.die(options.lifeSignal.reason as Error)
-    else options.lifeSignal.addEventListener("abort", this.#onLifeEnd, { once: true })
+    if (options.life.aborted) this.die(options.life.reason)
+    else options.life.onAbort = () => this.die(options.life.reason)
   }
 
   #noteSettled(entry: Entry): void {
     if (entry.t === "step" || entry.t === "end") this.#settledInJournal.add(entry.c)
   }
 
-  readonly #onLifeEnd = (): void => this.die(this.options.lifeSignal.reason as Error)
-
   get abortSignal(): AbortSignal {
-    return this.#abort.signal
+    return this.abort.signal
   }
   /** Signal for step bodies: after a cancel, clean-up steps still run. */
   get stepSignal(): AbortSignal {
-    return this.#cancelReason === undefined ? this.#abort.signal : this.options.lifeSignal
+    return this.#cancelReason === undefined ? this.abort.signal : this.options.life.signal
   }
   get revision(): string {
     return this.#revision
@@ -160,27 +159,32 @@ export class Attempt {
   die(reason: Error): void {
     if (this.#dead !== undefined || this.#ended) return
     this.#dead = reason
-    this.#abort.abort(reason)
-    this.#stop(reason)
+    this.abort.abort(reason)
+    this.#stop(() => reason)
   }
 
-  /** The handler settled; nothing is recorded any more. Gives a mismatch if recorded entries are left (R3). */
-  async finish(complete: boolean): Promise<Error | undefined> {
+  /** The handler settled; nothing is recorded any more. Gives a mismatch if recorded entries are left (R3), after the write under way. */
+  finish(complete: boolean): Promise<Error | undefined> | Error | undefined {
     const mismatch = complete && this.#dead === undefined ? this.#replay.finish() : undefined
     this.#ended = true
     this.#stop(
-      new Deposed(
-        `the iteration of ${this.options.address} has ended; this call was not awaited. Await every durable call before run returns.`,
-      ),
+      () =>
+        new Deposed(
+          `the iteration of ${this.options.address} has ended; this call was not awaited. Await every durable call before run returns.`,
+        ),
     )
-    this.options.lifeSignal.removeEventListener("abort", this.#onLifeEnd)
-    if (this.#flushing !== undefined) await this.#flushing
-    for (const live of this.#live.splice(0)) live.unseen?.()
-    return mismatch
+    this.options.life.onAbort = undefined
+    const written = (): Error | undefined => {
+      for (const live of this.#live.splice(0)) live.unseen?.()
+      return mismatch
+    }
+    return this.#flushing === undefined ? written() : this.#flushing.then(written)
   }
 
-  #stop(reason: Error): void {
+  #stop(why: () => Error): void {
     clearTimeout(this.#stall)
+    if (this.#outstanding.size === 0) return
+    const reason = why()
     const outstanding = [...this.#outstanding.values()]
     this.#outstanding.clear()
     for (const call of outstanding) {
@@ -481,7 +485,7 @@ export class Attempt {
     const message = this.options.inbox.get(number)
     this.#cancelReason = message === undefined ? "cancelled" : (JSON.parse(message.payload) as string)
     const error = cancelled(this.options.address, this.#cancelReason)
-    this.#abort.abort(error)
+    this.abort.abort(error)
     for (const call of Array.from(this.#outstanding.values())) {
       if (!call.cancellable) continue
       call.stop?.()

@@ -82,7 +82,7 @@ const runStep = async (
     try {
       await attempt.beforeBody()
       if (attempt.dead !== undefined) return
-      const value = await withTimeout(attempt, request.timeout, what, (signal) => effects.settle(body(signal), signal))
+      const value = await withTimeout(attempt, request.timeout, what, (signal) => effects.settle(body(signal), { signal }))
       const encoded = encodeValue(value, what)
       checkBytes(JSON.stringify(encoded), limits.payloadBytes, what)
       return attempt.record({ t: "step", c: index, n: name, v: encoded }, () => resolve(value))

@@ -78,7 +78,7 @@ export class JobContext {
     return this.#attempt.fence
   }
   get abortSignal(): AbortSignal {
-    return this.#opening ? this.#attempt.options.lifeSignal : this.#attempt.abortSignal
+    return this.#opening ? this.#attempt.options.life.signal : this.#attempt.abortSignal
   }
   get activities(): Readonly<Record<string, (input: unknown) => DurableCall<unknown>>> {
     this.#activities ??= Object.fromEntries(

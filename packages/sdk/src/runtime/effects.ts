@@ -10,8 +10,10 @@ export class Effects {
   }
 
   /** Runs an Effect if it is one; the typed error or the defect is thrown as it is. */
-  settle(value: unknown, signal: AbortSignal): unknown {
-    return Effect.isEffect(value) && !(value instanceof Promise) ? this.#run(value as Effect.Effect<unknown, unknown, any>, signal) : value
+  settle(value: unknown, abort: { readonly signal: AbortSignal }): unknown {
+    return Effect.isEffect(value) && !(value instanceof Promise)
+      ? this.#run(value as Effect.Effect<unknown, unknown, any>, abort.signal)
+      : value
   }
 
   async #run(effect: Effect.Effect<unknown, unknown, any>, signal: AbortSignal): Promise<unknown> {

@@ -35,8 +35,8 @@ export interface RunnerOptions {
 
 export interface IterationHost {
   readonly options: RunnerOptions
-  /** Removes a resident when its handler has settled. */
-  evict(resident: Resident, reason: Error): void
+  /** The run has ended, and its handler has settled: it leaves memory. */
+  ended(resident: Resident): void
   closeResource(resident: Resident): Promise<void>
 }
 

@@ -178,7 +178,7 @@ export class Iteration {
       entries,
       wake,
       inbox: this.#inbox,
-      lifeSignal: life.signal,
+      life,
       effects,
       tasks,
       limits,
@@ -191,11 +191,12 @@ export class Iteration {
     let failure: { readonly error: unknown } | undefined
     try {
       await this.#open(context)
-      value = await effects.settle(kind.handlers.run(context, this.#resident.resource?.value), attempt.abortSignal)
+      value = await effects.settle(kind.handlers.run(context, this.#resident.resource?.value), attempt.abort)
     } catch (error) {
       failure = { error }
     }
-    const mismatch = await attempt.finish(failure === undefined)
+    const ending = attempt.finish(failure === undefined)
+    const mismatch = ending instanceof Promise ? await ending : ending
     if (attempt.dead !== undefined) return this.#died(attempt.dead, attempt)
     if (!shard.trusted()) throw new Deposed(`this worker no longer owns shard ${shard.shard}: ${this.#what} goes on elsewhere.`)
     if (mismatch !== undefined) return this.#fail(mismatch, attempt)
@@ -224,7 +225,7 @@ export class Iteration {
     const { open } = kind.handlers
     if (open === undefined || resource !== undefined) return
     const { effects } = this.#runner.options
-    const value = await context.opening(() => effects.settle(open(context), this.#resident.life.signal))
+    const value = await context.opening(() => effects.settle(open(context), this.#resident.life))
     this.#resident.resource = { value }
   }
 
@@ -364,7 +365,7 @@ export class Iteration {
       await this.#loadUnseen(reply)
     }
     this.#report({ type: "ended", kind: kind.kind, key, run, outcome: outcome.type })
-    this.#runner.evict(this.#resident, new Deposed(`the run ${run} of ${this.#what} has ended.`))
+    this.#runner.ended(this.#resident)
   }
 
   /** A message came that the run has not seen: it is loaded, so that the outcome names it (W6). */

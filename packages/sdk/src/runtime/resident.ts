@@ -3,6 +3,7 @@ import type { OwnedShard } from "../pool/consumer.ts"
 import type { Attempt } from "./attempt.ts"
 import type { Inbox } from "./inbox.ts"
 import type { JobKind } from "./kind.ts"
+import type { LazyAbort } from "./lazy-abort.ts"
 
 export interface Resident {
   readonly shard: OwnedShard
@@ -13,7 +14,7 @@ export interface Resident {
   /** Revision of the last write or read; what comes with another one was written by somebody else. */
   revision: string
   /** Ends with residency: the resource's life, and what step bodies get. */
-  readonly life: AbortController
+  readonly life: LazyAbort
   resource: { readonly value: unknown } | undefined
   /** Known messages of the attempt under way. */
   inbox: Inbox | undefined

@@ -12,6 +12,7 @@ import { parseBody } from "./body.ts"
 import type { IterationHost, RunnerOptions } from "./host.ts"
 import { errorOf } from "./host.ts"
 import { Iteration } from "./iteration.ts"
+import { LazyAbort } from "./lazy-abort.ts"
 import type { Resident } from "./resident.ts"
 import { park } from "./writes.ts"
 
@@ -89,7 +90,7 @@ export class Runner implements ShardConsumer, IterationHost {
       key,
       run: run.run,
       revision: run.revision,
-      life: new AbortController(),
+      life: new LazyAbort(),
       resource: undefined,
       inbox: undefined,
       attempt: undefined,
@@ -174,8 +175,11 @@ export class Runner implements ShardConsumer, IterationHost {
     resident.onFree = () => clearTimeout(timer)
   }
 
-  evict(resident: Resident, reason: Error): void {
-    this.#evict(resident, reason)
+  /** Unlike an eviction it meets a handler that has settled, so nothing can be stuck; it is the end of most runs. */
+  ended(resident: Resident): void {
+    if (resident.evicted) return
+    resident.evicted = true
+    resident.life.abort(() => new Deposed(`the run ${resident.run} of ${resident.address} has ended.`))
   }
 
   async #close(resident: Resident): Promise<void> {
@@ -189,7 +193,7 @@ export class Runner implements ShardConsumer, IterationHost {
     resident.resource = undefined
     if (resource === undefined || kind.handlers.close === undefined) return
     try {
-      await this.options.effects.settle(kind.handlers.close(resource.value), new AbortController().signal)
+      await this.options.effects.settle(kind.handlers.close(resource.value), new LazyAbort())
     } catch (error) {
       this.options.onEvent({
         type: "failed",
