@@ -62,6 +62,8 @@ const provesItself = (store: () => string | undefined) => async () => {
     "ok,store,tenants,events,lost,duplicated,redelivered,staleRefused,overlaps,takeoverMs,handoffMs,shardsMoved,shardsMovedIdeal",
   )
   expect(verdict).toMatchObject({ ok: true, tenants: 12, lost: 0, duplicated: 0, overlaps: 0 })
+  expect(error).toMatch(/stops are held back: expected at most 20 % of 12 running jobs to stop .*, got 3/)
+  expect(error).toContain("approved")
   for (const name of ["events", "takeoverMs", "handoffMs", "shardsMoved", "shardsMovedIdeal"]) expect(verdict[name]).toBeGreaterThan(0)
   expect(verdict["shardsMoved"]).toBeLessThanOrEqual(1.1 * Number(verdict["shardsMovedIdeal"]))
   expect(await processes()).toEqual([])
