@@ -1,5 +1,6 @@
 /** A job made by hand as ponos-gen would print it, and a pool in this process to run it on. */
 import { Schema } from "effect"
+import type { Engine } from "../../src/engine/engine.ts"
 import { activity, defineJob, query, retry, signal, type, update } from "../../src/define/index.ts"
 import type { RetryPolicy } from "../../src/define/index.ts"
 import { Failure, makeClient, makeStub } from "../../src/gen.ts"
@@ -120,3 +121,14 @@ export const until = async <A>(probe: () => A | Promise<A>, what: string): Promi
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
 }
+
+/** An engine with some verbs replaced; the others are its own. */
+export const wrapEngine = (engine: Engine, verbs: Partial<Engine>): Engine =>
+  new Proxy(engine, {
+    get: (target, name) => {
+      const verb = (verbs as Record<string | symbol, unknown>)[name]
+      if (verb !== undefined) return verb
+      const own: unknown = Reflect.get(target, name, target)
+      return typeof own === "function" ? (own.bind(target) as unknown) : own
+    },
+  })

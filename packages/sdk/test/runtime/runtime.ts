@@ -1,11 +1,10 @@
 /** What the runtime promises, on any store: the suite is applied to SQLite and to Redis. */
 import { Effect } from "effect"
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
-import type { CommitGroup, Engine } from "../../src/engine/engine.ts"
 import { openEngine } from "../../src/engine/open.ts"
 import { uniqueName } from "../../../../tools/with-redis.ts"
 import type { Started } from "./fixture.ts"
-import { GoneError, RejectedError, startPool, until } from "./fixture.ts"
+import { GoneError, RejectedError, startPool, until, wrapEngine } from "./fixture.ts"
 
 export const runtimeSuite = (name: string, store: () => string): void => {
   describe(`runtime on ${name}`, () => {
@@ -243,8 +242,8 @@ export const runtimeSuite = (name: string, store: () => string): void => {
       const gate = Promise.withResolvers<void>()
       const engine = await openEngine(pool.store)
       // the handler returns while the write of the entry is under way: it is acknowledged when nobody waits for it any more
-      const slow = Object.assign(Object.create(engine) as Engine, {
-        commit: async (name: string, groups: ReadonlyArray<CommitGroup>) => {
+      const slow = wrapEngine(engine, {
+        commit: async (name, groups) => {
           if (groups.some((group) => group.items.some((item) => item.append.some((entry) => entry.includes(`"t":"${type}"`))))) {
             gate.resolve()
             await new Promise((resolve) => setTimeout(resolve, 20))
