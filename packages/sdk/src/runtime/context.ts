@@ -11,10 +11,22 @@ import type { DurableCall } from "./call.ts"
 import type { StepRequest } from "./calls.ts"
 import { startActivity, startReceive, startSleep, startStep } from "./calls.ts"
 import { codecOf } from "./contract.ts"
+import type { JobKind } from "./kind.ts"
+import type { LazyAbort } from "./lazy-abort.ts"
 import type { WakeReason } from "./wake.ts"
 
+/** The iteration, as its handler's context sees it. */
+export interface AttemptSource {
+  readonly key: string
+  readonly kind: JobKind
+  readonly run: string
+  readonly life: LazyAbort
+  /** Made at its first use: many handlers make no durable call. */
+  attempt(): Attempt
+}
+
 export interface ContextOptions {
-  readonly attempt: Attempt
+  readonly source: AttemptSource
   readonly holder: StateHolder
   readonly input: unknown
   readonly iteration: number
@@ -30,7 +42,7 @@ const checkName = (name: unknown, what: string): string => {
 }
 
 export class JobContext {
-  readonly #attempt: Attempt
+  readonly #source: AttemptSource
   readonly #holder: StateHolder
   readonly input: unknown
   readonly iteration: number
@@ -41,7 +53,7 @@ export class JobContext {
   #activities: Readonly<Record<string, (input: unknown) => DurableCall<unknown>>> | undefined
 
   constructor(options: ContextOptions) {
-    this.#attempt = options.attempt
+    this.#source = options.source
     this.#holder = options.holder
     this.input = options.input
     this.iteration = options.iteration
@@ -66,23 +78,23 @@ export class JobContext {
     this.#holder.state = state
   }
   get key(): string {
-    return this.#attempt.options.key
+    return this.#source.key
   }
   get kind(): string {
-    return this.#attempt.options.kind.kind
+    return this.#source.kind.kind
   }
   get run(): string {
-    return this.#attempt.options.run
+    return this.#source.run
   }
   get fence(): bigint {
-    return this.#attempt.fence
+    return this.#source.attempt().fence
   }
   get abortSignal(): AbortSignal {
-    return this.#opening ? this.#attempt.options.life.signal : this.#attempt.abortSignal
+    return this.#opening ? this.#source.life.signal : this.#source.attempt().abortSignal
   }
   get activities(): Readonly<Record<string, (input: unknown) => DurableCall<unknown>>> {
     this.#activities ??= Object.fromEntries(
-      Object.keys(this.#attempt.options.kind.contract.schemas.activities).map((name) => [
+      Object.keys(this.#source.kind.contract.schemas.activities).map((name) => [
         name,
         (input: unknown) => startActivity(this.#live("an activity"), this.iteration, name, input),
       ]),
@@ -92,7 +104,7 @@ export class JobContext {
 
   #live(what: string): Attempt {
     if (this.#opening) throw new NotAllowed(`${what} cannot be used in open: the resource is not part of the journal. Do it in run.`)
-    return this.#attempt
+    return this.#source.attempt()
   }
 
   step(name: string, body: (signal: AbortSignal) => unknown, options: StepRequest = {}): DurableCall<unknown> {
@@ -115,13 +127,13 @@ export class JobContext {
   }
 
   #envelope(message: Message): unknown {
-    const schema = this.#attempt.options.kind.contract.schemas.signals[message.name] ?? null
+    const schema = this.#source.kind.contract.schemas.signals[message.name] ?? null
     const payload = codecOf(schema).decode(JSON.parse(message.payload), `signal ${message.name} of ${this.kind}`)
     return { name: message.name, payload, id: message.id, at: new Date(message.at) }
   }
 
   now(): Date {
-    return new Date(this.#attempt.time)
+    return new Date(this.#source.attempt().time)
   }
 
   random(): number {

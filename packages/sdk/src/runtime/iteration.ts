@@ -10,12 +10,15 @@ import { applyUpdate } from "./answers.ts"
 import { Attempt } from "./attempt.ts"
 import type { Body, Outcome } from "./body.ts"
 import { encodeError, isDeclared, parseBody, printBody, runEnded } from "./body.ts"
+import type { AttemptSource } from "./context.ts"
 import { JobContext } from "./context.ts"
 import type { Entry } from "./journal.ts"
 import type { IterationHost, RuntimeEvent } from "./host.ts"
 import { errorOf } from "./host.ts"
 import { Inbox } from "./inbox.ts"
 import { parseJournal, printEntry } from "./journal.ts"
+import type { JobKind } from "./kind.ts"
+import type { LazyAbort } from "./lazy-abort.ts"
 import type { Resident } from "./resident.ts"
 import { retryDelay } from "./retry.ts"
 import { checkBytes } from "./size.ts"
@@ -32,7 +35,7 @@ const blocks = (error: unknown): boolean => ReplayMismatch.is(error) || JournalF
 /** Faults of what an attempt ends with: a state or result that does not match its type or is too large, a wrong option of `again`. */
 const isFault = (error: unknown): boolean => BadInput.is(error) || PayloadTooLarge.is(error) || BadOption.is(error)
 
-export class Iteration {
+export class Iteration implements AttemptSource {
   readonly #runner: IterationHost
   readonly #resident: Resident
   readonly #loaded: LoadedRun
@@ -40,13 +43,18 @@ export class Iteration {
   readonly #underWay: boolean
   #body: Body
   #wake: WakeReason | undefined
-  #answers: Array<{ readonly id: string; readonly answer: string }> = []
+  #answers: ReadonlyArray<{ readonly id: string; readonly answer: string }> = none
+  #attempt: Attempt | undefined
+  #holder: StateHolder | undefined
+  #entries: ReadonlyArray<Entry> = none
+  /** The handler has settled. */
+  #over = false
 
-  constructor(runner: IterationHost, resident: Resident, loaded: LoadedRun) {
+  constructor(runner: IterationHost, resident: Resident, loaded: LoadedRun, body: Body) {
     this.#runner = runner
     this.#resident = resident
     this.#loaded = loaded
-    this.#body = parseBody(loaded.body)
+    this.#body = body
     this.#inbox = new Inbox(loaded.consumed, loaded.inbox, this.#body.read)
     resident.inbox = this.#inbox
     resident.revision = loaded.revision
@@ -62,6 +70,18 @@ export class Iteration {
   get #what(): string {
     return this.#loaded.address
   }
+  get key(): string {
+    return this.#resident.key
+  }
+  get kind(): JobKind {
+    return this.#resident.kind
+  }
+  get run(): string {
+    return this.#resident.run
+  }
+  get life(): LazyAbort {
+    return this.#resident.life
+  }
 
   async execute(): Promise<void> {
     const { shard } = this.#resident
@@ -73,39 +93,36 @@ export class Iteration {
       return this.#end({ type: "cancelled", reason })
     }
     if (plan.do === "run") this.#wake = plan.wake
-    const holder = await this.#prepare(plan.apply)
-    if (holder === undefined) return
-    if (plan.do === "park") return this.#repark(holder)
-    await this.#run(holder, plan.wake)
+    let holder: StateHolder
+    try {
+      holder = this.#prepare(plan.apply)
+    } catch (error) {
+      return this.#wake === undefined ? this.#block(errorOf(error)) : this.#fail(errorOf(error))
+    }
+    return plan.do === "park" ? this.#repark(holder) : this.#run(holder, plan.wake)
   }
 
   /** An iteration has not begun, and its messages cannot be applied: the run keeps what it waits for. */
-  #block(error: Error): Promise<unknown> {
+  async #block(error: Error): Promise<void> {
     const { shard, kind, key, run } = this.#resident
     this.#report({ type: "blocked", kind: kind.kind, key, run, error })
-    return park(shard, this.#loaded, { ...parseBody(this.#loaded.body), blocked: error.message.slice(0, 2_000) }, blockedRetryMs)
+    await park(shard, this.#loaded, { ...parseBody(this.#loaded.body), blocked: error.message.slice(0, 2_000) }, blockedRetryMs)
   }
 
   /** Decodes input and state, and applies updates and inputs that came while the run was parked. */
-  async #prepare(apply: ReadonlyArray<Message>): Promise<StateHolder | undefined> {
+  #prepare(apply: ReadonlyArray<Message>): StateHolder {
     const { kind } = this.#resident
-    try {
-      for (const message of apply) if (message.kind === "input") this.#takeInput(message)
-      const input = kind.input.decode(this.#body.input, `the input of ${this.#what}`)
-      const holder: StateHolder = {
-        state:
-          this.#body.state === undefined
-            ? kind.handlers.init?.(input)
-            : kind.state?.decode(this.#body.state, `the state of ${this.#what} (written by contract ${this.#body.version ?? "?"})`),
-      }
-      for (const message of apply) if (message.kind === "update") this.#update(holder, message, input)
-      this.#input = input
-      return holder
-    } catch (error) {
-      if (this.#wake === undefined) await this.#block(errorOf(error))
-      else await this.#fail(errorOf(error))
-      return undefined
+    for (const message of apply) if (message.kind === "input") this.#takeInput(message)
+    const input = kind.input.decode(this.#body.input, `the input of ${this.#what}`)
+    const holder: StateHolder = {
+      state:
+        this.#body.state === undefined
+          ? kind.handlers.init?.(input)
+          : kind.state?.decode(this.#body.state, `the state of ${this.#what} (written by contract ${this.#body.version ?? "?"})`),
     }
+    for (const message of apply) if (message.kind === "update") this.#update(holder, message, input)
+    this.#input = input
+    return holder
   }
   #input: unknown
 
@@ -118,7 +135,7 @@ export class Iteration {
     const { kind, key, run } = this.#resident
     this.#inbox.markRead(message.number)
     const answer = applyUpdate(kind, holder, { key, run, input }, message, this.#runner.options.limits.payloadBytes)
-    this.#answers.push({ id: message.id, answer: JSON.stringify(answer) })
+    this.#answers = [...this.#answers, { id: message.id, answer: JSON.stringify(answer) }]
   }
 
   #target(journalLength = this.#loaded.journal.length): WriteTarget & { readonly read: ReadonlyArray<number> } {
@@ -156,17 +173,48 @@ export class Iteration {
   }
 
   async #run(holder: StateHolder, planned: WakeReason): Promise<void> {
+    const { shard, life } = this.#resident
+    if (this.#underWay) {
+      try {
+        this.#entries = parseJournal(this.#what, this.#loaded.journal)
+      } catch (error) {
+        return this.#fail(errorOf(error))
+      }
+    }
+    const wake = this.#entries[0]?.w ?? planned
+    this.#wake = wake
+    this.#holder = holder
+    if (this.#answers.length > 0 || this.#body.changed === true) await this.#commitApplied(holder, wake)
+    // what is recorded must be met by the handler's calls, and by their absence (R3)
+    if (this.#underWay) this.attempt()
+    const iteration = this.#body.iteration ?? 1
+    const context = new JobContext({ source: this, holder, input: this.#input, iteration, tries: (this.#body.failures ?? 0) + 1, wake })
+    this.#resident.handling = true
+    let value: unknown
+    let failure: { readonly error: unknown } | undefined
+    try {
+      value = await this.#handle(context)
+    } catch (error) {
+      failure = { error }
+    }
+    const attempt = failure === undefined && !life.aborted ? this.#attempt : this.attempt()
+    this.#over = true
+    if (attempt !== undefined) {
+      const ending = attempt.finish(failure === undefined)
+      const mismatch = ending instanceof Promise ? await ending : ending
+      if (attempt.dead !== undefined) return this.#died(attempt.dead, attempt)
+      if (mismatch !== undefined && shard.trusted()) return this.#fail(mismatch, attempt)
+    }
+    if (!shard.trusted()) throw new Deposed(`this worker no longer owns shard ${shard.shard}: ${this.#what} goes on elsewhere.`)
+    return failure === undefined ? this.#finish(value, holder, attempt) : this.#handlerFailed(failure.error, this.attempt())
+  }
+
+  /** The attempt of this pass. One that is asked for when the handler has settled refuses everything. */
+  attempt(): Attempt {
+    if (this.#attempt !== undefined) return this.#attempt
     const { shard, kind, key, run, life } = this.#resident
     const { effects, tasks, limits } = this.#runner.options
-    let entries: ReadonlyArray<Entry>
-    try {
-      entries = this.#underWay ? parseJournal(this.#what, this.#loaded.journal) : []
-    } catch (error) {
-      return this.#fail(errorOf(error))
-    }
-    const wake = entries[0]?.w ?? planned
-    this.#wake = wake
-    if (this.#answers.length > 0 || this.#body.changed === true) await this.#commitApplied(holder, wake)
+    const holder = this.#holder as StateHolder
     const attempt = new Attempt({
       shard,
       kind,
@@ -175,8 +223,8 @@ export class Iteration {
       run,
       revision: this.#resident.revision,
       body: this.#body,
-      entries,
-      wake,
+      entries: this.#entries,
+      wake: this.#wake as WakeReason,
       inbox: this.#inbox,
       life,
       effects,
@@ -184,24 +232,22 @@ export class Iteration {
       limits,
       applyUpdate: (message) => JSON.stringify(applyUpdate(kind, holder, { key, run, input: this.#input }, message, limits.payloadBytes)),
     })
-    this.#resident.attempt = attempt
-    const iteration = this.#body.iteration ?? 1
-    const context = new JobContext({ attempt, holder, input: this.#input, iteration, tries: (this.#body.failures ?? 0) + 1, wake })
-    let value: unknown
-    let failure: { readonly error: unknown } | undefined
-    try {
-      await this.#open(context)
-      value = await effects.settle(kind.handlers.run(context, this.#resident.resource?.value), attempt.abort)
-    } catch (error) {
-      failure = { error }
-    }
-    const ending = attempt.finish(failure === undefined)
-    const mismatch = ending instanceof Promise ? await ending : ending
-    if (attempt.dead !== undefined) return this.#died(attempt.dead, attempt)
-    if (!shard.trusted()) throw new Deposed(`this worker no longer owns shard ${shard.shard}: ${this.#what} goes on elsewhere.`)
-    if (mismatch !== undefined) return this.#fail(mismatch, attempt)
-    if (failure !== undefined) return this.#handlerFailed(failure.error, attempt)
-    await this.#finish(value, holder, attempt)
+    this.#attempt = attempt
+    if (this.#over) void attempt.finish(false)
+    else this.#resident.attempt = attempt
+    return attempt
+  }
+
+  /** Signal of the attempt, for handlers that are Effects. */
+  get signal(): AbortSignal {
+    return this.attempt().abort.signal
+  }
+
+  #handle(context: JobContext): unknown {
+    const { kind, resource } = this.#resident
+    const { effects } = this.#runner.options
+    if (kind.handlers.open === undefined || resource !== undefined) return effects.settle(kind.handlers.run(context, resource?.value), this)
+    return this.#open(context).then((opened) => effects.settle(kind.handlers.run(context, opened), this))
   }
 
   /**
@@ -216,20 +262,20 @@ export class Iteration {
     const { revision } = await writeRun(this.#resident.shard, target, body, { phase: "active" }, "keep")
     this.#resident.revision = revision
     this.#inbox.trimTo(target.consumed)
-    this.#answers = []
+    this.#answers = none
     this.#body = body
   }
 
-  async #open(context: JobContext): Promise<void> {
-    const { kind, resource } = this.#resident
-    const { open } = kind.handlers
-    if (open === undefined || resource !== undefined) return
+  async #open(context: JobContext): Promise<unknown> {
+    const { kind, life } = this.#resident
     const { effects } = this.#runner.options
-    const value = await context.opening(() => effects.settle(open(context), this.#resident.life))
+    const value = await context.opening(() => effects.settle(kind.handlers.open?.(context), life))
     this.#resident.resource = { value }
+    return value
   }
 
-  async #finish(value: unknown, holder: StateHolder, attempt: Attempt): Promise<void> {
+  /** Without an attempt: no durable call was made. */
+  async #finish(value: unknown, holder: StateHolder, attempt: Attempt | undefined): Promise<void> {
     const { kind } = this.#resident
     try {
       if (value instanceof DoneValue) {
@@ -238,25 +284,26 @@ export class Iteration {
         return await this.#end({ type: "done", value: encoded }, attempt, this.#withState(holder))
       }
       if (value instanceof AgainValue) {
-        if (attempt.cancelReason !== undefined)
+        if (attempt?.cancelReason !== undefined)
           return await this.#end({ type: "cancelled", reason: attempt.cancelReason }, attempt, this.#withState(holder))
         return await this.#again(value, holder, attempt)
       }
     } catch (error) {
       if (!isFault(error)) throw error
-      return this.#fail(errorOf(error), attempt)
+      return this.#fail(errorOf(error), this.attempt())
     }
     const found = value === undefined ? "nothing (is a `return` missing?)" : typeof value
-    await this.#fail(new NotAllowed(`expected run of ${kind.kind} to return job.again(…) or job.done(…), got ${found}.`), attempt)
+    await this.#fail(new NotAllowed(`expected run of ${kind.kind} to return job.again(…) or job.done(…), got ${found}.`), this.attempt())
   }
 
-  async #again(value: AgainValue, holder: StateHolder, attempt: Attempt): Promise<void> {
+  async #again(value: AgainValue, holder: StateHolder, attempt: Attempt | undefined): Promise<void> {
     const { shard } = this.#resident
     const waiting = toWaiting(value.request, shard.now())
     this.#dropResults()
     const inputs = this.#inbox.unread().filter((message) => message.kind === "input")
     for (const message of inputs) this.#takeInput(message)
-    const { read, ...target } = this.#target(attempt.journalLength)
+    const journalLength = attempt?.journalLength ?? 0
+    const { read, ...target } = this.#target(journalLength)
     const { input, state, version } = this.#withState(holder)
     const body: Body = {
       input,
@@ -274,7 +321,7 @@ export class Iteration {
         .unread()
         .some((message) => message.kind === "update" || message.kind === "cancel" || waiting?.on?.includes(message.name) === true)
     const next = wakes ? ({ phase: "ready" } as const) : nextOf(waiting)
-    const { revision } = await writeRun(shard, target, withRead(body, read), next, attempt.journalLength > 0 ? "clear" : "keep")
+    const { revision } = await writeRun(shard, target, withRead(body, read), next, journalLength > 0 ? "clear" : "keep")
     this.#resident.revision = revision
     this.#resident.inbox = undefined
   }
@@ -377,6 +424,8 @@ export class Iteration {
       throw new Deposed(`${this.#what} was changed while it ended: it is loaded again.`)
   }
 }
+
+const none: ReadonlyArray<never> = []
 
 const withRead = (body: Body, read: ReadonlyArray<number>): Body => {
   const { read: _, ...rest } = body

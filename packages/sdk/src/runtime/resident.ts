@@ -19,6 +19,8 @@ export interface Resident {
   /** Known messages of the attempt under way. */
   inbox: Inbox | undefined
   attempt: Attempt | undefined
+  /** The handler runs; its attempt may not have been needed yet. */
+  handling: boolean
   /** Settles when the attempt's handler has settled and its end is written (or refused). */
   executing: Promise<void> | undefined
   /** A later load came for the slot while it was taken: this shard is asked for the address again when it is free. */

@@ -7,7 +7,7 @@ import { Deposed, HandlerMissing, StoreUnavailable } from "../errors.ts"
 import { splitAddress } from "../key.ts"
 import type { GiveUpReason, OwnedShard, ShardConsumer } from "../pool/consumer.ts"
 import { answerQuery } from "./answers.ts"
-import type { Answer } from "./body.ts"
+import type { Answer, Body } from "./body.ts"
 import { parseBody } from "./body.ts"
 import type { IterationHost, RunnerOptions } from "./host.ts"
 import { errorOf } from "./host.ts"
@@ -66,10 +66,10 @@ export class Runner implements ShardConsumer, IterationHost {
     const resident = this.#residents.get(run.address)
     if (resident === undefined) return this.#begin(shard, run)
     const same = resident.run === run.run && resident.shard === shard && !resident.evicted
-    if (resident.executing === undefined && same) return this.#execute(resident, run)
-    if (same && resident.attempt !== undefined && resident.revision === run.revision) {
+    if (resident.executing === undefined && same) return this.#execute(resident, run, parseBody(run.body))
+    if (same && resident.handling && resident.revision === run.revision) {
       // brought again while it executes: only its messages are news
-      if (resident.inbox?.add(run.inbox) === true) resident.attempt.messages()
+      if (resident.inbox?.add(run.inbox) === true) resident.attempt?.messages()
       return
     }
     // another run, another epoch, or one that is closing: it waits for its slot
@@ -82,7 +82,7 @@ export class Runner implements ShardConsumer, IterationHost {
     const kind = this.options.kinds.get(name)
     if (kind === undefined) return this.#missing(shard, run, name, key)
     // refused before a slot is given away
-    parseBody(run.body)
+    const body = parseBody(run.body)
     const resident: Resident = {
       shard,
       address: run.address,
@@ -94,6 +94,7 @@ export class Runner implements ShardConsumer, IterationHost {
       resource: undefined,
       inbox: undefined,
       attempt: undefined,
+      handling: false,
       executing: undefined,
       next: undefined,
       evicted: false,
@@ -102,7 +103,7 @@ export class Runner implements ShardConsumer, IterationHost {
     }
     this.#residents.set(run.address, resident)
     this.#idle++
-    this.#execute(resident, run)
+    this.#execute(resident, run, body)
   }
 
   /** A kind without handlers here: the run is parked a while and reported; nothing is lost (A2). */
@@ -116,11 +117,11 @@ export class Runner implements ShardConsumer, IterationHost {
     park(shard, run, { ...parseBody(run.body), blocked: error.message }, missingKindMs).catch(() => undefined)
   }
 
-  #execute(resident: Resident, run: LoadedRun): void {
+  #execute(resident: Resident, run: LoadedRun, body: Body): void {
     this.#executingOf(resident.shard.shard).add(run.address)
     this.#running++
     this.#idle--
-    resident.executing = new Iteration(this, resident, run)
+    resident.executing = new Iteration(this, resident, run, body)
       .execute()
       .then(
         () => undefined,
@@ -142,6 +143,7 @@ export class Runner implements ShardConsumer, IterationHost {
     this.#executingOf(resident.shard.shard).delete(resident.address)
     this.#running--
     this.#idle++
+    resident.handling = false
     resident.used = performance.now()
     if (resident.evicted) {
       // W5: the slot is free only when `close` has ended
