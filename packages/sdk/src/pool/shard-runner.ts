@@ -47,6 +47,8 @@ export class ShardRunner implements OwnedShard {
   ready = false
   /** Due runs are expected, or the next due time is unknown. */
   timers = true
+  /** The last take left ready or due runs behind. */
+  backlog = false
   readonly addresses = new Set<Address>()
   taking = false
   /** Takes so far: the sweep trusts a comparison only when none ran in between. */

@@ -22,8 +22,13 @@ export interface TakerHost {
   readonly onFault: (error: unknown) => void
 }
 
-/** Items of one group: a driver cuts batches there (B2). */
+/** Runs of one call, and of one group: a driver cuts batches there (B2). */
 const groupMax = 200
+/**
+ * What a shard with a backlog is asked for: its runs then travel, and are committed, together. Under load each group of a call costs the store
+ * as much as two or three runs (measured: 30 instead of 23 µs of Redis a job when the room is spread over all shards).
+ */
+const backlogMax = 64
 /** W8: the store decides what is due; locally it is waited for at most this long. */
 const waitMaxMs = 60_000
 const waitMinMs = 1
@@ -90,17 +95,27 @@ export class Taker {
 
   readonly #flush = (): void => {
     this.#scheduled = false
-    const groups: Array<TakeGroup> = []
-    const runners: Array<ShardRunner> = []
-    const asked: Array<ReadonlySet<Address>> = []
+    let groups: Array<TakeGroup> = []
+    let runners: Array<ShardRunner> = []
+    let asked: Array<ReadonlySet<Address>> = []
+    let expected = 0
+    const send = (): void => {
+      if (groups.length > 0) this.#take(groups, runners, asked).catch(this.#host.onFault)
+      groups = []
+      runners = []
+      asked = []
+      expected = 0
+    }
     let room = this.#host.consumer.capacity() - this.#asked
     const waiting = [...this.#needs].filter((runner) => !runner.taking)
     const share = Math.min(groupMax, Math.max(1, Math.floor(room / Math.max(1, waiting.length))))
     for (const runner of waiting) {
       const addresses = runner.addresses.size === 0 ? undefined : [...runner.addresses].slice(0, groupMax)
       const wants = runner.ready || runner.timers
-      const limit = wants ? Math.max(0, Math.min(share, room)) : 0
+      const limit = wants ? Math.max(0, Math.min(runner.backlog ? backlogMax : share, room)) : 0
       if (limit === 0 && addresses === undefined) continue
+      if (runner.backlog && expected + limit > groupMax) send()
+      expected += runner.backlog ? limit : 1
       room -= limit
       this.#asked += limit
       runner.taking = true
@@ -118,7 +133,7 @@ export class Taker {
       runners.push(runner)
       asked.push(new Set(addresses))
     }
-    if (groups.length > 0) this.#take(groups, runners, asked).catch(this.#host.onFault)
+    send()
   }
 
   async #take(
@@ -160,6 +175,7 @@ export class Taker {
     }
     // A shard that is being given up leaves what came in `active`: its next owner is told of it by the claim (W1).
     if (runner.closing || !runner.trusted()) return
+    runner.backlog = reply.more
     if (reply.more) {
       runner.ready = true
       runner.timers ||= group.timers
