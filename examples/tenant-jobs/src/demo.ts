@@ -7,6 +7,7 @@ import { randomBytes } from "node:crypto"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout as delay } from "node:timers/promises"
+import { PonosError } from "@ponos/sdk"
 import { readArgs, shownStore, usage, UsageError, type DemoOptions } from "./args.ts"
 import { Crew } from "./crew.ts"
 import { removePool } from "./leftovers.ts"
@@ -152,6 +153,8 @@ try {
   else process.exitCode = await main(options)
 } catch (error) {
   if (error instanceof UsageError) console.error(`${error.message}\n${usage}`)
+  // Errors of Ponos say what to do; of all others the place is of interest.
+  else if (error instanceof PonosError) console.error(error.message)
   else console.error(error instanceof Error ? (error.stack ?? error.message) : error)
   process.exit(error instanceof UsageError ? 2 : 1)
 }

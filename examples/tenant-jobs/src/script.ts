@@ -10,6 +10,7 @@ const first = ["w1", "w2", "w3"]
 const plan = { kill: 0.12, join: 0.3, drain: 0.45, tenants: 0.58, settings: 0.8 }
 
 export const play = async (stage: Stage): Promise<void> => {
+  await stage.checkStore()
   await stage.begin(first)
   const victim = await kill(stage)
   await join(stage, ["w4", "w5"])

@@ -1,6 +1,7 @@
 /** What the script acts with: the processes, the tenants' table, the client, and the conditions that it waits for. */
 import { join } from "node:path"
 import { setTimeout as delay } from "node:timers/promises"
+import { RunNotFound } from "@ponos/sdk"
 import type { ControllerProcessOptions } from "./controller.ts"
 import { tenantController } from "./controller.ts"
 import type { Crew } from "./crew.ts"
@@ -152,6 +153,16 @@ export class Stage {
   }
 
   // --- workers ------------------------------------------------------------------------------------------------------
+
+  /** Fails at once, with the store's own words, when it cannot be used. */
+  async checkStore(): Promise<void> {
+    await this.#parts.client.tenantFeed
+      .get("nobody")
+      .describe()
+      .catch((error: unknown) => {
+        if (!RunNotFound.is(error)) throw error
+      })
+  }
 
   /** Fills the table, starts the controller and the first workers, and waits until every tenant runs. */
   async begin(workers: ReadonlyArray<string>): Promise<void> {

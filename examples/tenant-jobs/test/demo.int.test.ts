@@ -110,6 +110,15 @@ describe("the demo on the embedded store", () => {
   })
 })
 
+test("the demo says what is wrong with a store that cannot be reached, and leaves nothing behind", async () => {
+  const { code, error } = await start(["--json"], "redis://user:secret@127.0.0.1:1").ended
+  expect(code).toBe(1)
+  expect(error).toMatch(/StoreUnavailable .* could not be reached/)
+  expect(error).not.toContain("secret")
+  expect(await processes()).toEqual([])
+  expect(await readdir(directory)).toEqual([])
+})
+
 describeRedis("the demo on Redis", () => {
   test("proves that nothing is lost, doubled or overlapped", provesItself(redisUrl))
 })
