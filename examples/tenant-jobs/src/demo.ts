@@ -22,6 +22,8 @@ import type { UpstreamOptions } from "./upstream.ts"
 import { judge, verdictLine, verdictText, type History } from "./verdict.ts"
 
 const redrawMs = 250
+/** How long keys are removed from a Redis after a signal. */
+const forgetLimitMs = 2_000
 /** Events a second over all tenants, about; one tenant emits at most 5 a second. */
 const eventsPerSecond = 400
 
@@ -41,17 +43,15 @@ const main = async (options: DemoOptions): Promise<number> => {
     crew.kill()
     if (!keep) rmSync(directory, { recursive: true, force: true, maxRetries: 5 })
   }
-  // Also after an exception that nobody caught, and after the signals below.
+  // Also after an exception that nobody caught.
   process.on("exit", cleanUp)
-  for (const [signal, code] of [
-    ["SIGINT", 130],
-    ["SIGTERM", 143],
-    ["SIGHUP", 129],
-  ] as const)
-    process.on(signal, () => process.exit(code))
-  for (const stream of [process.stdout, process.stderr]) stream.on("error", () => process.exit(1))
-
   const pool = `tenants-${randomBytes(4).toString("hex")}`
+  onEndFromOutside((code) => {
+    crew.kill()
+    setTimeout(() => process.exit(code), forgetLimitMs)
+    void forget(store, pool).then(() => process.exit(code))
+  })
+
   try {
     await rehearse(options, { screen, directory, records, store, pool, script, crew })
   } catch (error) {
@@ -69,6 +69,13 @@ const main = async (options: DemoOptions): Promise<number> => {
   )
   if (options.json) process.stdout.write(`${verdictLine(verdict, shownStore(store))}\n`)
   return verdict.ok ? 0 : 1
+}
+
+/** A signal, or nobody who reads what is printed (`| head`). */
+const onEndFromOutside = (end: (code: number) => void): void => {
+  const codes = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const
+  for (const [signal, code] of Object.entries(codes)) process.once(signal, () => end(code))
+  for (const stream of [process.stdout, process.stderr]) stream.once("error", () => end(1)).on("error", () => {})
 }
 
 /** The pool's keys, where a Redis is the store: the user's data is beside them. A file of our own goes with its directory. */
