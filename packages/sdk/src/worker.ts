@@ -10,6 +10,7 @@ import { defaults, readOptions, refuseUnknown } from "./options.ts"
 import type { PoolEvent } from "./pool/events.ts"
 import type { PoolMember } from "./pool/member.ts"
 import { joinPool } from "./pool/member.ts"
+import type { OnOverrun } from "./pool/options.ts"
 import { poolOptionNames } from "./pool/options.ts"
 import { onSignals } from "./pool/signals.ts"
 import type { ExecutorOptions } from "./runtime/activity-executor.ts"
@@ -59,6 +60,10 @@ export interface WorkerBaseOptions<J, A> extends Partial<Pick<Options, (typeof w
   readonly pool: string
   /** `redis://…`, `rediss://…`, `file:…` or `memory:<name>`; default: the environment's `PONOS_STORE`. */
   readonly store?: string | undefined
+  /** Nothing stands between this process and Redis, although Redis sees it at another address; default: their addresses tell. */
+  readonly directConnection?: boolean
+  /** Ends the process (SIGKILL) when handlers have not settled at the end of trust; default "report". */
+  readonly onOverrun?: OnOverrun
   /** Group that this worker belongs to; default "default". */
   readonly group?: string
   /** Weights of groups, as this worker wants them. */
@@ -123,6 +128,8 @@ export const startWorker = async (options: object, test: { readonly storeClock?:
   const names = [
     "pool",
     "store",
+    "directConnection",
+    "onOverrun",
     "group",
     "groups",
     "jobs",
@@ -177,6 +184,8 @@ export const startWorker = async (options: object, test: { readonly storeClock?:
         kinds: [...kinds.keys()],
         consumer,
         options: readPool(given, chosen),
+        directConnection: given.directConnection,
+        onOverrun: given.onOverrun,
         onEvent: (event) => onEvent(event),
         storeClock: test.storeClock,
       })

@@ -12,6 +12,10 @@
  *   control characters (checked above), which drivers may use as separators.
  * - E6 Volatile bus: `publish`/`subscribe` may lose anything at any time. Nothing but latency depends on it (W7).
  * - E7 Retention is a minimum: ended runs, request ids and answers stay, and count, until `trim` removes them.
+ * - E8 A life is what the store, or the kernel, drops when a process dies (S7: its connections, S9: its lock file). `probe` says `dead` only
+ *   of a life that existed and is wholly gone; whatever it cannot know (another life of the server, no right to look, a file that is not
+ *   there) is `unknown`. `dead` is final for that life, but its session may have registered another one meanwhile: who acts on it
+ *   compares the record (`markDead`).
  */
 
 /** `kind/key`: identity of a job; at most one live run. Kinds contain no slash. */
@@ -272,6 +276,28 @@ export interface MemberEntry {
   /** JSON of the member record (S1). */
   readonly record: string
 }
+/** What others can see of the process of a session (E8). */
+export interface Life {
+  /** Text by which others `probe` it; a part of the member record. "" where it cannot be probed: then `why` says the reason. */
+  readonly sign: string
+  /** How much of what `sign` names is still there. A driver replaces what is lost, and tells the new sign. */
+  readonly left: "all" | "some" | "none"
+  readonly why?: string
+}
+export type Probe = "alive" | "dead" | "unknown"
+
+export interface LifeOptions {
+  /** Nothing stands between this process and the store that could close one side of a connection only, although their addresses differ (S7). */
+  readonly direct?: boolean
+  /** Told of each loss and of each new sign, also of one without a loss. */
+  readonly onChange?: (life: Life) => void
+}
+export interface LifeHandle {
+  readonly life: Life
+  /** The session ended: nothing is told any more, and what was made for it alone is removed. */
+  end(): Promise<void>
+}
+
 export interface RenewReply {
   /** False: the session was marked dead or never joined. It never lives again (S1). */
   readonly alive: boolean
@@ -324,13 +350,26 @@ export interface Engine {
   // --- sessions, members, assignment (one slot per pool, A1) --------------------------------------------------------
   /** Registers a session with counter 1. */
   join(pool: string, member: MemberEntry): Promise<{ readonly memberVersion: number }>
-  /** Replaces the record of a living session (leaving, other connections); false when it is dead. */
-  updateMember(pool: string, member: MemberEntry): Promise<boolean>
+  /**
+   * Makes the process of a session visible to `probe` (S1), and gives its renewals, probes and marks a connection of their own where there are
+   * connections, so that a busy data path does not starve them.
+   */
+  registerLife(pool: string, session: string, options?: LifeOptions): Promise<LifeHandle>
+  /** One look at lives, in the order given. Never waits for a store that is away: that is `unknown`. */
+  probe(pool: string, signs: ReadonlyArray<string>): Promise<ReadonlyArray<Probe>>
+  /**
+   * Replaces the record of a living session (leaving, another life); false when it is dead. With `from`, a compare-and-set (S8): false also when
+   * the record is neither `from` nor the new one, so that a write which was held up on a dying connection cannot undo a later one.
+   */
+  updateMember(pool: string, member: MemberEntry, from?: string): Promise<boolean>
   leave(pool: string, session: string): Promise<void>
   /** Increments the session's counter and returns what everybody needs, in one call (S2). With `undefined`: only reads. */
   renew(pool: string, session: string | undefined): Promise<RenewReply>
-  /** Marks a session dead if its counter still is `counter` (S3); true also when it is gone already. */
-  markDead(pool: string, session: string, counter: number): Promise<boolean>
+  /**
+   * Marks a session dead if its counter still is `counter` (S3) and, where given, its record still is `record` (S7: it has not registered another
+   * life); true also when it is gone already.
+   */
+  markDead(pool: string, session: string, counter: number, record?: string): Promise<boolean>
   members(pool: string): Promise<{ readonly memberVersion: number; readonly members: ReadonlyArray<MemberEntry> }>
   assignment(pool: string): Promise<AssignmentEntry>
   /** Compare-and-set on both versions: refused (false) when the assignment or the member list has moved on (A1). */

@@ -18,14 +18,18 @@ export type PoolEvent =
   | { readonly type: "overrun"; readonly shard: number; readonly reason: GiveUpReason; readonly addresses: ReadonlyArray<Address> }
   | { readonly type: "memberJoined"; readonly session: string }
   | { readonly type: "memberLeft"; readonly session: string }
-  /** This member saw the session silent for its lease and marked it dead. */
-  | { readonly type: "markedDead"; readonly session: string }
+  /** This member saw the session silent for its lease, or its process gone, and marked it dead. */
+  | { readonly type: "markedDead"; readonly session: string; readonly by: "counter" | "probe" }
   /** A worker lacks kinds of the pool and was given no shards (A2). */
   | { readonly type: "lacking"; readonly session: string; readonly kinds: ReadonlyArray<string> }
   /** This member computed and wrote an assignment. */
   | { readonly type: "assigned"; readonly moved: number }
   /** An assigned shard that nobody alive holds, for at least a second (A4). */
   | { readonly type: "unclaimed"; readonly shard: number; readonly assignee: string }
+  /** Others cannot see this process die, and replace it only after its lease. Told once. */
+  | { readonly type: "warning"; readonly text: string }
+  /** Connections to the store were lost (`partly`, `lost`), or all are registered again (`whole`). */
+  | { readonly type: "connections"; readonly life: "whole" | "partly" | "lost" }
   | { readonly type: "storeLost"; readonly error: unknown }
   | { readonly type: "storeBack" }
   | { readonly type: "stopped"; readonly session: string; readonly reason: string | undefined }

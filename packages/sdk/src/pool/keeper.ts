@@ -2,7 +2,20 @@
  * Keeps the lease of one session: sends renewals, reads the others' counters, and tells what the pure core (lease.ts) decides.
  */
 import type { Engine, RenewReply } from "../engine/engine.ts"
-import { beginLease, isTrusted, isWatcher, nextTick, stepLease, type LeaseEvent, type LeaseState } from "./lease.ts"
+import {
+  beginLease,
+  isTrusted,
+  isWatcher,
+  mayRenew,
+  mayTake,
+  nextTick,
+  stepLease,
+  type Finding,
+  type LeaseEvent,
+  type LeaseState,
+  type OwnLife,
+  type Peer,
+} from "./lease.ts"
 import type { PoolOptions } from "./options.ts"
 
 export interface KeeperHost {
@@ -16,7 +29,11 @@ export interface KeeperHost {
   readonly onAbort: () => void
   readonly onDepose: (why: string) => void
   readonly onResume: () => void
-  readonly onMarkedDead: (session: string) => void
+  readonly onMarkedDead: (session: string, by: "counter" | "probe") => void
+  /** The member record of another session as the store has it, if it names this life. */
+  readonly recordOf: (session: string, life: string) => string | undefined
+  /** A mark was refused: the session registered another life, or renewed. */
+  readonly onMarkRefused: () => void
   /** A renewal failed (with its error), or succeeded again after one had failed. */
   readonly onStore: (error: unknown) => void
   /** The session was marked dead: it never lives again (S1). */
@@ -31,9 +48,12 @@ export class Keeper {
   readonly #lease: LeaseState
   #renewTimer: NodeJS.Timeout | undefined
   #watchTimer: NodeJS.Timeout | undefined
+  #probeTimer: NodeJS.Timeout | undefined
   #tickTimer: NodeJS.Timeout | undefined
   #renewals = 0
   #watching = false
+  #probing = false
+  #proving = false
   #failing = false
   #stopped = false
 
@@ -46,6 +66,7 @@ export class Keeper {
   start(): void {
     this.#renew()
     this.#watch()
+    this.#probe()
     this.#armTick()
   }
 
@@ -53,6 +74,7 @@ export class Keeper {
     this.#stopped = true
     clearTimeout(this.#renewTimer)
     clearTimeout(this.#watchTimer)
+    clearTimeout(this.#probeTimer)
     clearTimeout(this.#tickTimer)
   }
 
@@ -60,20 +82,33 @@ export class Keeper {
     return !this.#stopped && isTrusted(this.#lease, this.#host.clock())
   }
 
-  /** Shards may be claimed: trust is open, and not about to end. */
-  mayClaim(): boolean {
-    return this.#lease.phase === "held" && this.trusted()
+  /** Shards may be claimed and runs taken: trust is open and not about to end, and others see all of this session. */
+  mayTake(): boolean {
+    return !this.#stopped && mayTake(this.#lease, this.#host.clock())
   }
 
-  setLeases(leases: ReadonlyMap<string, number>): void {
-    this.#step({ type: "members", leases })
+  setPeers(peers: ReadonlyMap<string, Peer>): void {
+    this.#step({ type: "members", peers })
+  }
+
+  /** A session that was deposed meanwhile goes on with the next renewal: it is sent at once. */
+  setLife(life: OwnLife): void {
+    this.#step({ type: "life", at: this.#host.clock(), life })
+    if (life === "whole" && this.#lease.phase !== "held") this.renewNow()
+  }
+
+  renewNow(): void {
+    if (!this.#stopped) this.#renew()
   }
 
   #renew(): void {
     const { engine, pool, session, options, clock } = this.#host
     clearTimeout(this.#renewTimer)
-    this.#renewTimer = setTimeout(() => this.#renew(), options.renewMs)
-    if (this.#renewals >= renewalsMax) return
+    this.#prove()
+    // L11. Looked at again soon, so that the lease goes on with the data path.
+    const may = mayRenew(this.#lease, clock())
+    this.#renewTimer = setTimeout(() => this.#renew(), may ? options.renewMs : options.renewMs / 4)
+    if (!may || this.#renewals >= renewalsMax) return
     this.#renewals++
     const sentAt = clock()
     engine.renew(pool, session).then(
@@ -95,6 +130,45 @@ export class Keeper {
         this.#failing = true
         clearTimeout(this.#renewTimer)
         this.#renewTimer = setTimeout(() => this.#renew(), options.renewMs / 4)
+      },
+    )
+  }
+
+  /** A round trip of the data path, where renewals have a connection of their own (S4). */
+  #prove(): void {
+    if (this.#proving) return
+    this.#proving = true
+    const { engine, pool, clock } = this.#host
+    engine.poolInfo(pool).then(
+      () => {
+        this.#proving = false
+        this.#step({ type: "data", at: clock() })
+      },
+      () => (this.#proving = false),
+    )
+  }
+
+  /** S7, S9. Without others that can be probed it costs nothing. */
+  #probe(): void {
+    const { engine, pool, session, options, clock } = this.#host
+    clearTimeout(this.#probeTimer)
+    this.#probeTimer = setTimeout(() => this.#probe(), options.probeMs)
+    if (this.#probing || !isWatcher(this.#lease)) return
+    const others = [...this.#lease.peers].filter(([other, { life }]) => other !== session && life !== "")
+    if (others.length === 0) return
+    this.#probing = true
+    const sentAt = clock()
+    const lives = others.map(([, { life }]) => life)
+    engine.probe(pool, lives).then(
+      (found) => {
+        this.#probing = false
+        const findings = new Map<string, Finding>()
+        for (const [i, [other, { life }]] of others.entries()) findings.set(other, { life, found: found[i] ?? "unknown" })
+        this.#step({ type: "probed", sentAt, at: clock(), findings })
+      },
+      () => {
+        this.#probing = false
+        this.#step({ type: "probed", sentAt, at: clock(), findings: new Map() })
       },
     )
   }
@@ -141,18 +215,22 @@ export class Keeper {
           this.#host.onResume()
           break
         case "markDead":
-          this.#markDead(action.session, action.counter)
+          this.#markDead(action.session, action.counter, action.life)
           break
       }
     }
     this.#armTick()
   }
 
-  #markDead(session: string, counter: number): void {
+  #markDead(session: string, counter: number, life: string | undefined): void {
     const { engine, pool } = this.#host
-    engine.markDead(pool, session, counter).then(
+    const record = life === undefined ? undefined : this.#host.recordOf(session, life)
+    if (life !== undefined && record === undefined) return
+    engine.markDead(pool, session, counter, record).then(
       (marked) => {
-        if (marked && !this.#stopped) this.#host.onMarkedDead(session)
+        if (this.#stopped) return
+        if (marked) this.#host.onMarkedDead(session, life === undefined ? "counter" : "probe")
+        else this.#host.onMarkRefused()
       },
       // Outcome unknown: the counters will tell, and after another lease it is tried again (lease.ts).
       () => {},

@@ -8,7 +8,8 @@ import { optionTable, readOptions, refuseUnknown } from "../options.ts"
 import type { OwnedShard, ShardConsumer } from "./consumer.ts"
 import type { PoolEvent } from "./events.ts"
 import { marginMs } from "./lease.ts"
-import { checkGroup, checkGroups, poolOptionNames, readPoolOptions, type PoolOptions } from "./options.ts"
+import { checkDirect, checkGroup, checkGroups, checkOnOverrun, poolOptionNames, readPoolOptions } from "./options.ts"
+import type { OnOverrun, PoolOptions } from "./options.ts"
 import { describeSelf, newSession, type MemberRecord } from "./record.ts"
 import { Session } from "./session.ts"
 
@@ -25,6 +26,10 @@ export interface JoinOptions {
   readonly kinds: ReadonlyArray<string>
   readonly consumer: ShardConsumer | ((member: PoolMember) => ShardConsumer)
   readonly options?: Partial<PoolOptions> | undefined
+  /** Nothing stands between this process and the store, although the store sees it at another address (S7); default: their addresses tell. */
+  readonly directConnection?: boolean | undefined
+  /** What becomes of handlers that have not settled when trust ended (S5); default "report". */
+  readonly onOverrun?: OnOverrun | undefined
   readonly onEvent?: ((event: PoolEvent) => void) | undefined
   /** Monotonic, ms: for tests. */
   readonly clock?: (() => number) | undefined
@@ -49,6 +54,8 @@ const joinNames = [
   "kinds",
   "consumer",
   "options",
+  "directConnection",
+  "onOverrun",
   "onEvent",
   "clock",
   "storeClock",
@@ -70,8 +77,12 @@ export class PoolMember {
   /** Resolves when the member has left the pool or was killed. */
   readonly stopped: Promise<void>
   readonly #engine: Engine
-  readonly #given: Pick<MemberRecord, "group" | "weight" | "kinds" | "leaseMs" | "groups">
+  readonly #given: Pick<MemberRecord, "group" | "weight" | "kinds" | "leaseMs" | "reconnectGraceMs" | "groups">
   readonly #options: PoolOptions
+  readonly #direct: boolean
+  readonly #onOverrun: OnOverrun
+  /** What was warned of. */
+  #unseen: string | undefined
   readonly #consumer: ShardConsumer
   readonly #clock: () => number
   readonly #storeClock: (() => number) | undefined
@@ -88,6 +99,8 @@ export class PoolMember {
     this.shards = shards
     this.#engine = given.engine
     this.#options = options
+    this.#direct = checkDirect(given.directConnection)
+    this.#onOverrun = checkOnOverrun(given.onOverrun)
     this.#clock = given.clock ?? (() => performance.now())
     this.#storeClock = given.storeClock
     this.#onEvent = given.onEvent
@@ -96,6 +109,7 @@ export class PoolMember {
       weight,
       kinds: [...given.kinds],
       leaseMs: options.leaseMs,
+      reconnectGraceMs: options.reconnectGraceMs,
       groups: checkGroups(given.groups),
     }
     const { promise, resolve } = Promise.withResolvers<void>()
@@ -163,6 +177,14 @@ export class PoolMember {
     this.#onEvent?.(event)
   }
 
+  /** Once: each further connection would say the same. */
+  #warnUnseen(why: string): void {
+    if (this.#unseen !== undefined) return
+    this.#unseen = why
+    const text = `pool "${this.pool}": others cannot see this process die and replace it only ${this.#options.leaseMs} ms after: ${why}`
+    this.#emit({ type: "warning", text })
+  }
+
   /** Joins the pool as a new session. */
   async join(previous: string | undefined): Promise<void> {
     const { incarnation, now } = await openPool(this.#engine, this.pool, this.shards)
@@ -177,12 +199,15 @@ export class PoolMember {
         shards: this.shards,
         incarnation,
         options: this.#options,
+        direct: this.#direct,
+        onOverrun: this.#onOverrun,
         consumer: this.#consumer,
         clock: this.#clock,
         storeClock: this.#storeClock,
         claimFrom: this.#claimFrom,
         emit: (event) => this.#emit(event),
         onFault: (error) => this.#emit({ type: "fault", error }),
+        onUnseen: (why) => this.#warnUnseen(why),
         onDead: (dead) => void this.#joinAgain(dead).catch((error: unknown) => this.#emit({ type: "fault", error })),
       },
       record,

@@ -2,7 +2,17 @@
 import { BadOption } from "../errors.ts"
 import { readOptions } from "../options.ts"
 
-export const poolOptionNames = ["leaseMs", "renewMs", "watchMs", "abortGraceMs", "settleMs", "drainMs", "sweepMs"] as const
+export const poolOptionNames = [
+  "leaseMs",
+  "renewMs",
+  "watchMs",
+  "probeMs",
+  "reconnectGraceMs",
+  "abortGraceMs",
+  "settleMs",
+  "drainMs",
+  "sweepMs",
+] as const
 
 export type PoolOptions = { readonly [K in (typeof poolOptionNames)[number]]: number }
 
@@ -13,6 +23,12 @@ export const readPoolOptions = (given: Readonly<Partial<Record<string, unknown>>
   const graceMax = Math.floor(options.leaseMs / 2)
   if (given["renewMs"] === undefined) options.renewMs = Math.min(options.renewMs, renewMax)
   if (given["abortGraceMs"] === undefined) options.abortGraceMs = Math.min(options.abortGraceMs, Math.floor(options.leaseMs / 4))
+  const probeMax = Math.floor(options.reconnectGraceMs / 2)
+  if (given["probeMs"] === undefined) options.probeMs = Math.min(options.probeMs, probeMax)
+  if (options.probeMs > probeMax)
+    throw new BadOption(`expected probeMs to be at most half of reconnectGraceMs (${probeMax}), got: ${options.probeMs}`, {
+      option: "probeMs",
+    })
   if (options.renewMs > renewMax)
     throw new BadOption(`expected renewMs to be at most a third of leaseMs (${renewMax}), got: ${options.renewMs}`, { option: "renewMs" })
   if (options.abortGraceMs > graceMax)
@@ -20,6 +36,19 @@ export const readPoolOptions = (given: Readonly<Partial<Record<string, unknown>>
       option: "abortGraceMs",
     })
   return options
+}
+
+/** What becomes of handlers that have not settled when trust ended (S5): reported, or the process ends with them. */
+export type OnOverrun = "report" | "exit"
+
+export const checkOnOverrun = (given: unknown): OnOverrun => {
+  if (given === undefined || given === "report" || given === "exit") return given ?? "report"
+  throw new BadOption(`expected onOverrun to be "report" or "exit", got: ${JSON.stringify(given)}`, { option: "onOverrun" })
+}
+
+export const checkDirect = (given: unknown): boolean => {
+  if (given === undefined || typeof given === "boolean") return given ?? false
+  throw new BadOption(`expected directConnection to be true or false, got: ${JSON.stringify(given)}`, { option: "directConnection" })
 }
 
 /** Name of a group of workers. */

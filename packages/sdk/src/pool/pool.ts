@@ -21,7 +21,8 @@ import { optionTable, readOptions, refuseUnknown } from "../options.ts"
 import type { PoolEvent } from "./events.ts"
 import { JobDesk } from "./job-desk.ts"
 import { joinPool, openPool } from "./member.ts"
-import { checkGroup, checkGroups, poolOptionNames, readPoolOptions, type PoolOptions } from "./options.ts"
+import { checkDirect, checkGroup, checkGroups, checkOnOverrun, poolOptionNames, readPoolOptions } from "./options.ts"
+import type { OnOverrun, PoolOptions } from "./options.ts"
 import { checkPayload, resultOf, stoppedOutcome, toBytes, toText } from "./payload.ts"
 import { decodeAssignment } from "./placement.ts"
 import { decodeRecord } from "./record.ts"
@@ -34,7 +35,17 @@ const listPage = 100
 const pollMs = 1_000
 
 const limitNames = ["payloadBytes", "inboxLimit", "resultRetentionMs", "requestRetentionMs"] as const
-const poolNames = ["store", "shards", "groups", "onEvent", "callTimeoutMs", ...limitNames, ...poolOptionNames]
+const poolNames = [
+  "store",
+  "shards",
+  "groups",
+  "onEvent",
+  "callTimeoutMs",
+  "directConnection",
+  "onOverrun",
+  ...limitNames,
+  ...poolOptionNames,
+]
 const workerNames = ["group", "weight", "maxResident", "onEvent", ...poolOptionNames]
 
 type Limits = { readonly [K in (typeof limitNames)[number]]: number }
@@ -48,6 +59,10 @@ export interface PoolJoinOptions extends Partial<PoolOptions>, Partial<Limits> {
   readonly groups?: Readonly<Record<string, number>>
   /** Deadline of one store call, ms. */
   readonly callTimeoutMs?: number
+  /** Nothing stands between this process and Redis, although Redis sees it at another address; default: their addresses tell. */
+  readonly directConnection?: boolean
+  /** Ends the process (SIGKILL) when jobs of a worker have not settled at the end of its trust; default "report". */
+  readonly onOverrun?: OnOverrun
   /** Events of all workers that are added here. */
   readonly onEvent?: (event: PoolEvent) => void
 }
@@ -121,6 +136,8 @@ export class Pool implements AsyncDisposable {
     const limits = readOptions({ ...given }, limitNames)
     readPoolOptions({ ...given })
     checkGroups(given.groups)
+    checkDirect(given.directConnection)
+    checkOnOverrun(given.onOverrun)
     const { shards } = given.shards === undefined ? { shards: undefined } : readOptions({ shards: given.shards }, ["shards"])
     const { callTimeoutMs } = readOptions({ ...given }, ["callTimeoutMs"])
     const engine = await openEngine(given.store, { callTimeout: callTimeoutMs })
@@ -158,6 +175,8 @@ export class Pool implements AsyncDisposable {
       groups: this.#given.groups,
       kinds: [kind],
       options: settings,
+      directConnection: this.#given.directConnection,
+      onOverrun: this.#given.onOverrun,
       onEvent: emit,
       consumer: (self) =>
         (desk = new JobDesk({

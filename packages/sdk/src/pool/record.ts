@@ -14,6 +14,9 @@ export interface MemberRecord {
   readonly leaving: boolean
   /** Others judge its silence by this (S3). */
   readonly leaseMs: number
+  /** By which others see its process die (E8), and how long they wait for it to come back; absent: by its silence alone. */
+  readonly life: string | undefined
+  readonly reconnectGraceMs: number | undefined
   /** Weights of groups as this member was configured; the youngest member that says something counts. */
   readonly groups: Readonly<Record<string, number>> | undefined
   /** Store time. */
@@ -45,7 +48,7 @@ const bootId = (() => {
 export const describeSelf = (
   session: string,
   joinedAt: number,
-  given: Pick<MemberRecord, "group" | "weight" | "kinds" | "leaseMs" | "groups">,
+  given: Pick<MemberRecord, "group" | "weight" | "kinds" | "leaseMs" | "reconnectGraceMs" | "groups">,
 ): MemberRecord => ({
   session,
   group: given.group,
@@ -53,6 +56,8 @@ export const describeSelf = (
   kinds: given.kinds,
   leaving: false,
   leaseMs: given.leaseMs,
+  reconnectGraceMs: given.reconnectGraceMs,
+  life: undefined,
   groups: given.groups,
   joinedAt,
   host: hostname(),
@@ -63,7 +68,11 @@ export const describeSelf = (
 
 export const encodeRecord = (record: MemberRecord): string => JSON.stringify(record)
 
+/** Fields that a record may lack. */
+type Added = "groups" | "life" | "reconnectGraceMs"
+
 export const decodeRecord = (text: string): MemberRecord => {
-  const record = JSON.parse(text) as Omit<MemberRecord, "groups"> & { readonly groups?: Readonly<Record<string, number>> }
-  return { ...record, groups: record.groups }
+  const record = JSON.parse(text) as Omit<MemberRecord, Added> & Partial<Pick<MemberRecord, Added>>
+  // Encoded again it is the same text, which `markDead` compares: nothing is added that JSON would keep.
+  return { ...record, groups: record.groups, life: record.life, reconnectGraceMs: record.reconnectGraceMs }
 }

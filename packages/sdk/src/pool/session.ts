@@ -5,6 +5,7 @@
 import { Batcher } from "../engine/batcher.ts"
 import type { CommitItem, CommitReply, Engine, Hint, ShardHeader, ShardOwner } from "../engine/engine.ts"
 import { StoreUnavailable } from "../errors.ts"
+import { optionTable } from "../options.ts"
 import { Assigner } from "./assigner.ts"
 import { Channels } from "./channels.ts"
 import { Claimer } from "./claimer.ts"
@@ -12,10 +13,12 @@ import { CommitSender } from "./commits.ts"
 import type { GiveUpReason, ShardConsumer } from "./consumer.ts"
 import type { PoolEvent } from "./events.ts"
 import { Keeper } from "./keeper.ts"
+import type { OwnLife } from "./lease.ts"
 import { settlesWithin } from "./loop.ts"
 import { openMembership, type Membership } from "./membership.ts"
-import type { PoolOptions } from "./options.ts"
+import type { OnOverrun, PoolOptions } from "./options.ts"
 import { encodeRecord, type MemberRecord } from "./record.ts"
+import { Registration } from "./registration.ts"
 import { ShardRunner } from "./shard-runner.ts"
 import { Sweeper } from "./sweeper.ts"
 import { Taker } from "./taker.ts"
@@ -26,6 +29,9 @@ export interface SessionHost {
   readonly shards: number
   readonly incarnation: string
   readonly options: PoolOptions
+  /** See `LifeOptions`. */
+  readonly direct: boolean
+  readonly onOverrun: OnOverrun
   readonly consumer: ShardConsumer
   readonly clock: () => number
   readonly storeClock: (() => number) | undefined
@@ -33,6 +39,8 @@ export interface SessionHost {
   readonly claimFrom: number
   readonly emit: (event: PoolEvent) => void
   readonly onFault: (error: unknown) => void
+  /** Others cannot see this process die. */
+  readonly onUnseen: (why: string) => void
   /** Marked dead: this session is over, whatever it does. */
   readonly onDead: (session: Session) => void
 }
@@ -43,7 +51,7 @@ export class Session {
   readonly assigner: Assigner
   readonly runners = new Map<number, ShardRunner>()
   readonly #host: SessionHost
-  readonly #record: MemberRecord
+  readonly #registration: Registration
   readonly #keeper: Keeper
   readonly #channels: Channels
   readonly #claimer: Claimer
@@ -59,12 +67,13 @@ export class Session {
   #draining = false
   #stopped = false
 
-  private constructor(host: SessionHost, record: MemberRecord, sentAt: number) {
+  private constructor(host: SessionHost, record: MemberRecord, registration: Registration) {
     const { engine, pool, shards, options, consumer, clock, emit, onFault } = host
     const session = record.session
+    const { sentAt } = registration
     const trusted = () => this.#keeper.trusted()
     this.#host = host
-    this.#record = record
+    this.#registration = registration
     this.id = session
     this.#offset = record.joinedAt - sentAt
     this.membership = openMembership(engine, pool)
@@ -82,10 +91,15 @@ export class Session {
         onAbort: () => this.#deposeAll("the lease ends: no renewal was answered", false),
         onDepose: (why) => this.#deposeAll(why, true),
         onResume: () => this.#claimer.evaluate(),
-        onMarkedDead: (other) => {
-          emit({ type: "markedDead", session: other })
+        onMarkedDead: (other, by) => {
+          emit({ type: "markedDead", session: other, by })
           this.assigner.refresh()
         },
+        recordOf: (other, life) => {
+          const entry = this.membership.entries.get(other)
+          return entry?.life === life ? encodeRecord(entry) : undefined
+        },
+        onMarkRefused: () => this.assigner.refresh(),
         onStore: (error) => {
           emit(error === undefined ? { type: "storeBack" } : { type: "storeLost", error })
           if (error === undefined) this.#sweeper.hurry(true)
@@ -115,7 +129,7 @@ export class Session {
       engine,
       pool,
       session,
-      mayClaim: () => !this.#draining && this.#keeper.mayClaim() && clock() >= host.claimFrom,
+      mayClaim: () => !this.#draining && this.#keeper.mayTake() && clock() >= host.claimFrom,
       wanted: () => this.#wanted(),
       giveUpForeign: () => this.#giveUpForeign(),
       listen: (some) => this.#channels.listen(some),
@@ -128,6 +142,7 @@ export class Session {
       consumer,
       onFault,
       runners: this.runners,
+      mayTake: () => this.#keeper.mayTake(),
       storeNow: () => this.#storeNow(),
       setStoreNow: (now) => this.#setStoreNow(now),
       onStale: (runner) => this.#depose(runner, "the store refused a take"),
@@ -168,14 +183,21 @@ export class Session {
 
   /** Joins. The session is a member of the pool when this resolves; its shards come later. */
   static async open(host: SessionHost, record: MemberRecord): Promise<Session> {
-    const sentAt = host.clock()
-    await host.engine.join(host.pool, { session: record.session, record: encodeRecord(record) })
-    const session = new Session(host, record, sentAt)
+    const { engine, pool, direct, clock } = host
+    const registration = await Registration.open({ engine, pool, record, direct, clock })
+    const session = new Session(host, record, registration)
     session.#keeper.start()
+    registration.start({
+      onLife: (life) => session.#onLife(life),
+      onRefused: () => session.#keeper.renewNow(),
+      onUnseen: host.onUnseen,
+      onFault: host.onFault,
+    })
     try {
       await session.#follow()
     } catch (error) {
       session.#end()
+      await registration.end()
       throw error
     }
     return session
@@ -188,7 +210,7 @@ export class Session {
         if (change.type === "remove") emit({ type: "memberLeft", session: change.key })
         else if (change.previous === undefined) emit({ type: "memberJoined", session: change.key })
       }
-      this.#keeper.setLeases(new Map([...this.membership.entries].map(([key, { leaseMs }]) => [key, leaseMs])))
+      this.#keeper.setPeers(new Map([...this.membership.entries].map(([key, record]) => [key, peerOf(record)])))
       // A holder may have died: what it held is free now.
       this.#claimer.evaluate()
     })
@@ -216,13 +238,7 @@ export class Session {
     const { engine, pool, clock } = this.#host
     const end = clock() + drainMs
     this.#draining = true
-    try {
-      const record = encodeRecord({ ...this.#record, leaving: true })
-      await engine.updateMember(pool, { session: this.id, record })
-      this.assigner.refresh()
-    } catch (error) {
-      this.#onCallFailed(error)
-    }
+    if (await settlesWithin(this.#registration.update({ leaving: true }), Math.min(handOverMs, drainMs))) this.assigner.refresh()
     // Until a new assignment is there, the shards run as before; without one (no other worker, no store) they are given up all the same.
     const handed = new Promise<void>((resolve) => (this.#onHanded = resolve))
     if (this.#holdsAssigned()) await settlesWithin(handed, Math.min(handOverMs, drainMs))
@@ -235,6 +251,7 @@ export class Session {
       this.#onCallFailed(error)
     }
     this.#end()
+    await this.#registration.end()
     this.#host.emit({ type: "stopped", session: this.id, reason })
   }
 
@@ -248,6 +265,7 @@ export class Session {
   async bury(): Promise<void> {
     this.#deposeAll("marked dead", true)
     this.#end()
+    await this.#registration.end()
     await this.#allLeft()
   }
 
@@ -255,6 +273,7 @@ export class Session {
     if (this.#stopped) return
     this.#stopped = true
     this.#keeper.stop()
+    this.#registration.stop()
     this.assigner.stop()
     this.#claimer.stop()
     this.#taker.stop()
@@ -382,6 +401,30 @@ export class Session {
       if (closed) runner.close()
       this.#giveUp(runner, "deposed", this.#host.options.drainMs).catch(this.#host.onFault)
     }
+    if (closed && this.#host.onOverrun === "exit") setTimeout(() => this.#exitUnsettled(), settleTurnMs)
+  }
+
+  /** S5. SIGKILL, because nothing in this process may run on: neither `exit` handlers nor user code that never yields to them. */
+  #exitUnsettled(): void {
+    const { consumer, emit } = this.#host
+    let unsettled = false
+    for (const { runner } of this.#leaving.values()) {
+      const addresses = [...consumer.executing(runner)]
+      if (runner.trusted() || addresses.length === 0) continue
+      unsettled = true
+      emit({ type: "overrun", shard: runner.shard, reason: "deposed", addresses })
+    }
+    if (unsettled) process.kill(process.pid, "SIGKILL")
+  }
+
+  /** S8: with a part of its connections a session takes nothing new; `whole` again, it goes on where it was. */
+  #onLife(life: OwnLife): void {
+    if (this.#stopped) return
+    this.#host.emit({ type: "connections", life })
+    this.#keeper.setLife(life)
+    if (life !== "whole") return
+    this.#taker.pump()
+    this.#claimer.evaluate()
   }
 
   // --- bus ---------------------------------------------------------------------------------------------------------
@@ -434,6 +477,14 @@ export class Session {
   }
 }
 
+const peerOf = ({ leaseMs, reconnectGraceMs, life }: MemberRecord) => ({
+  leaseMs,
+  graceMs: reconnectGraceMs ?? optionTable.reconnectGraceMs.default,
+  life: life ?? "",
+})
+
 const retryMs = 50
+/** What was aborted in the very turn in which trust was found to have ended (after a freeze) gets this long to settle before the process ends. */
+const settleTurnMs = 20
 /** How long a draining member waits for a new assignment before it gives up its shards anyway. */
 const handOverMs = 1_000

@@ -13,6 +13,8 @@ export interface TakerHost {
   readonly pool: string
   readonly consumer: ShardConsumer
   readonly runners: ReadonlyMap<number, ShardRunner>
+  /** S8: what needs to be taken waits until it is true again, and `pump` is called. */
+  readonly mayTake: () => boolean
   readonly storeNow: () => number
   /** An answer told the store's time. */
   readonly setStoreNow: (now: number) => void
@@ -95,6 +97,7 @@ export class Taker {
 
   readonly #flush = (): void => {
     this.#scheduled = false
+    if (!this.#host.mayTake()) return
     let groups: Array<TakeGroup> = []
     let runners: Array<ShardRunner> = []
     let asked: Array<ReadonlySet<Address>> = []

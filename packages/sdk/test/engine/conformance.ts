@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe } from "vitest"
 import { busConformance } from "./conformance/bus.ts"
 import { commitConformance } from "./conformance/commits.ts"
 import { digestConformance } from "./conformance/digests.ts"
+import { lifeConformance } from "./conformance/lives.ts"
 import { messageConformance } from "./conformance/messages.ts"
 import { ownershipConformance } from "./conformance/ownership.ts"
 import { poolConformance } from "./conformance/pools.ts"
@@ -32,6 +33,7 @@ export function conformance(name: string, store: () => TestStore): void {
   describe(`engine on ${name}`, () => {
     const world = worlds(store)
     describe("pools and members", () => poolConformance(world))
+    describe("lives", () => lifeConformance(world))
     describe("runs", () => runConformance(world))
     describe("messages", () => messageConformance(world))
     describe("ownership", () => ownershipConformance(world))

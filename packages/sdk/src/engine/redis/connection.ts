@@ -88,6 +88,13 @@ export class Connection {
     await Promise.all(Object.values(scripts).map((script) => this.command("script", ["LOAD", script.source], timeout)))
   }
 
+  /** This end as its system names it, in the form in which Redis names the other one; "" once the socket is closed. */
+  get localAddress(): string {
+    const { localAddress = "", localPort = 0 } = (this.#redis.stream ?? {}) as { localAddress?: string; localPort?: number }
+    const host = localAddress.replace(/^::ffff:/, "")
+    return host === "" ? "" : `${host.includes(":") ? `[${host}]` : host}:${localPort}`
+  }
+
   /** Called once, when the connection ended for whatever reason. */
   onLost(listener: (error: Error) => void): void {
     if (this.#lost) listener(this.#lost)

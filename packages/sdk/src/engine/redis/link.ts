@@ -1,6 +1,7 @@
 /**
  * Keeps one connection to one server alive by replacing it, and repeats on the new one the calls that the old one left unanswered: all
  * verbs are safe to repeat (E3). On a cluster there will be one link per primary; `Links.of(shard)` in redis-engine.ts is the seam.
+ * A process with workers has a second link for its renewals and what it needs to see others die (lives.ts).
  */
 import { PonosError } from "../../errors.ts"
 import { Connection, type ServerInfo } from "./connection.ts"
@@ -28,8 +29,9 @@ export class Link {
   #connecting = false
   #closed = false
   #lastError: unknown
-  /** Told of a new connection before anybody may use it: restores subscriptions. */
-  #onConnected: ((connection: Connection) => Promise<void>) | undefined
+  /** Told of a new connection before anybody may use it: restores subscriptions, asks who it is. */
+  readonly #onConnected: Array<(connection: Connection) => Promise<void>> = []
+  readonly #onChange: Array<(connection: Connection | undefined) => void> = []
 
   private constructor(target: Target, options: LinkOptions) {
     this.#target = target
@@ -57,7 +59,12 @@ export class Link {
   info: ServerInfo = { version: "", runId: "", cluster: false, policy: "" }
 
   onConnected(listener: (connection: Connection) => Promise<void>): void {
-    this.#onConnected = listener
+    this.#onConnected.push(listener)
+  }
+
+  /** Told of the connection that is in use from now on, and when it ended. */
+  onChange(listener: (connection: Connection | undefined) => void): void {
+    this.#onChange.push(listener)
   }
 
   get connection(): Connection | undefined {
@@ -122,9 +129,11 @@ export class Link {
   #use(connection: Connection): void {
     this.info = connection.info
     this.#connection = connection
+    for (const listener of this.#onChange) listener(connection)
     connection.onLost((error) => {
       if (this.#connection === connection) this.#connection = undefined
       this.#lastError = error
+      for (const listener of this.#onChange) listener(undefined)
       void this.#reconnect()
     })
     this.#wake()
@@ -139,7 +148,7 @@ export class Link {
       if (this.#closed) break
       try {
         const connection = await Connection.open(this.#target, this.#options.connectTimeout)
-        await this.#onConnected?.(connection).catch((error: unknown) => {
+        await Promise.all(this.#onConnected.map((listener) => listener(connection))).catch((error: unknown) => {
           connection.destroy("subscriptions could not be restored")
           throw error
         })

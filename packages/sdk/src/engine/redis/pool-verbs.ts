@@ -49,8 +49,8 @@ export async function join({ link, keys, now }: PoolStore, member: MemberEntry):
   return { memberVersion: number(await link.run(scripts.join, memberKeys(keys), [now, member.session, member.record])) }
 }
 
-export async function updateMember({ link, keys, now }: PoolStore, member: MemberEntry): Promise<boolean> {
-  return (await link.run(scripts.update_member, memberKeys(keys), [now, member.session, member.record])) === 1
+export async function updateMember({ link, keys, now }: PoolStore, member: MemberEntry, from = ""): Promise<boolean> {
+  return (await link.run(scripts.update_member, memberKeys(keys), [now, member.session, member.record, from])) === 1
 }
 
 export async function leave({ link, keys, now }: PoolStore, session: string): Promise<void> {
@@ -71,8 +71,8 @@ export async function renew({ link, keys, now }: PoolStore, session: string | un
   }
 }
 
-export async function markDead({ link, keys, now }: PoolStore, session: string, counter: number): Promise<boolean> {
-  return (await link.run(scripts.mark_dead, memberKeys(keys), [now, session, String(counter)])) === 1
+export async function markDead({ link, keys, now }: PoolStore, session: string, counter: number, record = ""): Promise<boolean> {
+  return (await link.run(scripts.mark_dead, memberKeys(keys), [now, session, String(counter), record])) === 1
 }
 
 export async function members({ link, keys, now }: PoolStore): Promise<{ memberVersion: number; members: ReadonlyArray<MemberEntry> }> {

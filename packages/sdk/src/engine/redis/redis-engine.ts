@@ -6,6 +6,7 @@ import * as client from "./client-verbs.ts"
 import type { ServerInfo } from "./connection.ts"
 import { Keys } from "./keys.ts"
 import { Link } from "./link.ts"
+import { Lives } from "./lives.ts"
 import * as pools from "./pool-verbs.ts"
 import * as reads from "./read-verbs.ts"
 import { parseRedisUrl } from "./url.ts"
@@ -17,12 +18,14 @@ const onStderr = (text: string) => void process.stderr.write(`ponos: ${text}\n`)
 
 export async function openRedisEngine(url: string, options: EngineOptions = {}): Promise<Engine> {
   const target = parseRedisUrl(url)
-  const link = await Link.open(target, {
-    callTimeout: options.callTimeout ?? defaults.callTimeout,
-    connectTimeout: options.connectTimeout ?? defaults.connectTimeout,
-  })
+  const open = () =>
+    Link.open(target, {
+      callTimeout: options.callTimeout ?? defaults.callTimeout,
+      connectTimeout: options.connectTimeout ?? defaults.connectTimeout,
+    })
+  const link = await open()
   for (const warning of warnings(target.shown, link.info)) (options.onWarning ?? onStderr)(warning)
-  return engine(target.shown, link, options)
+  return engine(target.shown, link, new Lives(link, open), options)
 }
 
 function warnings(shown: string, info: ServerInfo): ReadonlyArray<string> {
@@ -33,13 +36,15 @@ function warnings(shown: string, info: ServerInfo): ReadonlyArray<string> {
   ]
 }
 
-function engine(url: string, link: Link, options: EngineOptions): Engine {
+function engine(url: string, link: Link, lives: Lives, options: EngineOptions): Engine {
   const keys = new Keys(options.prefix ?? defaults.prefix)
   const bus = new Bus(link)
   const clock = options.now
   const now = clock ? () => String(clock()) : () => ""
   const store: Store = { linkOf: () => link, shardPrefix: (pool, shard) => keys.pool(pool).shard(shard), now }
   const at = (pool: string) => ({ link, keys: keys.pool(pool), now: now() })
+  /** What keeps a session alive, or ends another one, does not queue behind data. */
+  const atLives = (pool: string) => ({ ...at(pool), link: lives.link })
   return {
     driver: "redis",
     url,
@@ -47,11 +52,13 @@ function engine(url: string, link: Link, options: EngineOptions): Engine {
     poolInfo: async (pool) => await pools.poolInfo(at(pool)),
     addKinds: async (pool, kinds) => await pools.addKinds(at(pool), kinds),
     kinds: async (pool) => await pools.kinds(at(pool)),
-    join: async (pool, member) => await pools.join(at(pool), member),
-    updateMember: async (pool, member) => await pools.updateMember(at(pool), member),
-    leave: async (pool, session) => await pools.leave(at(pool), session),
-    renew: async (pool, session) => await pools.renew(at(pool), session),
-    markDead: async (pool, session, counter) => await pools.markDead(at(pool), session, counter),
+    join: async (pool, member) => await pools.join(atLives(pool), member),
+    registerLife: async (_pool, _session, lifeOptions = {}) => await lives.register(lifeOptions),
+    probe: async (_pool, signs) => await lives.probe(signs),
+    updateMember: async (pool, member, from) => await pools.updateMember(atLives(pool), member, from),
+    leave: async (pool, session) => await pools.leave(atLives(pool), session),
+    renew: async (pool, session) => await pools.renew(atLives(pool), session),
+    markDead: async (pool, session, counter, record) => await pools.markDead(atLives(pool), session, counter, record),
     members: async (pool) => await pools.members(at(pool)),
     assignment: async (pool) => await pools.assignment(at(pool)),
     assign: async (pool, next) => await pools.assign(at(pool), next),
@@ -84,6 +91,10 @@ function engine(url: string, link: Link, options: EngineOptions): Engine {
       }),
     subscribe: async (pool, channel, listener) => await bus.subscribe(keys.pool(pool).channel(channel), listener),
     publish: async (pool, channel, text) => await bus.publish(keys.pool(pool).channel(channel), text),
-    close: async () => link.close(),
+    close: async () => {
+      // The connections by which others see this process close last, and together.
+      lives.close()
+      link.close()
+    },
   }
 }

@@ -432,7 +432,7 @@ return reply
     name: "mark_dead",
     caller: "member",
     keys: "settings members counters channel",
-    sha1: "045f957c432f75646f5fdc7f7527517b36fce845",
+    sha1: "03a8070f4a7a380b9a24bc514c1c695d8af0ab29",
     source: `#!lua flags=allow-oom
 local call = redis.call
 local function members_changed(settings, channel)
@@ -443,6 +443,7 @@ end
 local counter = call("HGET", KEYS[3], ARGV[2])
 if not counter then return 1 end
 if counter ~= ARGV[3] then return 0 end
+if ARGV[4] ~= "" and call("HGET", KEYS[2], ARGV[2]) ~= ARGV[4] then return 0 end
 call("HDEL", KEYS[3], ARGV[2])
 call("HDEL", KEYS[2], ARGV[2])
 members_changed(KEYS[1], KEYS[4])
@@ -1167,7 +1168,7 @@ end)
     name: "update_member",
     caller: "member",
     keys: "settings members counters channel",
-    sha1: "dad52ba6aedb4de15d3ad2b596d4225a8e82209f",
+    sha1: "e78a68c9041baee80a1e67ba6c9049d5a9ccf548",
     source: `#!lua flags=allow-oom
 local call = redis.call
 local function members_changed(settings, channel)
@@ -1176,7 +1177,9 @@ local function members_changed(settings, channel)
   return version
 end
 if call("HEXISTS", KEYS[3], ARGV[2]) == 0 then return 0 end
-if call("HGET", KEYS[2], ARGV[2]) ~= ARGV[3] then
+local stored = call("HGET", KEYS[2], ARGV[2])
+if stored ~= ARGV[3] then
+  if ARGV[4] ~= "" and stored ~= ARGV[4] then return 0 end
   call("HSET", KEYS[2], ARGV[2], ARGV[3])
   members_changed(KEYS[1], KEYS[4])
 end

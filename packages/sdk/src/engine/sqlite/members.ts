@@ -44,10 +44,11 @@ export const join = (tx: Tx, member: MemberEntry): { memberVersion: number } => 
   return { memberVersion: changed(tx) }
 }
 
-export const updateMember = (tx: Tx, member: MemberEntry): boolean => {
+export const updateMember = (tx: Tx, member: MemberEntry, from?: string): boolean => {
   const known = tx.one<MemberRow>(selectMember, tx.poolId, member.session)
   if (known === undefined) return false
   if (known.record === member.record) return true
+  if (from !== undefined && known.record !== from) return false
   tx.run(setRecord, member.record, tx.poolId, member.session)
   changed(tx)
   return true
@@ -67,10 +68,10 @@ export const renew = (tx: Tx, session: string | undefined): RenewReply => {
 }
 
 /** S3. A session that is gone already is dead as asked, so that a repetition gives the first answer (E3). */
-export const markDead = (tx: Tx, session: string, counter: number): boolean => {
+export const markDead = (tx: Tx, session: string, counter: number, record?: string): boolean => {
   const known = tx.one<MemberRow>(selectMember, tx.poolId, session)
   if (known === undefined) return true
-  if (known.counter !== counter) return false
+  if (known.counter !== counter || (record !== undefined && known.record !== record)) return false
   leave(tx, session)
   return true
 }

@@ -7,12 +7,14 @@ import type {
   Engine,
   EngineOptions,
   Hint,
+  LifeHandle,
   LoadedRun,
   MemberEntry,
   MessageItem,
   MessageReply,
   PoolInfo,
   PoolSettings,
+  Probe,
   RenewReply,
   RunRecord,
   ShardDigest,
@@ -36,6 +38,8 @@ import { readDigest } from "./digests.ts"
 import { closedFault, toFault } from "./faults.ts"
 import { cutCommits, groupByShard, share, sizeOf } from "./groups.ts"
 import type { CommitUnit } from "./groups.ts"
+import { holdLife, probeLife, removeLeftovers, removeLife } from "./life-file.ts"
+import type { HeldLife } from "./life-file.ts"
 import * as members from "./members.ts"
 import { readAnswer, sendMessages } from "./message.ts"
 import * as pools from "./pools.ts"
@@ -64,6 +68,7 @@ class SqliteEngine implements Engine {
   readonly #calls: Calls
   readonly #warn: (text: string) => void
   readonly #subscriptions = new Set<() => void>()
+  readonly #lives = new Set<HeldLife>()
   #closed = false
 
   constructor(store: Store, options: EngineOptions) {
@@ -97,8 +102,33 @@ class SqliteEngine implements Engine {
     return this.#calls.write(pool, (tx) => members.join(tx, member))
   }
 
-  updateMember(pool: string, member: MemberEntry): Promise<boolean> {
-    return this.#calls.write(pool, (tx) => members.updateMember(tx, member))
+  async registerLife(_pool: string, session: string): Promise<LifeHandle> {
+    if (this.#closed) throw closedFault(this.url)
+    const { path } = this.#store
+    // A store in memory has one process: when it dies, nobody is left to look.
+    if (path === undefined) return { life: { sign: "", left: "all" }, end: async () => {} }
+    try {
+      removeLeftovers(path)
+      const held = holdLife(path, session)
+      this.#lives.add(held)
+      const end = async (): Promise<void> => {
+        this.#lives.delete(held)
+        held.end()
+      }
+      return { life: { sign: held.sign, left: "all" }, end }
+    } catch (error) {
+      const why = `no lock file could be made beside ${this.url} (${error instanceof Error ? error.message : String(error)})`
+      return { life: { sign: "", left: "all", why }, end: async () => {} }
+    }
+  }
+
+  async probe(_pool: string, signs: ReadonlyArray<string>): Promise<ReadonlyArray<Probe>> {
+    const { path } = this.#store
+    return signs.map((sign) => (path === undefined ? "unknown" : probeLife(path, sign)))
+  }
+
+  updateMember(pool: string, member: MemberEntry, from?: string): Promise<boolean> {
+    return this.#calls.write(pool, (tx) => members.updateMember(tx, member, from))
   }
 
   leave(pool: string, session: string): Promise<void> {
@@ -110,8 +140,10 @@ class SqliteEngine implements Engine {
     return session === undefined ? this.#calls.read(pool, renew) : this.#calls.write(pool, renew)
   }
 
-  markDead(pool: string, session: string, counter: number): Promise<boolean> {
-    return this.#calls.write(pool, (tx) => members.markDead(tx, session, counter))
+  async markDead(pool: string, session: string, counter: number, record?: string): Promise<boolean> {
+    const dead = await this.#calls.write(pool, (tx) => members.markDead(tx, session, counter, record))
+    if (dead && this.#store.path !== undefined) removeLife(this.#store.path, session)
+    return dead
   }
 
   members(pool: string): Promise<{ readonly memberVersion: number; readonly members: ReadonlyArray<MemberEntry> }> {
@@ -227,6 +259,8 @@ class SqliteEngine implements Engine {
     this.#calls.close()
     for (const end of this.#subscriptions) end()
     this.#subscriptions.clear()
+    for (const life of this.#lives) life.end()
+    this.#lives.clear()
     this.#store.leave()
   }
 

@@ -22,6 +22,8 @@ const cacheKiB = 16 * 1024
 /** An open database with its prepared statements and its bus. Several engines share the one of a named `memory:` store. */
 export class Store {
   readonly url: string
+  /** Of a file: where the lives of its processes stand beside it. */
+  readonly path: string | undefined
   readonly bus: Bus
   /** The bus between processes; absent in memory. */
   readonly busFile: BusFile | undefined
@@ -30,12 +32,14 @@ export class Store {
   readonly #onClose: () => void
   #users = 1
 
-  constructor(url: string, db: DatabaseSync, shared: boolean, onClose: () => void) {
+  /** `path`: of a file, which other processes may share. */
+  constructor(url: string, db: DatabaseSync, path: string | undefined, onClose: () => void) {
     this.url = url
+    this.path = path
     this.bus = new Bus()
     this.#db = db
     this.#onClose = onClose
-    this.busFile = shared ? new BusFile(this, this.bus) : undefined
+    this.busFile = path !== undefined ? new BusFile(this, this.bus) : undefined
   }
 
   get inTransaction(): boolean {
@@ -80,7 +84,7 @@ const openMemory = (url: string, name: string | undefined): Store => {
   if (known !== undefined) return known.join()
   const db = new DatabaseSync(":memory:")
   migrate(db, url)
-  const store = new Store(url, db, false, () => {
+  const store = new Store(url, db, undefined, () => {
     if (name !== undefined) named.delete(name)
   })
   if (name !== undefined) named.set(name, store)
@@ -123,7 +127,7 @@ const openFile = async (url: string, path: string, timeout: number): Promise<Sto
     try {
       db = new DatabaseSync(path)
       configure(db, url)
-      return new Store(url, db, true, () => {})
+      return new Store(url, db, path, () => {})
     } catch (error) {
       db?.close()
       if (!isBusy(error)) throw toOpenFault(url, error)

@@ -1,0 +1,202 @@
+/**
+ * How the server sees the processes of sessions (S7, S8): by two connections, the data link's and one for renewals, which close when the
+ * process dies. Their client ids, the addresses that the server saw and the server's run_id are the life's sign.
+ *
+ * The renewal connection is opened with the first registration (a client has none). Renewals, changes of the member record, probes and
+ * marks go over it: a data path with a second of queued batches would else delay a renewal by that second, and a worker would be told
+ * dead by its own load. What S4 adds to it (a thread, so that neither a blocked loop nor a dead data path renews) can come later.
+ *
+ * Only a direct path counts: there a connection that the server sees closed is one that the worker sees closed. Behind a proxy it
+ * need not be (S7), so that others would take over from a worker that has seen nothing. Where the path is direct and a close was false
+ * all the same (a firewall that forgot the connection and answers for one side only), the overlap is bounded by the trust window: the
+ * worker's writes are refused from the first claim on (its epoch is old, and they would come on a connection that is gone), its next
+ * renewal answers "dead", and without any answer its trust ends by its own clock.
+ */
+import type { Life, LifeHandle, LifeOptions, Probe } from "../engine.ts"
+import type { Connection } from "./connection.ts"
+import type { Link } from "./link.ts"
+
+/** One connection as the server names it. */
+interface Identity {
+  readonly runId: string
+  readonly id: string
+  /** As the server saw it. */
+  readonly address: string
+  readonly direct: boolean
+}
+/** An identity, or why there is none. */
+type Found = Identity | { readonly why: string }
+
+interface Registration {
+  readonly direct: boolean
+  readonly onChange: ((life: Life) => void) | undefined
+  /** Client ids of the last sign told. */
+  told: ReadonlyArray<string>
+  sign: string
+}
+
+/** A handshake's share: the answer is a line of text. */
+const askTimeout = 2_500
+/** A probe that takes longer says nothing: the next one is better. */
+const probeTimeout = 1_000
+
+const lineOf = (list: string, id: string): string | undefined => list.split("\n").find((line) => line.startsWith(`id=${id} `))
+const field = (line: string, name: string): string =>
+  line
+    .split(" ")
+    .find((part) => part.startsWith(`${name}=`))
+    ?.slice(name.length + 1) ?? ""
+
+/** Asks the server who this connection is. An answer of refusal is an answer: the connection serves all the same. */
+export async function identify(connection: Connection): Promise<Found> {
+  try {
+    const id = String(await connection.command("client", ["ID"], askTimeout))
+    const line = lineOf(String(await connection.command("client", ["LIST", "ID", id], askTimeout)), id)
+    if (line === undefined || connection.info.runId === "") return { why: "the server does not tell its connections apart" }
+    const address = field(line, "addr")
+    return { runId: connection.info.runId, id, address, direct: address === connection.localAddress }
+  } catch (error) {
+    if (error instanceof Error && error.name === "ReplyError")
+      return { why: `Redis refuses CLIENT ID or CLIENT LIST (${error.message}). Allow its user +client|id +client|list.` }
+    throw error
+  }
+}
+
+interface Named {
+  readonly runId: string
+  readonly ids: ReadonlyArray<string>
+}
+
+/** `run=<run_id> data=<id>@<address> renewal=<id>@<address>`; a connection that is not there is left out. */
+const spell = (data: Identity | undefined, renewal: Identity | undefined): string => {
+  const part = (name: string, identity: Identity | undefined) =>
+    identity === undefined ? [] : [`${name}=${identity.id}@${identity.address}`]
+  return [`run=${(data ?? renewal)?.runId ?? ""}`, ...part("data", data), ...part("renewal", renewal)].join(" ")
+}
+const parse = (sign: string): Named | undefined => {
+  const match = /^run=(\S+)((?: \w+=\d+@\S+)+)$/.exec(sign)
+  if (match === null) return undefined
+  return { runId: match[1] ?? "", ids: [...(match[2] ?? "").matchAll(/=(\d+)@/g)].map(([, id]) => id ?? "") }
+}
+
+export class Lives {
+  readonly #data: Link
+  readonly #openRenewal: () => Promise<Link>
+  readonly #registrations = new Set<Registration>()
+  #renewal: Link | undefined
+  #opening: Promise<Link> | undefined
+  readonly #found: { data: Found | undefined; renewal: Found | undefined } = { data: undefined, renewal: undefined }
+  /** The user may not look at the list of connections: no probe is sent. */
+  #blind = false
+  #closed = false
+
+  constructor(data: Link, openRenewal: () => Promise<Link>) {
+    this.#data = data
+    this.#openRenewal = openRenewal
+  }
+
+  /** Where renewals go: to the data link's server over their own connection, once there is one. */
+  get link(): Link {
+    return this.#renewal ?? this.#data
+  }
+
+  async register(options: LifeOptions): Promise<LifeHandle> {
+    await this.#open()
+    const registration: Registration = { direct: options.direct ?? false, onChange: options.onChange, told: [], sign: "" }
+    const life = this.#lifeOf(registration)
+    this.#registrations.add(registration)
+    return { life, end: async () => void this.#registrations.delete(registration) }
+  }
+
+  async probe(signs: ReadonlyArray<string>): Promise<ReadonlyArray<Probe>> {
+    const named = signs.map(parse)
+    const { connection } = this.link
+    if (connection === undefined || this.#blind) return signs.map(() => "unknown")
+    // Ids are given anew by each life of a server: those of another one name nobody, or somebody else.
+    const here = named.map((one) => (one?.runId === connection.info.runId ? one.ids : undefined))
+    const ids = [...new Set(here.flatMap((one) => one ?? []))]
+    if (ids.length === 0) return signs.map(() => "unknown")
+    let list: string
+    try {
+      list = String(await connection.command("client", ["LIST", "ID", ...ids], probeTimeout))
+    } catch {
+      return signs.map(() => "unknown")
+    }
+    const present = new Set([...list.matchAll(/^id=(\d+) /gm)].map(([, id]) => id ?? ""))
+    return here.map((one) => (one === undefined ? "unknown" : one.some((id) => present.has(id)) ? "alive" : "dead"))
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#registrations.clear()
+    this.#renewal?.close()
+  }
+
+  /** Both connections are asked once; later ones as they come. */
+  #open(): Promise<Link> {
+    this.#opening ??= (async () => {
+      const renewal = await this.#openRenewal()
+      if (this.#closed) renewal.close()
+      this.#renewal = renewal
+      await Promise.all([this.#follow("data", this.#data), this.#follow("renewal", renewal)])
+      return renewal
+    })().catch((error: unknown) => {
+      this.#opening = undefined
+      this.#renewal?.close()
+      this.#renewal = undefined
+      throw error
+    })
+    return this.#opening
+  }
+
+  async #follow(name: "data" | "renewal", link: Link): Promise<void> {
+    const asked = new WeakMap<Connection, Found>()
+    link.onConnected(async (connection) => void asked.set(connection, await identify(connection)))
+    link.onChange((connection) => this.#set(name, connection && asked.get(connection)))
+    const { connection } = link
+    if (connection === undefined) return
+    const found = await identify(connection).catch(() => undefined)
+    if (link.connection === connection) this.#set(name, found)
+  }
+
+  #set(name: "data" | "renewal", found: Found | undefined): void {
+    this.#found[name] = found
+    if (found !== undefined) this.#blind = "why" in found
+    for (const registration of this.#registrations) registration.onChange?.(this.#lifeOf(registration))
+  }
+
+  #lifeOf(registration: Registration): Life {
+    const { data, renewal } = this.#found
+    const why = this.#why(registration)
+    if (why !== undefined) {
+      registration.told = []
+      registration.sign = ""
+      return { sign: "", left: "all", why }
+    }
+    const known = [data, renewal].filter((found): found is Identity => found !== undefined && "id" in found)
+    // Two servers can only be between two connections of one link: a restart. The sign waits for the other connection.
+    const same = known.every(({ runId }) => runId === known[0]?.runId)
+    const sign = spell(data as Identity | undefined, renewal as Identity | undefined)
+    const grown = known.some(({ id, runId }) => !registration.told.includes(`${runId} ${id}`))
+    if (grown && same) {
+      registration.told = known.map(({ id, runId }) => `${runId} ${id}`)
+      registration.sign = sign
+      return { sign, left: known.length === 2 ? "all" : "some" }
+    }
+    const left = registration.told.filter((told) => known.some(({ id, runId }) => told === `${runId} ${id}`)).length
+    return { sign: registration.sign, left: left === 0 ? "none" : left < 2 ? "some" : "all" }
+  }
+
+  #why(registration: Registration): string | undefined {
+    for (const found of [this.#found.data, this.#found.renewal]) {
+      if (found === undefined) continue
+      if ("why" in found) return found.why
+      if (!found.direct && !registration.direct)
+        return (
+          `Redis sees this process at ${found.address}, which is not its own address, so that something stands between them. ` +
+          "If it closes both sides of a connection together, as address translation does, set directConnection: true."
+        )
+    }
+    return undefined
+  }
+}
