@@ -7,6 +7,7 @@ import { Failure, makeClient, makeStub } from "../../src/gen.ts"
 import type { JobContract } from "../../src/gen.ts"
 import { createWorker } from "../../src/index.ts"
 import type { WorkerEvent } from "../../src/index.ts"
+import { removePool } from "./cleanup.ts"
 
 export interface Gone {
   _tag: "Gone"
@@ -107,6 +108,7 @@ export const startPool = (store: string, pool: string, shards = 8): Started => {
     async close() {
       await Promise.all(workers.map((worker) => worker.close()))
       await client.close()
+      await removePool(store, pool)
     },
   }
 }

@@ -1,0 +1,130 @@
+/** Runs a workflow with one fault, lets a fresh worker take over, and tells what came out. */
+import { uniqueName } from "../../../../tools/with-redis.ts"
+import type { Engine } from "../../src/engine/engine.ts"
+import { openEngine } from "../../src/engine/open.ts"
+import { makeClient } from "../../src/gen.ts"
+import { addressOf, shardOf } from "../../src/key.ts"
+import { startWorker } from "../../src/worker.ts"
+import type { StartedWorker } from "../../src/worker.ts"
+import { removePool } from "./cleanup.ts"
+import type { Fault, FaultyEngine, Hints } from "./faults.ts"
+import { faultyEngine, repeating } from "./faults.ts"
+import { contract, stub } from "./fixture.ts"
+import type { Workflow } from "./workflows.ts"
+import { World } from "./workflows.ts"
+
+const shards = 2
+
+export interface Disturbance {
+  readonly fault?: Fault
+  readonly hints?: Hints
+  /** Every write of the client is sent twice. */
+  readonly repeatClient?: boolean
+}
+
+export interface Observed {
+  readonly outcome: unknown
+  readonly state: unknown
+  /** Steps whose results the handler got. */
+  readonly steps: ReadonlyArray<string>
+}
+
+export interface Trial {
+  readonly observed: Observed
+  /** Steps of which the handler got several results. */
+  readonly recomputed: ReadonlyArray<string>
+  readonly writes: number
+  readonly takes: number
+  readonly claims: number
+  readonly killed: boolean
+}
+
+export const tryOut = async (
+  store: string,
+  workflow: Workflow,
+  { fault, hints = "delivered", repeatClient = false }: Disturbance,
+): Promise<Trial> => {
+  const real = await openEngine(store)
+  const pool = uniqueName("crash")
+  const world = new World()
+  const workers: Array<StartedWorker> = []
+  const engines: Array<FaultyEngine> = []
+  // what a worker's slow cycle does once a second
+  const prove = setInterval(() => workers.forEach(({ runner }) => runner?.proveMessages(10)), 50)
+  let killed = false
+  const clientEngine = repeatClient ? repeating(real) : real
+  const client = makeClient({ pool, store, shards, engine: clientEngine } as never, { sample: contract })
+  const start = async (engine: Engine): Promise<StartedWorker> => {
+    const worker = await startWorker({
+      pool,
+      store,
+      shards,
+      engine,
+      signals: false,
+      leaseMs: 5_000,
+      sweepMs: 100,
+      settleMs: 0,
+      jobs: [stub.implement({ init: () => ({ count: 0, log: [] }), ...workflow.handlers(world) })],
+      activities: workflow.activities === undefined ? [] : [stub.activities(workflow.activities)],
+      onEvent: () => undefined,
+    })
+    workers.push(worker)
+    return worker
+  }
+  try {
+    const faulty = faultyEngine(real, fault, hints, () => workers[0]?.member?.kill())
+    engines.push(faulty)
+    const first = await start(faulty.engine)
+    const takeOver = faulty.killed.then(async () => {
+      killed = true
+      const session = first.member?.session ?? ""
+      const counter = (await real.renew(pool, undefined)).counters.get(session)
+      if (counter !== undefined) await real.markDead(pool, session, counter)
+      const calm = faultyEngine(real, undefined, hints, () => undefined)
+      engines.push(calm)
+      await start(calm.engine)
+    })
+    const handle = await client.sample.start({ id: "key", limit: 1 })
+    await workflow.script?.({
+      handle,
+      world,
+      changeInput: async (input) => {
+        const address = addressOf("sample", "key")
+        const item = { shard: shardOf("key", shards), address, kind: "input", name: "input", id: crypto.randomUUID() } as const
+        await clientEngine.message(pool, [{ ...item, payload: JSON.stringify(input), inboxLimit: 100, retention: 60_000 }])
+      },
+    })
+    const outcome = (await handle.result({ timeout: 20_000 }).catch((error: any) => {
+      const { _tag: tag, status, details } = error as { _tag: string; status?: number; details?: unknown }
+      return { tag, status, details }
+    })) as unknown
+    if (killed) await takeOver
+    const { state } = await handle.describe()
+    return {
+      observed: { outcome, state: state as unknown, steps: [...world.seen.keys()].toSorted() },
+      recomputed: [...world.seen].filter(([, values]) => values.size > 1).map(([id, values]) => `${id}: ${[...values].join(", ")}`),
+      writes: faulty.writes(),
+      takes: faulty.takes(),
+      claims: faulty.claims(),
+      killed,
+    }
+  } finally {
+    clearInterval(prove)
+    // the dead may give up; the living hand over
+    if (killed) engines[0]?.bury()
+    await Promise.all(workers.map(({ worker }) => worker.close()))
+    await client.close()
+    await real.close()
+    await removePool(store, pool)
+  }
+}
+
+/** Runs tasks, at most `width` at a time. */
+export const inParallel = async (width: number, tasks: ReadonlyArray<() => Promise<void>>): Promise<void> => {
+  const queue = [...tasks]
+  await Promise.all(
+    Array.from({ length: width }, async () => {
+      for (let task = queue.shift(); task !== undefined; task = queue.shift()) await task()
+    }),
+  )
+}

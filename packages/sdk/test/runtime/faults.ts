@@ -1,0 +1,139 @@
+/**
+ * A store that fails as planned: the real engine underneath, and in front of it the death of a worker before or after one of its writes, lost
+ * replies, repeated verbs, and hints that are lost, doubled or late.
+ */
+import type { Engine, Hint } from "../../src/engine/engine.ts"
+import { StoreUnavailable } from "../../src/errors.ts"
+
+/**
+ * At a write: `before` kills the worker and the write never happens; `after` lets it happen, loses the reply and kills; `repeat` loses the
+ * reply, and the driver sends the verb again (E3). At a take or claim: `lost` loses the reply and the worker lives.
+ */
+export type Fault =
+  | { readonly verb: "write"; readonly at: number; readonly kind: "before" | "after" | "repeat" }
+  | { readonly verb: "take" | "claim"; readonly at: number; readonly kind: "lost" }
+
+/** What becomes of hints: they are volatile (E6), so all of this may happen. */
+export type Hints = "delivered" | "lost" | "doubled" | "late"
+
+export interface FaultyEngine {
+  readonly engine: Engine
+  /** Writes (commit and message calls) so far. */
+  readonly writes: () => number
+  readonly takes: () => number
+  readonly claims: () => number
+  /** Resolves when the fault killed the worker. */
+  readonly killed: Promise<void>
+  /** Ends the silence of a dead worker's store, so that the test can clean up. */
+  bury(): void
+}
+
+/** `onKill` is called in the turn of the fault: nothing of the worker counts from then on. */
+export const faultyEngine = (real: Engine, fault: Fault | undefined, hints: Hints, onKill: () => void): FaultyEngine => {
+  const counts = { write: 0, take: 0, claim: 0 }
+  const killed = Promise.withResolvers<void>()
+  const grave = Promise.withResolvers<never>()
+  grave.promise.catch(() => undefined)
+  let dead = false
+
+  const die = (): Promise<never> => {
+    dead = true
+    onKill()
+    killed.resolve()
+    return grave.promise
+  }
+  const write = async (call: () => Promise<unknown>): Promise<unknown> => {
+    const hit = fault?.verb === "write" && counts.write++ === fault.at ? fault.kind : undefined
+    if (fault?.verb !== "write") counts.write++
+    if (hit === "before") return die()
+    const reply = await call()
+    if (hit === "after") return die()
+    return hit === "repeat" ? call() : reply
+  }
+  const lost = async (verb: "take" | "claim", call: () => Promise<unknown>): Promise<unknown> => {
+    const reply = await call()
+    if (fault?.verb === verb && counts[verb]++ === fault.at) throw new StoreUnavailable("the reply was lost by the test")
+    if (fault?.verb !== verb) counts[verb]++
+    return reply
+  }
+  const engine = new Proxy(real, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name)
+      if (typeof value !== "function") return value
+      if (name === "close") return () => Promise.resolve()
+      return (...args: Array<unknown>): unknown => {
+        if (dead) return grave.promise
+        const call = (): Promise<unknown> => value.apply(target, args) as Promise<unknown>
+        // what was under way when the worker died has no effect on it any more
+        const living = (reply: Promise<unknown>): Promise<unknown> =>
+          reply.then(
+            (result) => (dead ? grave.promise : result),
+            (error: unknown) => (dead ? grave.promise : Promise.reject(error as Error)),
+          )
+        switch (name) {
+          case "commit":
+          case "message":
+            return living(write(call))
+          case "take":
+          case "claim":
+            return living(lost(name, call))
+          case "onHint":
+            return target.onHint(
+              args[0] as string,
+              args[1] as number,
+              tamper(hints, args[2] as (hint: Hint) => void, () => dead),
+            )
+          case "onEvent":
+          case "subscribe":
+            return call()
+          default:
+            return living(call())
+        }
+      }
+    },
+  })
+  return {
+    engine,
+    writes: () => counts.write,
+    takes: () => counts.take,
+    claims: () => counts.claim,
+    killed: killed.promise,
+    bury: () => {
+      dead = true
+      grave.reject(new StoreUnavailable("the worker was killed by the test"))
+    },
+  }
+}
+
+const tamper = (hints: Hints, listener: (hint: Hint) => void, dead: () => boolean): ((hint: Hint) => void) => {
+  const deliver = (hint: Hint): void => void (dead() || listener(hint))
+  if (hints === "delivered") return deliver
+  if (hints === "lost") return () => undefined
+  if (hints === "doubled") return (hint) => (deliver(hint), setImmediate(deliver, hint))
+  // late: two gather, and come in the wrong order
+  let held: Array<Hint> = []
+  const flush = (): void => {
+    const late = held.reverse()
+    held = []
+    for (const hint of late) deliver(hint)
+  }
+  return (hint) => {
+    held.push(hint)
+    if (held.length === 2) flush()
+    else setTimeout(flush, 5)
+  }
+}
+
+/** A client's store on which every write is sent twice, as after a lost reply. */
+export const repeating = (real: Engine): Engine =>
+  new Proxy(real, {
+    get(target, name) {
+      const value: unknown = Reflect.get(target, name)
+      if (typeof value !== "function") return value
+      if (name !== "start" && name !== "message" && name !== "terminate") return value.bind(target) as unknown
+      return async (...args: Array<unknown>) => {
+        await value.apply(target, args)
+        return value.apply(target, args) as unknown
+      }
+    },
+  })

@@ -1,0 +1,254 @@
+/** Workflows that together use every feature of the runtime, each with what its client does meanwhile. Their results do not depend on timing. */
+import { Effect } from "effect"
+import { GoneError, RejectedError, until } from "./fixture.ts"
+
+/** What the world outside saw of one run of a workflow. */
+export class World {
+  /** How often the body of a step ran. */
+  readonly ran = new Map<string, number>()
+  /** Results of a step that the handler got: one, whatever happened, or a journaled result was computed again (P4). */
+  readonly seen = new Map<string, Set<string>>()
+
+  /** A step whose result tells which execution of its body made it. */
+  async step(job: any, name: string, fails = false, options: object = {}): Promise<string> {
+    const id = `${job.iteration}.${name}`
+    const value = (await job.step(
+      name,
+      () => {
+        const count = (this.ran.get(id) ?? 0) + 1
+        this.ran.set(id, count)
+        if (fails) throw new Error(`${name} fails`)
+        return `${name}#${count}`
+      },
+      options,
+    )) as string
+    const values = this.seen.get(id) ?? new Set()
+    this.seen.set(id, values.add(value))
+    return name
+  }
+}
+
+export interface Script {
+  readonly handle: any
+  readonly world: World
+  /** Sends a changed input to the live run, as a controller does. */
+  readonly changeInput: (input: object) => Promise<void>
+}
+
+export interface Workflow {
+  readonly name: string
+  handlers(world: World): object
+  readonly activities?: object
+  readonly script?: (script: Script) => Promise<void>
+}
+
+const activities = {
+  shout: (call: any, input: string) => {
+    if (input === "flaky" && call.attempt < 3) throw new Error("flaky")
+    if (input === "bad") throw new RejectedError({ reason: "bad" })
+    if (input === "never") throw new Error("never")
+    return Effect.succeed(input.toUpperCase())
+  },
+}
+
+const taken = ({ handle }: Script): Promise<unknown> => until(async () => (await handle.describe()).phase === "active", "the run is taken")
+const at = (handle: any, iteration: number): Promise<unknown> =>
+  until(async () => {
+    const seen = await handle.describe()
+    return seen.iteration === iteration && seen.phase === "parked"
+  }, `the run is parked before iteration ${iteration}`)
+
+export const workflows: ReadonlyArray<Workflow> = [
+  {
+    name: "steps, one after another, at once, in a race; a caught failure; failed attempts with back-off",
+    handlers: (world) => ({
+      run: async (job: any) => {
+        const a = await world.step(job, "a")
+        const [b, c] = await Promise.all([world.step(job, "b"), world.step(job, "c")])
+        if (job.attempt < 2) throw new Error("boom")
+        const d = await world.step(job, "d", true).catch((error: Error) => error.message)
+        const fast = await Promise.race([job.sleep("1 hour").then(() => "slow"), world.step(job, "e")])
+        if (job.attempt < 3) throw new Error("boom")
+        job.state.log = [a, b, c]
+        return job.done([a, b, c, d, fast].join(" "))
+      },
+    }),
+  },
+  {
+    name: "a failure that ends attempts after a clean-up step",
+    handlers: (world) => ({
+      run: async (job: any) => {
+        await world.step(job, "first")
+        try {
+          await world.step(job, "flaky", job.attempt < 3)
+        } catch (error) {
+          await world.step(job, `clean ${job.attempt}`)
+          throw error
+        }
+        return job.done(await world.step(job, "last"))
+      },
+    }),
+  },
+  {
+    name: "sleep, receive with and without timeout, poll, updates inside an iteration",
+    handlers: (world) => ({
+      run: async (job: any) => {
+        await job.sleep(5)
+        const none = await job.receive("stop", { timeout: 5 })
+        await world.step(job, "between")
+        const one = await job.receive("note")
+        await job.receive("stop", { timeout: "1 hour" })
+        const two = job.poll("note")
+        await world.step(job, "polled")
+        return job.done(`${none} ${one.payload} ${two?.payload} ${job.state.count}`)
+      },
+      updates: { add: (job: any, by: number) => (job.state.count += by) },
+    }),
+    script: async ({ handle, world }) => {
+      await handle.signal.note("one")
+      await handle.signal.note("two")
+      await handle.update.add(3)
+      await handle.update.add(4)
+      await until(() => world.seen.has("1.between"), "the first receive has timed out")
+      await handle.signal.stop()
+    },
+  },
+  {
+    name: "iterations: at once, after a time, on a signal, on an update; updates in between",
+    handlers: (world) => ({
+      run: async (job: any) => {
+        job.state.log = [...job.state.log, `${job.iteration}:${job.wake.by}:${job.wake.name ?? ""}:${job.state.count}`]
+        await world.step(job, "s")
+        switch (job.iteration) {
+          case 1:
+            return job.again()
+          case 2:
+            return job.again({ after: 5 })
+          case 3:
+            return job.again({ on: ["note"], after: "1 hour" })
+          case 4:
+            if (job.poll()?.payload !== "go") throw new Error("the signal is missing")
+            await world.step(job, "after the poll")
+            return job.again({ on: ["add"] })
+          default:
+            return job.done(job.state.log.join(" "))
+        }
+      },
+      updates: { add: (job: any, by: number) => (job.state.count += by) },
+    }),
+    script: async ({ handle }) => {
+      await at(handle, 4)
+      await handle.update.add(1)
+      await handle.signal.note("go")
+      await at(handle, 5)
+      await handle.update.add(2)
+    },
+  },
+  {
+    name: "activities: at once, with retries, declared and final errors",
+    activities,
+    handlers: (world) => ({
+      run: async (job: any) => {
+        const [a, b] = await Promise.all([job.activities.shout("a"), job.activities.shout("b")])
+        const flaky = await job.activities.shout("flaky")
+        await world.step(job, "s")
+        const bad = await job.activities.shout("bad").catch((error: any) => `${error._tag} ${error.reason}`)
+        const never = await job.activities.shout("never").catch((error: any) => `${error._tag} ${error.details.tries.length}`)
+        return job.done([a, b, flaky, bad, never].join(" "))
+      },
+    }),
+  },
+  {
+    name: "an activity's final error ends attempts until it is caught",
+    activities,
+    handlers: (world) => ({
+      run: async (job: any) => {
+        await world.step(job, "first")
+        const result = await job.activities.shout(job.attempt < 3 ? "bad" : "good").catch((error: unknown) => {
+          if (job.attempt < 3) throw new Error("wrapped", { cause: error })
+        })
+        return job.done(`${result} ${job.attempt}`)
+      },
+    }),
+  },
+  {
+    name: "cancel with clean-up",
+    handlers: (world) => ({
+      run: async (job: any) => {
+        await world.step(job, "begin")
+        try {
+          await job.receive("stop")
+        } finally {
+          await world.step(job, "clean")
+          await job.sleep(1)
+          await world.step(job, "clean more")
+        }
+        return job.done("never")
+      },
+    }),
+    script: async ({ handle, world }) => {
+      await until(() => world.seen.has("1.begin"), "it began")
+      await handle.cancel("enough")
+    },
+  },
+  {
+    name: "a declared error",
+    handlers: (world) => ({
+      run: async (job: any) => {
+        await world.step(job, "s")
+        throw new GoneError({ status: 410 })
+      },
+    }),
+  },
+  {
+    name: "an Effect: durable calls in a generator, all at once, a typed error caught, a resource",
+    activities,
+    handlers: (world) => ({
+      open: () => Effect.succeed({ name: "resource" }),
+      close: () => Effect.void,
+      run: (job: any, resource: { name: string }) =>
+        Effect.gen(function* () {
+          const a = yield* job.step("a", () => Effect.succeed("a")) as Effect.Effect<string>
+          const both = yield* Effect.all([Effect.promise(() => world.step(job, "b")), job.step("c", () => "c") as Effect.Effect<string>], {
+            concurrency: "unbounded",
+          })
+          yield* job.sleep(3) as Effect.Effect<void>
+          const bad = yield* (job.activities.shout("bad") as Effect.Effect<string, { _tag: string }>).pipe(
+            Effect.catch((error) => Effect.succeed(error._tag)),
+          )
+          return job.done([a, ...both, bad, resource.name].join(" ")) as unknown
+        }),
+    }),
+  },
+  {
+    name: "a changed input: at the next iteration, with another resource, and init runs no more",
+    handlers: (world) => ({
+      open: (job: any) => ({ limit: job.input.limit }),
+      run: async (job: any, resource: { limit: number }) => {
+        await world.step(job, "s")
+        job.state.log = [...job.state.log, `${job.wake.by}:${job.input.limit}:${resource.limit}`]
+        return job.iteration < 2 ? job.again({ after: "1 hour" }) : job.done(job.state.log.join(" "))
+      },
+    }),
+    script: async ({ handle, changeInput }) => {
+      await at(handle, 2)
+      await changeInput({ id: handle.key, limit: 2 })
+    },
+  },
+  {
+    name: "the end answers updates, lists unread signals",
+    handlers: (world) => ({
+      run: async (job: any) => {
+        await job.receive("stop")
+        await world.step(job, "s")
+        return job.done("end")
+      },
+    }),
+    script: async (script) => {
+      const { handle } = script
+      await taken(script)
+      await handle.signal.note("unread")
+      await handle.signal.stop()
+    },
+  },
+]
