@@ -25,6 +25,8 @@ export interface OwnRedis {
   /** SIGSTOP: the server stands still, its connections stay open. */
   freeze(): void
   thaw(): void
+  /** Another life of the server on the same port, with what it has saved; it was down for at least `ms`. */
+  restart(ms?: number): Promise<void>
   stop(): Promise<void>
 }
 
@@ -49,11 +51,13 @@ export async function ownRedis(settings: Readonly<Record<string, string>> = {}):
     "maxmemory-policy": "noeviction",
     ...settings,
   }
-  const server = spawn(
-    "redis-server",
-    Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]),
-    { stdio: "ignore" },
-  )
+  const start = () =>
+    spawn(
+      "redis-server",
+      Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]),
+      { stdio: "ignore" },
+    )
+  let server = start()
   const kill = () => server.kill("SIGKILL")
   process.on("exit", kill)
   const client = new Redis({
@@ -70,6 +74,14 @@ export async function ownRedis(settings: Readonly<Record<string, string>> = {}):
     client,
     freeze: () => void server.kill("SIGSTOP"),
     thaw: () => void server.kill("SIGCONT"),
+    restart: async (ms = 0) => {
+      const exited = once(server, "exit")
+      server.kill("SIGTERM")
+      await exited
+      await delay(ms)
+      server = start()
+      await client.ping()
+    },
     stop: async () => {
       client.disconnect()
       const exited = once(server, "exit")

@@ -1,17 +1,24 @@
-/** A worker in a process of its own, for pool-processes.int.test.ts: `node pool-process.ts <store> <pool>`. Prints what happens, a JSON object a line. */
-import { onSignals, Pool } from "../../src/pool/index.ts"
+/**
+ * A worker in a process of its own, for tests: `node pool-process.ts <store> <pool> [<options of Pool.join as JSON>]`. Prints what happens,
+ * a JSON object a line. With `PONOS_TEST_STUBBORN` in the environment its jobs never settle.
+ */
+import { onSignals, Pool, type PoolJoinOptions } from "../../src/pool/index.ts"
 import { fast, shards } from "./settings.ts"
 
-const [store, name] = process.argv.slice(2) as [string, string]
+const [store, name, options] = process.argv.slice(2) as [string, string, string | undefined]
+const given = options === undefined ? fast : (JSON.parse(options) as PoolJoinOptions)
 /** The host's monotonic clock: the same for all processes. */
-const tell = (what: string, key = ""): void => console.log(JSON.stringify({ what, key, at: Number(process.hrtime.bigint()) / 1e6 }))
+const tell = (what: string, key = "", event: object = {}): void =>
+  console.log(JSON.stringify({ what, key, at: Number(process.hrtime.bigint()) / 1e6, event }))
 
-const pool = await Pool.join(name, { store, shards, ...fast })
-const worker = await pool.addWorker({ onEvent: (event) => tell(event.type) })
+const pool = await Pool.join(name, { store, shards, ...given })
+const worker = await pool.addWorker({ onEvent: (event) => tell(event.type, "", event) })
+tell("worker", worker.id)
 onSignals(() => void worker.stop())
 for await (const job of worker.jobs()) {
   tell("begin", job.key)
   job.abortSignal.addEventListener("abort", () => {
+    if (process.env["PONOS_TEST_STUBBORN"] !== undefined) return
     tell("end", job.key)
     job.settle()
   })

@@ -1,71 +1,15 @@
 /** A pool over processes that share one store: a crash and a drain, seen from the workers' own records on the host's monotonic clock. */
-import { spawn, type ChildProcess } from "node:child_process"
-import { once } from "node:events"
 import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { createInterface } from "node:readline"
-import { afterAll, afterEach, describe, expect, test } from "vitest"
+import { afterAll, describe, expect, test } from "vitest"
 import { describeRedis, redisUrl, uniqueName } from "../../../../tools/with-redis.ts"
 import { Pool } from "../../src/pool/index.ts"
+import { Process } from "./processes.ts"
 import { fast, shards } from "./settings.ts"
 import { until } from "./support.ts"
 
-interface Line {
-  readonly what: string
-  readonly key: string
-  readonly at: number
-}
-const now = (): number => Number(process.hrtime.bigint()) / 1e6
-
-class Process {
-  readonly lines: Array<Line> = []
-  readonly child: ChildProcess
-  diedAt = Number.POSITIVE_INFINITY
-
-  constructor(store: string, name: string) {
-    const script = join(import.meta.dirname, "pool-process.ts")
-    this.child = spawn(process.execPath, ["--conditions=source", script, store, name], { stdio: ["ignore", "pipe", "inherit"] })
-    if (this.child.stdout !== null)
-      createInterface({ input: this.child.stdout }).on("line", (line) => this.lines.push(JSON.parse(line) as Line))
-    children.push(this)
-  }
-
-  running(): ReadonlyArray<string> {
-    const running = new Set<string>()
-    for (const { what, key } of this.lines) {
-      if (what === "begin") running.add(key)
-      if (what === "end") running.delete(key)
-    }
-    return [...running]
-  }
-
-  async end(signal: NodeJS.Signals): Promise<number | null> {
-    if (this.child.exitCode !== null || this.child.signalCode !== null) return this.child.exitCode
-    const exited = once(this.child, "exit")
-    this.diedAt = now()
-    this.child.kill(signal)
-    await exited
-    return this.child.exitCode
-  }
-
-  /** From begin to end of each job; those of a killed process end when it was killed. */
-  intervals(): ReadonlyArray<{ readonly key: string; readonly from: number; readonly to: number }> {
-    return this.lines
-      .filter(({ what }) => what === "begin")
-      .map(({ key, at }) => ({
-        key,
-        from: at,
-        to: this.lines.find((line) => line.what === "end" && line.key === key && line.at >= at)?.at ?? this.diedAt,
-      }))
-  }
-}
-
-const children: Array<Process> = []
 const folder = await mkdtemp(join(tmpdir(), "ponos-pool-"))
-afterEach(async () => {
-  await Promise.all(children.splice(0).map((child) => child.end("SIGKILL")))
-})
 afterAll(() => rm(folder, { recursive: true, force: true }))
 
 const suite = (store: () => string): void => {
