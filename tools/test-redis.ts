@@ -7,6 +7,7 @@
  * 4. as root on a machine with apt: installed, and then as in 3
  */
 import { execFile, spawn } from "node:child_process"
+import { randomBytes } from "node:crypto"
 import { once } from "node:events"
 import { mkdtemp } from "node:fs/promises"
 import { connect, createServer, type AddressInfo } from "node:net"
@@ -22,6 +23,8 @@ declare module "vitest" {
   interface ProvidedContext {
     /** The address of the Redis of this run; undefined when it was skipped by PONOS_TEST_REDIS=skip. */
     redisUrl: string | undefined
+    /** Id of this run: part of every name that its tests make. */
+    testRun: string
   }
 }
 
@@ -34,6 +37,8 @@ const replyTimeoutMs = 2_000
 
 export async function setup(project: TestProject): Promise<(() => Promise<void>) | undefined> {
   const asked = process.env["PONOS_TEST_REDIS"]
+  const run = randomBytes(4).toString("hex")
+  project.provide("testRun", run)
   if (asked === "skip") {
     project.provide("redisUrl", undefined)
     return undefined
@@ -41,7 +46,24 @@ export async function setup(project: TestProject): Promise<(() => Promise<void>)
   const server = asked ? await named(asked) : await startRedis()
   console.error(`• Redis for the tests: ${server.from}`)
   project.provide("redisUrl", server.url)
-  return server.stop
+  return async () => {
+    // a server of our own ends with its keys; on one that was named, they are removed
+    if (asked) await removeKeys(server.url, run)
+    await server.stop()
+  }
+}
+
+/** Removes what the run's tests left: pools have no end of their own. */
+async function removeKeys(url: string, run: string): Promise<void> {
+  const { Redis } = await import("ioredis")
+  const redis = new Redis(url, { lazyConnect: true, maxRetriesPerRequest: 1 })
+  try {
+    await redis.connect()
+    for await (const keys of redis.scanStream({ match: `*-${run}-*`, count: 1_000 }) as AsyncIterable<string[]>)
+      if (keys.length > 0) await redis.unlink(...keys)
+  } finally {
+    redis.disconnect()
+  }
 }
 
 async function named(url: string): Promise<Server> {

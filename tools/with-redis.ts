@@ -18,8 +18,8 @@ export function describeRedis(name: string, body: () => void): void {
 
 /**
  * A name for a pool, a key prefix or a file that no other test, run or process has: the tests share one Redis. Letters, digits and
- * dashes only, starting with the label.
+ * dashes only, starting with the label. It contains the run's id, by which all its keys are removed when the run ends.
  */
 export function uniqueName(label: string): string {
-  return `${label}-${process.pid.toString(36)}-${randomBytes(5).toString("hex")}`
+  return `${label}-${inject("testRun")}-${randomBytes(5).toString("hex")}`
 }
