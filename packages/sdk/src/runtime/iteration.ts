@@ -138,7 +138,7 @@ export class Iteration implements AttemptSource {
     this.#answers = [...this.#answers, { id: message.id, answer: JSON.stringify(answer) }]
   }
 
-  #target(journalLength = this.#loaded.journal.length): WriteTarget & { readonly read: ReadonlyArray<number> } {
+  #target(journalLength = this.#loaded.journal.length, answers = this.#answers): WriteTarget & { readonly read: ReadonlyArray<number> } {
     const { consumed, read } = this.#inbox.settle()
     const { address, run } = this.#loaded
     return {
@@ -149,7 +149,7 @@ export class Iteration implements AttemptSource {
       read,
       seen: this.#inbox.last,
       journalLength,
-      answers: this.#answers,
+      answers,
     }
   }
 
@@ -394,17 +394,14 @@ export class Iteration implements AttemptSource {
     const { shard, kind, key, run } = this.#resident
     const { resultRetentionMs } = this.#runner.options.limits
     for (;;) {
-      const { read: _, ...target } = this.#target(attempt?.journalLength)
       const pending = this.#inbox.unread()
+      const target = this.#target(attempt?.journalLength, this.#refuseUpdates(pending))
       const unread = pending.filter((message) => message.kind === "signal")
-      const refused = pending.filter((message) => message.kind === "update")
-      const answers = [...(target.answers ?? []), ...refused.map((message) => ({ id: message.id, answer: runEnded(this.#what, run) }))]
       const listed = unread.length === 0 ? outcome : { ...outcome, unread: unread.map((message) => message.name).slice(0, 100) }
-      const { waiting: __, backoff: ___, wake: ____, ...rest } = body
       const { reply } = await writeRun(
         shard,
-        { ...target, answers },
-        rest,
+        target,
+        endedBody(body),
         { phase: "ended", outcome: JSON.stringify(listed), retention: resultRetentionMs, ifUnseen: "refuse" },
         "clear",
       )
@@ -413,6 +410,13 @@ export class Iteration implements AttemptSource {
     }
     this.#report({ type: "ended", kind: kind.kind, key, run, outcome: outcome.type })
     this.#runner.ended(this.#resident)
+  }
+
+  /** What is answered with the end: what was answered before, and updates that nobody will apply. */
+  #refuseUpdates(pending: ReadonlyArray<Message>): ReadonlyArray<{ readonly id: string; readonly answer: string }> {
+    const refused = pending.filter((message) => message.kind === "update")
+    if (refused.length === 0) return this.#answers
+    return [...this.#answers, ...refused.map(({ id }) => ({ id, answer: runEnded(this.#what, this.#resident.run) }))]
   }
 
   /** A message came that the run has not seen: it is loaded, so that the outcome names it (W6). */
@@ -426,6 +430,13 @@ export class Iteration implements AttemptSource {
 }
 
 const none: ReadonlyArray<never> = []
+
+/** An ended run waits for nothing. */
+const endedBody = (body: Body): Body => {
+  if (body.waiting === undefined && body.backoff === undefined && body.wake === undefined) return body
+  const { waiting: _, backoff: __, wake: ___, ...rest } = body
+  return rest
+}
 
 const withRead = (body: Body, read: ReadonlyArray<number>): Body => {
   const { read: _, ...rest } = body

@@ -23,8 +23,10 @@ export interface Plan<Item, Reply> {
   shard(item: Item): number
   /** Roughly, in bytes. */
   size?(item: Item): number
-  /** Items with different values do not share a group (another owner), nor do items for which it says so of a group (the same run twice). */
+  /** False: the item does not share the group of its shard (another owner). */
   joins?(item: Item, group: ReadonlyArray<Item>): boolean
+  /** Two items with the same name do not share a group. */
+  name?(item: Item): string
   /** Appends the arguments of a group. */
   encode(items: ReadonlyArray<Item>, out: string[]): void
   /** One reply per item; `now` is the store's time where the script answers it. */
@@ -38,6 +40,7 @@ export interface Plan<Item, Reply> {
 interface Group<Item> {
   readonly shard: number
   readonly items: Item[]
+  readonly names: Set<string> | undefined
   /** Where their replies go. */
   readonly at: number[]
 }
@@ -48,7 +51,8 @@ function cut<Item, Reply>(items: ReadonlyArray<Item>, plan: Plan<Item, Reply>, s
   let open = new Map<number, Group<Item>>()
   let count = 0
   let bytes = 0
-  for (const [at, item] of items.entries()) {
+  for (let at = 0; at < items.length; at++) {
+    const item = items[at] as Item
     const size = plan.size?.(item) ?? 0
     if (count >= maxItems || (count > 0 && bytes + size > maxBytes)) {
       calls.push(groups)
@@ -58,12 +62,14 @@ function cut<Item, Reply>(items: ReadonlyArray<Item>, plan: Plan<Item, Reply>, s
       bytes = 0
     }
     const shard = plan.shard(item)
+    const name = plan.name?.(item)
     const present = open.get(shard)
-    if (present && (plan.joins?.(item, present.items) ?? true)) {
+    if (present && (plan.joins?.(item, present.items) ?? true) && (name === undefined || !present.names?.has(name))) {
       present.items.push(item)
+      if (name !== undefined) present.names?.add(name)
       present.at.push(at)
     } else {
-      const group = { shard, items: [item], at: [at] }
+      const group = { shard, items: [item], names: name === undefined ? undefined : new Set([name]), at: [at] }
       groups.push(group)
       open.set(shard, group)
     }
@@ -106,9 +112,10 @@ async function send<Item, Reply>(
   const link = store.linkOf(pool, groups[0]?.shard ?? 0)
   const reply = (await link.run(plan.script, keys, args)) as ReadonlyArray<unknown>
   const now = Number(reply[groups.length] ?? 0)
-  for (const [n, group] of groups.entries()) {
+  for (let n = 0; n < groups.length; n++) {
+    const group = groups[n] as Group<Item>
     const answers = readGroup(reply[n], group, plan, now)
-    for (const [m, answer] of answers.entries()) replies[group.at[m] ?? 0] = answer
+    for (let m = 0; m < answers.length; m++) replies[group.at[m] ?? 0] = answers[m] as Reply
   }
 }
 

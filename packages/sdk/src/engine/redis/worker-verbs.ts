@@ -111,8 +111,9 @@ export async function commit(
     script: scripts.commit,
     shard: (unit) => unit.owner.shard,
     size: ({ item }) => sizeOf(item),
+    joins: (unit, group) => group[0]?.header === unit.header,
     // A group is checked before it is written, so a run's second write must come in a later one.
-    joins: (unit, group) => group[0]?.header === unit.header && group.every((other) => other.item.address !== unit.item.address),
+    name: (unit) => unit.item.address,
     encode: (group, out) => {
       out.push(group[0]?.header ?? "", String(group.length))
       for (const { item } of group) out.push(item.address)
