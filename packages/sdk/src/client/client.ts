@@ -1,7 +1,7 @@
 /** `createClient`, for generated code: one member per job of the definition file. */
 import { RunEnded, RunExists } from "../errors.ts"
 import { readOptions, refuseUnknown, toMillis } from "../options.ts"
-import type { Engine } from "../engine/engine.ts"
+import type { Engine, StartItem } from "../engine/engine.ts"
 import { printBody } from "../runtime/body.ts"
 import type { JobContract } from "../runtime/contract.ts"
 import { codecOf } from "../runtime/contract.ts"
@@ -48,9 +48,9 @@ const canonical = (value: unknown): unknown => {
 }
 
 let runs = 0
-const runPrefix = crypto.randomUUID().slice(0, 8)
+const runPrefix = crypto.randomUUID().slice(0, 8) + Math.floor(performance.timeOrigin).toString(36)
 /** A run id never used before: a random prefix of this process, its start, and a count. */
-const newRunId = (): string => `${runPrefix}${Math.floor(performance.timeOrigin).toString(36)}${(runs++).toString(36)}`
+const newRunId = (): string => runPrefix + (runs++).toString(36)
 
 export class JobClient {
   readonly kind: string
@@ -84,17 +84,15 @@ export class JobClient {
     const core = this.#core
     const encoded = this.#encode(input)
     const body = checkSize(printBody({ input: encoded }), core.options.payloadBytes, `the input of ${this.kind}`)
-    const shards = await core.shards()
-    const at = addressOfInput(this.contract, encoded, shards)
-    await core.announceKind(this.kind)
-    const reply = await core.start({
-      shard: at.shard,
-      address: at.address,
-      run: newRunId(),
-      body,
-      ...(options.after === undefined ? {} : { after: toMillis(options.after, "after") }),
-      ...(options.ifEnded === undefined ? {} : { ifEnded: options.ifEnded }),
-    })
+    const after = options.after === undefined ? undefined : toMillis(options.after, "after")
+    const at = addressOfInput(this.contract, encoded, core.knownShards ?? (await core.shards()))
+    if (!core.isAnnounced(this.kind)) await core.announceKind(this.kind)
+    const item: StartItem = { shard: at.shard, address: at.address, run: newRunId(), body }
+    const reply = await core.start(
+      after === undefined && options.ifEnded === undefined
+        ? item
+        : { ...item, ...(after === undefined ? {} : { after }), ...(options.ifEnded === undefined ? {} : { ifEnded: options.ifEnded }) },
+    )
     if (reply.status === "running" && options.ifRunning === "reject")
       throw new RunExists(`${at.address} already has the live run ${reply.run}. Use ifRunning: "join" to get its handle.`, {
         run: reply.run,

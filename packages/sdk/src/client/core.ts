@@ -46,7 +46,10 @@ export class ClientCore {
   readonly #given: ClientCoreOptions
   #engine: Promise<Engine> | undefined
   #shards: Promise<number> | undefined
+  /** Number of shards, once it is known: starts need not wait for it again. */
+  knownShards: number | undefined
   readonly #kinds = new Map<string, Promise<void>>()
+  readonly #announced = new Set<string>()
   readonly #watches = new Map<number, ShardWatch>()
   readonly #requests = new Map<string, Pending>()
   readonly #id = crypto.randomUUID()
@@ -85,9 +88,16 @@ export class ClientCore {
   shards(): Promise<number> {
     if (this.#shards === undefined) {
       this.#shards = openShards(this.engine(), this.pool, this.#given.shards)
-      this.#shards.catch(() => (this.#shards = undefined))
+      this.#shards.then(
+        (shards) => (this.knownShards = shards),
+        () => (this.#shards = undefined),
+      )
     }
     return this.#shards
+  }
+
+  isAnnounced(kind: string): boolean {
+    return this.#announced.has(kind)
   }
 
   /** Adds the kind to the pool's kinds before its first start (A2). */
@@ -95,7 +105,10 @@ export class ClientCore {
     let known = this.#kinds.get(kind)
     if (known === undefined) {
       known = this.engine().then((engine) => engine.addKinds(this.pool, [kind]))
-      known.catch(() => this.#kinds.delete(kind))
+      known.then(
+        () => this.#announced.add(kind),
+        () => this.#kinds.delete(kind),
+      )
       this.#kinds.set(kind, known)
     }
     return known

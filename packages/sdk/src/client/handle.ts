@@ -18,13 +18,14 @@ const text = (schema: MaybeSchema, value: unknown, what: string, limit: number):
 
 export class Handle {
   readonly key: string
-  readonly signal: Named
-  readonly update: Named
-  readonly query: Named
   readonly #core: ClientCore
   readonly #contract: JobContract
   readonly #locate: () => Promise<JobAddress>
   readonly #what: string
+  // made when they are asked for: most handles that `start` gives are not kept
+  #signals: Named | undefined
+  #updates: Named | undefined
+  #queries: Named | undefined
 
   constructor(core: ClientCore, contract: JobContract, key: string, locate: () => Promise<JobAddress>) {
     this.#core = core
@@ -32,13 +33,30 @@ export class Handle {
     this.#locate = locate
     this.key = key
     this.#what = `${contract.kind}/${key}`
-    const { signals, updates, queries } = contract.schemas
-    this.signal = byName(
-      signals,
+  }
+
+  get signal(): Named {
+    this.#signals ??= byName(
+      this.#contract.schemas.signals,
       (name, schema) => (payload: unknown, options?: SignalOptions) => this.#signal(name, schema, payload, options),
     )
-    this.update = byName(updates, (name) => (input: unknown, options?: UpdateOptions) => this.#update(name, input, options))
-    this.query = byName(queries, (name) => (input: unknown, options?: QueryOptions) => this.#query(name, input, options))
+    return this.#signals
+  }
+
+  get update(): Named {
+    this.#updates ??= byName(
+      this.#contract.schemas.updates,
+      (name) => (input: unknown, options?: UpdateOptions) => this.#update(name, input, options),
+    )
+    return this.#updates
+  }
+
+  get query(): Named {
+    this.#queries ??= byName(
+      this.#contract.schemas.queries,
+      (name) => (input: unknown, options?: QueryOptions) => this.#query(name, input, options),
+    )
+    return this.#queries
   }
 
   /** Sends a message; gives the run that has it. */
