@@ -74,18 +74,21 @@ export class Replay {
   /** To be asked when the handler ended: entries left mean that its code changed (R3). */
   finish(): Error | undefined {
     const entry = this.#settling[this.#cursor]
-    if (entry === undefined) return undefined
-    return this.#mismatch(entry.c, describe(callKind(entry) ?? "step", nameOf(entry) ?? ""), "the end of the iteration")
+    if (entry !== undefined) return this.#mismatch(entry.c, this.#describe(entry), "the end of the iteration")
+    for (const [index, { kind, name }] of this.#calls) return this.#mismatch(index, describe(kind, name), "the end of the iteration")
+    return undefined
   }
 
   /** To be asked when the handler rests, but the next entry waits for a call that it does not make. */
   stalled(): Error {
     const entry = this.#settling[this.#cursor]
-    return this.#mismatch(
-      entry?.c ?? this.#made,
-      entry === undefined ? "nothing" : describe(callKind(entry) ?? "step", nameOf(entry) ?? ""),
-      "no such call",
-    )
+    return this.#mismatch(entry?.c ?? this.#made, entry === undefined ? "nothing" : this.#describe(entry), "no such call")
+  }
+
+  /** An entry as a call: the one that it settles, by the name with which it was recorded. */
+  #describe(entry: Entry): string {
+    const kind = callKind(entry)
+    return kind === undefined ? `a message (${entry.t})` : describe(kind, this.#calls.get(entry.c)?.name ?? nameOf(entry) ?? "")
   }
 
   #mismatch(index: number, expected: string, found: string): Error {

@@ -35,17 +35,22 @@ const encode = (value: unknown, what: string, path: string, depth: number): unkn
 
 const encodeObject = (value: object, what: string, path: string, depth: number): unknown => {
   const inner = (item: unknown, name: string | number): unknown => encode(item, what, path === "" ? String(name) : `${path}.${name}`, depth)
-  if (Array.isArray(value)) return value.map(inner)
+  // not `map`, which skips holes
+  if (Array.isArray(value)) return Array.from(value, inner)
+  // JSON has no NaN: an invalid date is null
   if (value instanceof Date) return { [mark]: "date", v: value.getTime() }
   if (value instanceof Map) return { [mark]: "map", v: [...value].map(([key, item], i) => [inner(key, i), inner(item, i)]) }
   if (value instanceof Set) return { [mark]: "set", v: [...value].map(inner) }
   if (value instanceof Uint8Array)
-    return { [mark]: "bytes", v: Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("base64") }
+    return {
+      [mark]: Buffer.isBuffer(value) ? "buffer" : "bytes",
+      v: Buffer.from(value.buffer, value.byteOffset, value.byteLength).toString("base64"),
+    }
   const prototype: unknown = Object.getPrototypeOf(value)
   if (prototype !== Object.prototype && prototype !== null)
     return refuse(what, path, `an instance of ${value.constructor.name || "a class"}`)
-  const result: Record<string, unknown> = {}
-  for (const [name, item] of Object.entries(value)) result[name] = inner(item, name)
+  // not by assignment, which would make a member `__proto__` the prototype
+  const result = Object.fromEntries(Object.entries(value).map(([name, item]) => [name, inner(item, name)]))
   // a user's own object that looks like a mark is wrapped, so that it comes back as it was
   return mark in value ? { [mark]: "object", v: result } : result
 }
@@ -57,11 +62,8 @@ const numbers: Readonly<Record<string, number>> = {
   "-0": -0,
 }
 
-const members = (value: object): Record<string, unknown> => {
-  const result: Record<string, unknown> = {}
-  for (const [name, item] of Object.entries(value)) result[name] = decodeValue(item)
-  return result
-}
+const members = (value: object): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(value).map(([name, item]) => [name, decodeValue(item)]))
 
 export const encodeValue = (value: unknown, what: string): unknown => encode(value, what, "", 0)
 
@@ -79,11 +81,13 @@ export const decodeValue = (value: unknown): unknown => {
     case "bigint":
       return BigInt(marked.v as string)
     case "date":
-      return new Date(marked.v as number)
+      return new Date((marked.v as number | null) ?? Number.NaN)
     case "map":
       return new Map((marked.v as ReadonlyArray<readonly [unknown, unknown]>).map(([key, item]) => [decodeValue(key), decodeValue(item)]))
     case "set":
       return new Set((marked.v as ReadonlyArray<unknown>).map(decodeValue))
+    case "buffer":
+      return Buffer.from(marked.v as string, "base64")
     case "bytes":
       return new Uint8Array(Buffer.from(marked.v as string, "base64"))
     default:
