@@ -17,6 +17,8 @@ export const inherited = [
   "leaseMs",
   "renewMs",
   "watchMs",
+  "probeMs",
+  "reconnectGraceMs",
   "abortGraceMs",
   "settleMs",
   "drainMs",

@@ -37,8 +37,8 @@ interface Registration {
 
 /** A handshake's share: the answer is a line of text. */
 const askTimeout = 2_500
-/** A probe that takes longer says nothing: the next one is better. */
-const probeTimeout = 1_000
+/** A probe that takes longer says nothing, and the next one is better; the connection has as long as any other call before it is given up. */
+const probeWait = 1_000
 
 const lineOf = (list: string, id: string): string | undefined => list.split("\n").find((line) => line.startsWith(`id=${id} `))
 const field = (line: string, name: string): string =>
@@ -59,6 +59,18 @@ export async function identify(connection: Connection): Promise<Found> {
     if (error instanceof Error && error.name === "ReplyError")
       return { why: `Redis refuses CLIENT ID or CLIENT LIST (${error.message}). Allow its user +client|id +client|list.` }
     throw error
+  }
+}
+
+/** `undefined`: no answer, or none in time. */
+const answerOf = async (connection: Connection, ids: ReadonlyArray<string>): Promise<string | undefined> => {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<undefined>((resolve) => (timer = setTimeout(resolve, probeWait, undefined)))
+  const answer = connection.command("client", ["LIST", "ID", ...ids], askTimeout).then(String, () => undefined)
+  try {
+    return await Promise.race([answer, late])
+  } finally {
+    clearTimeout(timer)
   }
 }
 
@@ -116,12 +128,8 @@ export class Lives {
     const here = named.map((one) => (one?.runId === connection.info.runId ? one.ids : undefined))
     const ids = [...new Set(here.flatMap((one) => one ?? []))]
     if (ids.length === 0) return signs.map(() => "unknown")
-    let list: string
-    try {
-      list = String(await connection.command("client", ["LIST", "ID", ...ids], probeTimeout))
-    } catch {
-      return signs.map(() => "unknown")
-    }
+    const list = await answerOf(connection, ids)
+    if (list === undefined) return signs.map(() => "unknown")
     const present = new Set([...list.matchAll(/^id=(\d+) /gm)].map(([, id]) => id ?? ""))
     return here.map((one) => (one === undefined ? "unknown" : one.some((id) => present.has(id)) ? "alive" : "dead"))
   }
