@@ -4,8 +4,8 @@ import { defineConfig } from "oxlint"
  * The layers of packages/sdk/src from top to bottom: a file imports from its own layer and from those below it. A layer is the folder or
  * the file of that name. `define` stands outside: all may import it, and it imports nothing.
  */
-const layers = ["client", "worker", "runtime", "pool", "streams", "rmap", "engine"]
-const ground = ["codec", "errors", "options", "telemetry"]
+const layers = ["client", "supervisor", "worker", "runtime", "pool", "streams", "rmap", "engine"]
+const ground = ["codec", "errors", "options", "supervision", "telemetry"]
 /** What the packages offer to the outside: nothing inside imports it. */
 const doors = ["index", "internal", "gen", "testing"]
 

@@ -46,6 +46,8 @@ const specs = {
   NotAllowed: { code: "ponos:not_allowed", fate: "terminal" },
   UpdateFailed: { code: "ponos:update_failed", fate: "terminal" },
   QueryFailed: { code: "ponos:query_failed", fate: "terminal" },
+  ModuleUnusable: { code: "ponos:module_unusable", fate: "terminal" },
+  WorkersFailed: { code: "ponos:workers_failed", fate: "blocked" },
   GuardRefused: { code: "ponos:guard_refused", fate: "blocked" },
 } as const satisfies Record<string, ErrorSpec>
 
@@ -135,5 +137,9 @@ export const ActivityTimeout = define("ActivityTimeout")
 export const NotAllowed = define("NotAllowed")
 export const UpdateFailed = define("UpdateFailed")
 export const QueryFailed = define("QueryFailed")
+/** The module of `ponos worker` is not there, or starts no worker. */
+export const ModuleUnusable = define("ModuleUnusable")
+/** The processes of a supervisor ended again and again, and none of them was ever healthy. */
+export const WorkersFailed = define("WorkersFailed")
 /** The controller's guard holds a plan back until it is approved. */
 export const GuardRefused = define("GuardRefused")

@@ -15,6 +15,7 @@ export {
   HandlerMissing,
   InboxFull,
   JournalFull,
+  ModuleUnusable,
   NotAllowed,
   NoWorker,
   OutcomeUnknown,
@@ -35,6 +36,7 @@ export {
   Terminated,
   UpdateFailed,
   WaitTimeout,
+  WorkersFailed,
 } from "./errors.ts"
 export type { ErrorTag, Fate } from "./errors.ts"
 export { optionTable } from "./options.ts"

@@ -32,7 +32,13 @@ export const optionTable = {
   },
   abortGraceMs: { unit: "ms", default: 1_000, min: 0, max: 30_000, why: "abortSignal fires this long before the end of trust" },
   settleMs: { unit: "ms", default: 200, min: 0, max: 60_000, why: "joins and leaves within it are one rebalancing; orphans do not wait" },
-  drainMs: { unit: "ms", default: 10_000, min: 0, max: 600_000, why: "handlers that do not settle are abandoned after it" },
+  drainMs: {
+    unit: "ms",
+    default: 10_000,
+    min: 0,
+    max: 600_000,
+    why: "handlers that do not settle are abandoned after it; ponos worker kills after it, and gives workers 80 % of it",
+  },
   sweepMs: { unit: "ms", default: 1_000, min: 100, max: 60_000, why: "finds what a lost hint missed" },
   concurrency: { unit: "count", default: 1_000, min: 1, max: 100_000, why: "iterations that run at the same time in one worker" },
   maxResident: {
@@ -53,6 +59,17 @@ export const optionTable = {
   requestRetentionMs: { unit: "ms", default: day, min: 1_000, max: 30 * day, why: "how long request ids and answers are kept" },
   queryTimeoutMs: { unit: "ms", default: 5_000, min: 10, max: 600_000, why: "then a query throws NoWorker" },
   updateTimeoutMs: { unit: "ms", default: 30_000, min: 10, max: 3_600_000, why: "how long update() waits for its answer" },
+  processes: { unit: "count", default: 1, min: 1, max: 256, why: "worker processes of one supervisor; about one for each core" },
+  restartFirstMs: { unit: "ms", default: 500, min: 10, max: 60_000, why: "wait before a process that died is started again; doubles" },
+  restartMaxMs: { unit: "ms", default: 30_000, min: 10, max: 600_000, why: "longest wait; not below restartFirstMs" },
+  healthyMs: { unit: "ms", default: 10_000, min: 100, max: 600_000, why: "a worker that lives so long has no failures to its name" },
+  startTries: {
+    unit: "count",
+    default: 5,
+    min: 1,
+    max: 1_000,
+    why: "deaths in a row that end a supervisor none of whose workers was healthy",
+  },
 } as const satisfies Record<string, OptionSpec>
 
 export type OptionName = keyof typeof optionTable

@@ -22,6 +22,7 @@ import { byKind, jobKind } from "./runtime/kind.ts"
 import type { RuntimeEvent } from "./runtime/host.ts"
 import { Runner } from "./runtime/runner.ts"
 import type { TaskQueue } from "./runtime/task.ts"
+import { supervision } from "./supervision.ts"
 
 /** Options of the table that a worker takes. */
 const workerOptionNames = [
@@ -111,7 +112,12 @@ export const createWorker = async <
   const A extends ReadonlyArray<ActivityHandlers<any>> = [],
 >(
   options: WorkerOptions<J, A>,
-): Promise<Worker> => (await startWorker(options)).worker
+): Promise<Worker> => {
+  const supervisor = supervision()
+  const worker = startWorker({ ...supervisor?.defaults, ...options }).then((started) => started.worker)
+  supervisor?.started(worker)
+  return await worker
+}
 
 /** A worker with its inner parts, for the test environment. */
 export interface StartedWorker {

@@ -1,0 +1,188 @@
+/** The supervisor with real processes on a file. */
+import { execFileSync } from "node:child_process"
+import { mkdtemp, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { afterAll, afterEach, expect, test } from "vitest"
+import { uniqueName } from "../../../../tools/with-redis.ts"
+import { makeClient } from "../../src/gen.ts"
+import { supervise, type SupervisorEvent } from "../../src/supervisor/index.ts"
+import { shards } from "../pool/settings.ts"
+import { until as untilWithin } from "../pool/support.ts"
+import { contract } from "../runtime/fixture.ts"
+import { isGone, PonosCommand, Shards } from "./command.ts"
+
+const folder = await mkdtemp(join(tmpdir(), "ponos-supervisor-"))
+const here = (name: string): string => join(import.meta.dirname, name)
+const place = (): [store: string, pool: string] => {
+  const name = uniqueName("supervisor")
+  return [`file:${join(folder, `${name}.db`)}`, name]
+}
+afterEach(async () => {
+  await Promise.all([...PonosCommand.running].map((one) => one.clear()))
+  PonosCommand.running.clear()
+})
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+/** Each process takes a second or more of a busy machine to load. */
+const until = (condition: () => boolean, what: string): Promise<void> => untilWithin(condition, what, 60_000)
+const covered = (command: PonosCommand, processes: number) => (): boolean =>
+  command.shards.of.size === processes && command.shards.counts().every((count) => count > 0) && command.shards.covered() === shards
+
+/** A process that comes after a drain claims what is free; after a crash it would have to rescue. */
+const expectReleased = async (store: string, pool: string): Promise<void> => {
+  const next = new PonosCommand(here("options-module.ts"), "--", store, pool)
+  await until(covered(next, 1), "another process has all shards")
+  expect(next.shards.rescued).toBe(0)
+  next.child.kill("SIGTERM")
+  expect(await next.ended).toBe(0)
+}
+
+test("several processes share the shards; one that is killed is started again; SIGTERM drains all", async () => {
+  const [store, pool] = place()
+  const command = new PonosCommand(here("options-module.ts"), "--processes", "3", "--restart-first", "10ms", "--", store, pool)
+  await until(covered(command, 3), "three processes share all shards")
+  expect(command.out.filter((line) => line.endsWith(" of 3")).sort()).toEqual(["1 | 1 of 3", "2 | 2 of 3", "3 | 3 of 3"])
+
+  const victim = command.pids.get(2) ?? 0
+  process.kill(victim, "SIGKILL")
+  await until(() => command.pids.get(2) !== undefined && command.pids.get(2) !== victim, "it is started again")
+  await until(covered(command, 3), "the three share all shards again")
+  expect(command.err.join("\n")).toMatch(
+    /worker 2 ended by SIGKILL after [\d.]+ s\nponos: worker 2 restarts in 10 ms\nponos: worker 2 started/,
+  )
+
+  command.child.kill("SIGTERM")
+  expect(await command.ended).toBe(0)
+  expect(command.everyPid).toHaveLength(4)
+  expect(command.everyPid.every(isGone)).toBe(true)
+  expect(command.err).toContain("ponos: got SIGTERM, draining 3 processes")
+  expect(command.err.filter((line) => /exited with code 0 after/.test(line))).toHaveLength(3)
+  await expectReleased(store, pool)
+})
+
+test("a module that starts its worker while it loads goes on after the drain, and may leave something open", async () => {
+  const [store, pool] = place()
+  const command = new PonosCommand(here("starting-module.ts"), "--processes", "2", "--", store, pool)
+  await until(covered(command, 2), "two processes share all shards")
+  // as systemd does: the processes get the signal too, and must not take their supervisor's word for a second one
+  for (const pid of command.pids.values()) process.kill(pid, "SIGTERM")
+  command.child.kill("SIGTERM")
+  expect(await command.ended).toBe(0)
+  expect(command.out).toEqual(expect.arrayContaining(["1 | told to end", "1 | stopped", "2 | told to end", "2 | stopped"]))
+})
+
+test("processes of a supervisor that was killed drain and end", async () => {
+  const [store, pool] = place()
+  const command = new PonosCommand(here("options-module.ts"), "--processes", "2", "--", store, pool)
+  await until(covered(command, 2), "two processes share all shards")
+  command.child.kill("SIGKILL")
+  await until(() => command.everyPid.every(isGone), "they are gone")
+  await expectReleased(store, pool)
+})
+
+test.each([
+  ["a second signal", "600s", true],
+  ["the deadline", "100ms", false],
+])("%s ends processes that do not drain, and the exit code says so", async (_, drain, again) => {
+  const [store, pool] = place()
+  const command = new PonosCommand(here("options-module.ts"), "--drain", drain, "--", store, pool, "hang")
+  const client = makeClient({ pool, store, shards }, { sample: contract }) as unknown as {
+    sample: { start(input: object): Promise<unknown> }
+    close(): Promise<void>
+  }
+  await until(covered(command, 1), "the process has all shards")
+  await client.sample.start({ id: "hangs" })
+  await client.close()
+  await until(() => command.out.includes("1 | running"), "its handler runs")
+  command.child.kill("SIGINT")
+  await until(() => command.err.includes("ponos: got SIGINT, draining 1 process"), "it drains")
+  if (again) command.child.kill("SIGINT")
+  expect(await command.ended).toBe(1)
+  expect(command.everyPid.every(isGone)).toBe(true)
+  expect(command.err).toContain(`ponos: ${again ? "got SIGINT again" : "not drained after 100 ms"}, killing 1 process`)
+})
+
+test("a module that always fails ends the supervisor with its error", async () => {
+  const module = join(folder, "throws.ts")
+  await writeFile(module, `throw new Error("no such luck" as string)\n`)
+  const command = new PonosCommand(module, "--start-tries", "3", "--restart-first", "10ms")
+  expect(await command.ended).toBe(1)
+  expect(command.everyPid).toHaveLength(3)
+  expect(command.err.at(-1)).toMatch(/^ponos: WorkersFailed .* worker 1 ended 3 times in a row \(Error: no such luck\)/)
+})
+
+test.each([
+  ["exports nothing", "export {}", "no worker and no exports"],
+  ["exports something else", "export const job = 1", "no worker, and the exports job"],
+  ["exports a number", "export const worker = 1", "number"],
+  ["exports a function of nothing", "export default () => undefined", "a function that returned no options and started no worker"],
+  ["exports wrong options", `export const worker = { pool: "p", concurency: 1 }`, "`concurency` (did you mean concurrency?)"],
+])("a module that %s is refused at the first try, with what to do", async (name, text, got) => {
+  const module = join(folder, `${name.replaceAll(" ", "-")}.mjs`)
+  await writeFile(module, text)
+  const command = new PonosCommand(module)
+  expect(await command.ended).toBe(1)
+  expect(command.everyPid).toHaveLength(1)
+  expect(command.err.at(-1)).toContain("ended at its start")
+  expect(command.err.at(-1)).toContain(got)
+})
+
+test("wrong arguments are refused before any process is started", async () => {
+  const module = here("options-module.ts")
+  const refusals: ReadonlyArray<readonly [string, ...ReadonlyArray<string>]> = [
+    ["expected processes to be an integer from 1 to 256 (count), got: 0", module, "--processes", "0"],
+    ["expected --drain to be a duration", module, "--drain", "soon"],
+    ["expected restartMaxMs to be at least restartFirstMs (500), got: 100", module, "--restart-max", "100"],
+    ["missing.ts, which does not exist. Give the path", join(folder, "missing.ts")],
+    ["which is not a file", folder],
+  ]
+  for (const [words, ...args] of refusals) {
+    const command = new PonosCommand(...args)
+    expect(await command.ended).toBe(1)
+    expect(command.err.join("\n")).toContain(words)
+    expect(command.everyPid).toEqual([])
+  }
+})
+
+test("as a call: tells what happens, shows its processes, stops", async () => {
+  const [store, pool] = place()
+  const events: Array<SupervisorEvent> = []
+  const owned = new Shards()
+  const supervisor = await supervise({
+    module: here("options-module.ts"),
+    args: [store, pool],
+    processes: 2,
+    signals: false,
+    onEvent: (event) => events.push(event),
+    onLine: (line, number) => owned.line(number, line),
+  })
+  try {
+    await until(() => owned.of.size === 2 && owned.covered() === shards, "two processes share all shards")
+    await until(() => supervisor.processes().every(({ phase }) => phase === "running"), "both say that they run")
+    expect(supervisor.processes().map(({ number, restarts }) => [number, restarts])).toEqual([
+      [1, 0],
+      [2, 0],
+    ])
+    expect(await supervisor.stop()).toEqual({ clean: true })
+    expect(await supervisor.stopped).toEqual({ clean: true })
+    expect(supervisor.processes().map(({ phase, pid }) => [phase, pid])).toEqual([
+      ["gone", undefined],
+      ["gone", undefined],
+    ])
+    expect(events.map(({ type }) => type)).toEqual(["started", "started", "ready", "ready", "draining", "exited", "exited"])
+  } finally {
+    await supervisor.kill()
+  }
+})
+
+test("the main entry loads neither the command nor its platform", () => {
+  const script = `
+    import { registerHooks } from "node:module"
+    const loaded = []
+    registerHooks({ load: (url, context, next) => (loaded.push(url), next(url, context)) })
+    await import("@ponos/sdk")
+    console.log(loaded.filter((url) => /platform-node|effect.*cli|supervisor|sdk.src.(cli|bin)/.test(url)).join())`
+  const args = ["--conditions=source", "--input-type=module", "-e", script]
+  expect(execFileSync(process.execPath, args, { cwd: import.meta.dirname, encoding: "utf8" })).toBe("\n")
+})
