@@ -72,6 +72,8 @@ export const stubWith = (policy: RetryPolicy) => makeStub(definition(policy) as 
 
 export interface Started {
   readonly store: string
+  readonly pool: string
+  readonly shards: number
   readonly client: any
   readonly events: Array<WorkerEvent>
   worker(run: object, options?: object): Promise<Awaited<ReturnType<typeof createWorker>>>
@@ -85,6 +87,8 @@ export const startPool = (store: string, pool: string, shards = 8): Started => {
   const workers: Array<{ close(): Promise<void> }> = []
   return {
     store,
+    pool,
+    shards,
     client,
     events,
     async worker(handlers, options = {}) {

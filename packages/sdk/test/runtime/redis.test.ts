@@ -1,4 +1,10 @@
 import { describeRedis, redisUrl } from "../../../../tools/with-redis.ts"
+import { interleavingSuite } from "./interleavings.ts"
+import { limitSuite } from "./limits.ts"
 import { runtimeSuite } from "./runtime.ts"
 
-describeRedis("Redis", () => runtimeSuite("Redis", redisUrl))
+describeRedis("Redis", () => {
+  runtimeSuite("Redis", redisUrl)
+  interleavingSuite("Redis", redisUrl)
+  limitSuite("Redis", redisUrl)
+})

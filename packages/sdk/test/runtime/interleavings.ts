@@ -1,0 +1,275 @@
+/** The interleavings that protocol.md names for the runtime, forced one by one; on any store. */
+import { afterEach, beforeEach, describe, expect, test } from "vitest"
+import { uniqueName } from "../../../../tools/with-redis.ts"
+import type { CommitGroup, Engine, Hint } from "../../src/engine/engine.ts"
+import { openEngine } from "../../src/engine/open.ts"
+import { addressOf, shardOf } from "../../src/key.ts"
+import type { Started } from "./fixture.ts"
+import { startPool, until } from "./fixture.ts"
+
+const where = (pool: Started, key: string) => ({ shard: shardOf(key, pool.shards), address: addressOf("sample", key) })
+
+/** The worker's store, with some verbs replaced. */
+const withVerbs = (real: Engine, verbs: Partial<Engine>): Engine =>
+  new Proxy(real, {
+    get(target, name) {
+      const value: unknown = verbs[name as keyof Engine] ?? Reflect.get(target, name)
+      return typeof value === "function" ? (value.bind(target) as unknown) : value
+    },
+  })
+
+export const interleavingSuite = (name: string, store: () => string): void => {
+  describe(`interleavings on ${name}`, () => {
+    let pool: Started
+    let engine: Engine
+    beforeEach(async () => {
+      pool = startPool(store(), uniqueName("interleaving"))
+      engine = await openEngine(pool.store)
+    })
+    afterEach(async () => {
+      await pool.close()
+      await engine.close()
+    })
+
+    test("W6 a signal in the same instant as again wakes the run at once", async () => {
+      const handle = await pool.client.sample.start({ id: "same" })
+      let sent = false
+      const commit = async (of: string, groups: ReadonlyArray<CommitGroup>) => {
+        if (!sent && groups.some((group) => group.items.some((item) => item.next.phase === "parked"))) {
+          sent = true
+          await handle.signal.note("just now")
+        }
+        return engine.commit(of, groups)
+      }
+      const handlers = {
+        run: (job: any) => {
+          const note = job.poll()
+          return note === undefined ? job.again({ on: ["note"], after: "1 hour" }) : job.done(`${job.wake.by} ${note.payload}`)
+        },
+      }
+      await pool.worker(handlers, { engine: withVerbs(engine, { commit }) })
+      expect(await handle.result({ timeout: 10_000 })).toBe("message just now")
+    })
+
+    test("an unread signal that again names wakes at once; one that it does not name waits", async () => {
+      const handle = await pool.client.sample.start({ id: "unread" })
+      await handle.signal.stop()
+      await handle.signal.note("unread")
+      await pool.worker({
+        run: (job: any) => {
+          if (job.iteration === 1) return job.again({ on: ["note"], after: "1 hour" })
+          const note = job.poll("note")
+          return job.done(`${job.wake.name} ${note.payload} ${job.poll().name} ${job.poll()}`)
+        },
+      })
+      expect(await handle.result({ timeout: 10_000 })).toBe("note unread stop undefined")
+    })
+
+    test("W4 message hints in the wrong order, and with a gap, are read in the order of acknowledgement", async () => {
+      const held: Array<() => void> = []
+      const onHint: Engine["onHint"] = (of, shard, listener) =>
+        engine.onHint(of, shard, (hint: Hint) => {
+          if (hint.type !== "message") return listener(hint)
+          // the second one is lost
+          if (hint.message.number !== 2) held.push(() => listener(hint))
+        })
+      await pool.worker(
+        {
+          run: async (job: any) => {
+            const notes = [await job.receive("note"), await job.receive("note"), await job.receive("note"), await job.receive("note")]
+            return job.done(notes.map((note) => note.payload).join(""))
+          },
+        },
+        { engine: withVerbs(engine, { onHint }) },
+      )
+      const handle = await pool.client.sample.start({ id: "order" })
+      await until(async () => (await handle.describe()).phase === "active", "taken")
+      for (const letter of "abcd") await handle.signal.note(letter)
+      await until(() => held.length === 3, "the hints came")
+      for (const deliver of held.toReversed()) deliver()
+      expect(await handle.result({ timeout: 10_000 })).toBe("abcd")
+    })
+
+    test("O3 a late write of a terminated run does not reach its successor", async () => {
+      const gate = Promise.withResolvers<void>()
+      let holding = false
+      const commit = async (of: string, groups: ReadonlyArray<CommitGroup>) => {
+        if (!holding && groups.some((group) => group.items.some((item) => item.append.length > 0))) {
+          holding = true
+          await gate.promise
+        }
+        return engine.commit(of, groups)
+      }
+      const runs: Array<string> = []
+      const handlers = {
+        run: async (job: any) => {
+          runs.push(job.run)
+          return job.done(await job.step("who", () => job.run))
+        },
+      }
+      await pool.worker(handlers, { engine: withVerbs(engine, { commit }) })
+      const first = await pool.client.sample.start({ id: "late" })
+      await until(() => holding, "the first run's step is on its way to the store")
+      await first.terminate("replaced")
+      const second = await pool.client.sample.start({ id: "late" })
+      const { run } = await second.describe()
+      gate.resolve()
+      expect(await second.result({ timeout: 10_000 })).toBe(run)
+      expect(runs).toHaveLength(2)
+      expect(runs[0]).not.toBe(run)
+    })
+
+    test("W5 the next run starts only after the old handler settled and close ended; past abortGrace it is reported as stuck", async () => {
+      const log: Array<string> = []
+      const handler = Promise.withResolvers<void>()
+      const closing = Promise.withResolvers<void>()
+      await pool.worker(
+        {
+          open: () => log.push("open"),
+          close: async () => {
+            log.push("closing")
+            await closing.promise
+            log.push("closed")
+          },
+          run: async (job: any) => {
+            log.push("run")
+            if (log.filter((line) => line === "run").length > 1) return job.done("second")
+            await handler.promise
+            log.push("settled")
+            return job.done("first")
+          },
+        },
+        { abortGraceMs: 20 },
+      )
+      const first = await pool.client.sample.start({ id: "stuck" })
+      await until(() => log.includes("run"), "the first run")
+      await first.terminate()
+      const second = await pool.client.sample.start({ id: "stuck" })
+      await until(() => pool.events.some((event) => event.type === "stuck" && event.key === "stuck"), "the report")
+      expect(log).toEqual(["open", "run"])
+      handler.resolve()
+      await until(() => log.includes("closing"), "close began")
+      expect(log).toEqual(["open", "run", "settled", "closing"])
+      closing.resolve()
+      expect(await second.result({ timeout: 10_000 })).toBe("second")
+      expect(log.slice(0, 7)).toEqual(["open", "run", "settled", "closing", "closed", "open", "run"])
+      expect(pool.events.filter((event) => event.type === "stuck")).toHaveLength(1)
+    })
+
+    test("W6 the end lists unread signals in the outcome, and answers pending updates RunEnded, for good", async () => {
+      const gate = Promise.withResolvers<void>()
+      let running = false
+      await pool.worker({
+        run: async (job: any) => {
+          running = true
+          await gate.promise
+          return job.done("end")
+        },
+        updates: { add: () => 1 },
+      })
+      const handle = await pool.client.sample.start({ id: "end" })
+      await until(() => running, "it runs")
+      await handle.signal.note("unread")
+      await handle.signal.stop()
+      const pending = handle.update.add(1, { id: "pending" }).catch((error: unknown) => error)
+      await until(async () => (await engine.read(pool.pool, [where(pool, "end")], { full: true }))[0]?.inbox.length === 3, "all arrived")
+      gate.resolve()
+      expect(await handle.result({ timeout: 10_000 })).toBe("end")
+      expect(await pending).toMatchObject({ _tag: "RunEnded" })
+      const [run] = await engine.read(pool.pool, [where(pool, "end")])
+      expect(JSON.parse(run?.outcome ?? "")).toMatchObject({ type: "done", unread: ["note", "stop"] })
+      // also when the key has another run by now
+      await pool.client.sample.start({ id: "end" })
+      await expect(handle.update.add(1, { id: "pending" })).rejects.toMatchObject({ _tag: "RunEnded" })
+    })
+
+    test("an update of a run that backs off is answered, and does not end the back-off", async () => {
+      let attempts = 0
+      await pool.worker(
+        {
+          run: () => {
+            attempts++
+            throw new Error("later")
+          },
+          updates: { add: (job: any, by: number) => (job.state.count += by) },
+        },
+        { policy: { kind: "fixed", first: "1 hour", factor: 1 } },
+      )
+      const handle = await pool.client.sample.start({ id: "backoff" })
+      await until(async () => (await handle.describe()).attempt === 2, "the first attempt failed")
+      expect(await handle.update.add(2)).toBe(2)
+      expect(await handle.update.add(2)).toBe(4)
+      expect(attempts).toBe(1)
+      expect(await handle.describe()).toMatchObject({ phase: "parked", attempt: 2, state: { count: 4 } })
+      await handle.cancel("enough")
+      await expect(handle.result({ timeout: 10_000 })).rejects.toMatchObject({ _tag: "Cancelled" })
+    })
+
+    test("every attempt of an iteration is told the same reason", async () => {
+      const seen: Array<string> = []
+      await pool.worker({
+        run: (job: any) => {
+          seen.push(`${job.iteration}.${job.attempt} ${job.wake.by}`)
+          if (job.attempt < 3) throw new Error("again")
+          return job.iteration === 1 ? job.again({ on: ["note"] }) : job.done("end")
+        },
+      })
+      const handle = await pool.client.sample.start({ id: "why" })
+      await handle.signal.note("x")
+      await handle.result({ timeout: 10_000 })
+      expect(seen).toEqual(["1.1 start", "1.2 start", "1.3 start", "2.1 message", "2.2 message", "2.3 message"])
+    })
+
+    test("B1 a damaged run is reported, and stops no other", async () => {
+      const damaged = "damaged"
+      await engine.openPool(pool.pool, { shards: pool.shards })
+      await engine.start(pool.pool, [{ ...where(pool, damaged), run: "r-damaged", body: "{no json" }])
+      const others = Array.from({ length: 40 }, (_, i) => `key-${i}`)
+      const handles = await Promise.all(others.map((id) => pool.client.sample.start({ id })))
+      await pool.worker({ run: (job: any) => job.done(job.key) })
+      expect(await Promise.all(handles.map((handle) => handle.result({ timeout: 10_000 })))).toEqual(others)
+      const reports = pool.events.filter((event) => event.type === "blocked")
+      expect(reports).toMatchObject([{ key: damaged, run: "r-damaged" }])
+      expect(pool.events.filter((event) => event.type === "fault")).toEqual([])
+    })
+
+    test("a query is answered for a run that sleeps, and for one that never ran", async () => {
+      await pool.worker({
+        run: (job: any) => {
+          job.state.count = 5
+          return job.again({ after: "1 hour" })
+        },
+        queries: { count: (view: any) => view.state.count },
+      })
+      const sleeping = await pool.client.sample.start({ id: "sleeping" })
+      await until(async () => (await sleeping.describe()).phase === "parked", "it sleeps")
+      expect(await sleeping.query.count()).toBe(5)
+      const never = await pool.client.sample.start({ id: "never" }, { after: "1 hour" })
+      expect(await never.query.count()).toBe(0)
+      expect((await never.describe()).phase).toBe("parked")
+      await expect(pool.client.sample.get("nobody").query.count()).rejects.toMatchObject({ _tag: "RunNotFound" })
+    })
+
+    test("a changed input closes and opens the resource once, and never runs init again", async () => {
+      const log: Array<string> = []
+      await pool.worker({
+        init: (input: any) => (log.push(`init ${input.limit}`), { count: 0, log: [] }),
+        open: (job: any) => (log.push(`open ${job.input.limit}`), job.input.limit as number),
+        close: (resource: number) => void log.push(`close ${resource}`),
+        run: (job: any, resource: number) => {
+          log.push(`run ${job.wake.by} ${resource}`)
+          job.poll()
+          return job.again({ on: ["stop"] })
+        },
+      })
+      const handle = await pool.client.sample.start({ id: "input", limit: 1 })
+      await until(async () => (await handle.describe()).phase === "parked", "it waits")
+      const item = { ...where(pool, "input"), kind: "input", name: "input", id: "change", inboxLimit: 10, retention: 60_000 } as const
+      await engine.message(pool.pool, [{ ...item, payload: JSON.stringify({ id: "input", limit: 2 }) }])
+      await until(async () => log.includes("run input 2") && (await handle.describe()).phase === "parked", "it ran again")
+      await handle.signal.stop()
+      await until(async () => log.includes("run message 2"), "it ran once more")
+      expect(log).toEqual(["init 1", "open 1", "run start 1", "close 1", "open 2", "run input 2", "run message 2"])
+    })
+  })
+}

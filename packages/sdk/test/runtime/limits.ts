@@ -1,0 +1,166 @@
+/** Limits, and what user code may do wrong, on any store. */
+import { Context, Effect, Layer } from "effect"
+import { afterEach, beforeEach, describe, expect, test } from "vitest"
+import { uniqueName } from "../../../../tools/with-redis.ts"
+import type { Started } from "./fixture.ts"
+import { GoneError, startPool, until } from "./fixture.ts"
+
+class Greeter extends Context.Service<Greeter, { readonly greet: (name: string) => string }>()("test/Greeter") {}
+
+export const limitSuite = (name: string, store: () => string): void => {
+  describe(`limits and mistakes on ${name}`, () => {
+    let pool: Started
+    beforeEach(() => {
+      pool = startPool(store(), uniqueName("limit"))
+    })
+    afterEach(() => pool.close())
+
+    /** Runs one job to its end; gives its error. */
+    const failure = async (run: (job: any) => unknown, options: object = {}): Promise<any> => {
+      await pool.worker({ run, ...options }, { payloadBytes: 1_024, policy: { kind: "none", first: 0, factor: 1 } })
+      const handle = await pool.client.sample.start({ id: "x" })
+      return handle.result({ timeout: 10_000 }).then(
+        (value: unknown) => ({ value }),
+        (error: unknown) => error,
+      )
+    }
+
+    test.each([
+      [
+        "a step's result",
+        (job: any) => job.step("big", () => "ä".repeat(600)),
+        'expected the result of step "big" to have at most 1024 bytes',
+      ],
+      ["a result", (job: any) => job.done("ä".repeat(600)), "expected the result of sample/x to have at most 1024 bytes, got 1202"],
+      [
+        "a state",
+        (job: any) => ((job.state.log = ["ä".repeat(600)]), job.again()),
+        "expected input and state of sample/x together to have at most 1024 bytes",
+      ],
+    ])("%s over the limit fails the attempt, in bytes", async (_, run, message) => {
+      expect(await failure(run as never)).toMatchObject({ _tag: "RunFailed", message: expect.stringContaining(message) as string })
+    })
+
+    test.each([
+      ["nothing", () => undefined, "got nothing (is a `return` missing?)"],
+      ["something else", () => "done", "expected run of sample to return job.again(…) or job.done(…), got string"],
+      [
+        "a state of another type",
+        (job: any) => ((job.state.count = "many"), job.again()),
+        "the state of sample/x does not match its type. `count`",
+      ],
+      ["a result of another type", (job: any) => job.done(7), "the result of sample/x does not match its type"],
+      ["an unknown option of again", (job: any) => job.again({ afer: 1 }), "(did you mean after?)"],
+      ["a step without a body", (job: any) => job.step("s"), 'expected the body of step "s" to be a function'],
+      ["a step's result that is not data", (job: any) => job.step("s", () => () => 1), "a function at the top"],
+      ["an unknown activity's name", (job: any) => job.activities.whisper("x"), "whisper"],
+    ])("a handler that gives %s fails with a message that says what to do", async (_, run, message) => {
+      expect(await failure(run as never)).toMatchObject({ _tag: "RunFailed", message: expect.stringContaining(message) as string })
+    })
+
+    test("init and open that throw are failed attempts, which are tried again", async () => {
+      let inits = 0
+      let opens = 0
+      await pool.worker({
+        init: () => {
+          if (inits++ === 0) throw new Error("no init")
+          return { count: 0, log: [] }
+        },
+        open: () => {
+          if (opens++ === 0) throw new Error("no open")
+          return "resource"
+        },
+        run: (job: any, resource: string) => job.done(`${resource} ${job.attempt}`),
+      })
+      const handle = await pool.client.sample.start({ id: "throws" })
+      expect(await handle.result({ timeout: 10_000 })).toBe("resource 3")
+      expect(pool.events.filter((event) => event.type === "failed").map((event) => event.error.message)).toEqual(["no init", "no open"])
+    })
+
+    test("durable calls in open are refused", async () => {
+      const error = await failure((job: any) => job.done("x"), { open: (job: any) => job.step("s", () => 1) })
+      expect(error).toMatchObject({ _tag: "RunFailed", message: expect.stringContaining("cannot be used in open") as string })
+    })
+
+    test("a close that throws is reported, and changes nothing", async () => {
+      await pool.worker({
+        open: () => "resource",
+        close: () => {
+          throw new Error("no close")
+        },
+        run: (job: any) => job.done("end"),
+      })
+      const handle = await pool.client.sample.start({ id: "close" })
+      expect(await handle.result({ timeout: 10_000 })).toBe("end")
+      await until(() => pool.events.some((event) => event.type === "failed" && event.error.message === "no close"), "the report")
+    })
+
+    test("a run at its journal limit is blocked, says so, keeps what it has, and can be cancelled", async () => {
+      let ran = 0
+      await pool.worker(
+        {
+          run: async (job: any) => {
+            for (let i = 0; ; i++) await job.step(`s${i}`, () => ran++)
+          },
+        },
+        { journalLimit: 10 },
+      )
+      const handle = await pool.client.sample.start({ id: "full" })
+      const seen = await until(async () => {
+        const described = await handle.describe()
+        return described.blocked === undefined ? undefined : described
+      }, "it is blocked")
+      expect(seen.blocked).toContain("JournalFull")
+      expect(seen.blocked).toContain("would exceed 10 entries")
+      expect(pool.events.filter((event) => event.type === "blocked")).toHaveLength(1)
+      expect(ran).toBe(11)
+      await handle.cancel()
+      await expect(handle.result({ timeout: 10_000 })).rejects.toMatchObject({ _tag: "Cancelled" })
+    })
+
+    test("an input over the limit is refused at the call", async () => {
+      await expect(pool.client.sample.start({ id: "x", extra: "y".repeat(2_000_000) })).resolves.toBeDefined()
+      await expect(pool.client.sample.get("x").signal.note("y".repeat(2_000_000))).rejects.toMatchObject({ _tag: "PayloadTooLarge" })
+    })
+
+    test("an Effect's typed error is a declared error", async () => {
+      expect(await failure(() => Effect.fail(new GoneError({ status: 404 })))).toMatchObject({ _tag: "Gone", status: 404 })
+    })
+
+    test("an Effect is interrupted by a cancel, and cleans up with durable steps", async () => {
+      const log: Array<string> = []
+      // a cancel is seen at an await of job.*: the Effect's own wait stands beside a durable one
+      await pool.worker({
+        run: (job: any) =>
+          Effect.gen(function* () {
+            yield* job.step("begin", () => log.push("begin")) as Effect.Effect<unknown>
+            return yield* Effect.race(job.receive("stop") as Effect.Effect<unknown>, Effect.never)
+          }).pipe(Effect.onInterrupt(() => Effect.promise(() => job.step("clean", () => log.push("clean")) as Promise<unknown>))),
+      })
+      const handle = await pool.client.sample.start({ id: "effect" })
+      await until(() => log.includes("begin"), "it began")
+      await handle.cancel("enough")
+      await expect(handle.result({ timeout: 10_000 })).rejects.toMatchObject({ _tag: "Cancelled" })
+      expect(log).toEqual(["begin", "clean"])
+    })
+
+    test("handlers get services from the worker's layer", async () => {
+      await pool.worker(
+        {
+          run: (job: any) =>
+            Effect.gen(function* () {
+              const { greet } = yield* Greeter
+              const shouted = yield* job.activities.shout("you") as Effect.Effect<string>
+              return job.done(`${greet(job.key)} ${shouted}`) as unknown
+            }),
+        },
+        {
+          layer: Layer.succeed(Greeter, { greet: (who: string) => `hello ${who}` }),
+          activities: { shout: (_: unknown, input: string) => Effect.map(Greeter, ({ greet }) => greet(input)) },
+        },
+      )
+      const handle = await pool.client.sample.start({ id: "layer" })
+      expect(await handle.result({ timeout: 10_000 })).toBe("hello layer hello you")
+    })
+  })
+}
