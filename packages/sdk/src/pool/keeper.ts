@@ -26,7 +26,7 @@ export interface KeeperHost {
   readonly clock: () => number
   /** Every answer, also of mere readings: versions of members and assignment (S2). */
   readonly onReading: (reply: RenewReply) => void
-  readonly onAbort: () => void
+  readonly onAbort: (why: string) => void
   readonly onDepose: (why: string) => void
   readonly onResume: () => void
   readonly onMarkedDead: (session: string, by: "counter" | "probe") => void
@@ -197,7 +197,9 @@ export class Keeper {
     const at = nextTick(this.#lease)
     if (at === Number.POSITIVE_INFINITY) return
     const wait = Math.max(0, at - this.#host.clock())
-    this.#tickTimer = setTimeout(() => this.#step({ type: "tick", at: this.#host.clock() }), Math.ceil(wait))
+    // After a stall of the loop timers run before the answers that have arrived meanwhile: these may have made the tick needless.
+    const tick = (): void => this.#step({ type: "tick", at: this.#host.clock() })
+    this.#tickTimer = setTimeout(() => setImmediate(tick), Math.ceil(wait))
   }
 
   #step(event: LeaseEvent): void {
@@ -206,7 +208,7 @@ export class Keeper {
     for (const action of actions) {
       switch (action.type) {
         case "abort":
-          this.#host.onAbort()
+          this.#host.onAbort(action.why)
           break
         case "depose":
           this.#host.onDepose(action.why)

@@ -107,7 +107,7 @@ export type LeaseEvent =
   | { readonly type: "tick"; readonly at: number }
 
 export type LeaseAction =
-  | { readonly type: "abort" }
+  | { readonly type: "abort"; readonly why: "trust ends" | "connections lost" }
   | { readonly type: "depose"; readonly why: "trust ended" | "connections lost" | "marked dead" }
   | { readonly type: "resume" }
   /** With `life`: by probe (L9). */
@@ -157,7 +157,7 @@ const tick = (state: LeaseState, at: number): Array<LeaseAction> => {
   const actions: Array<LeaseAction> = []
   if (state.phase === "held" && at >= abortAt(state)) {
     state.phase = "aborting"
-    actions.push({ type: "abort" })
+    actions.push({ type: "abort", why: at >= state.trustUntil - state.options.abortGraceMs ? "trust ends" : "connections lost" })
   }
   if (state.phase === "aborting" && at >= endAt(state)) {
     state.phase = "deposed"

@@ -88,7 +88,11 @@ export class Session {
           this.#setStoreNow(reply.now)
           this.assigner.announce(reply.memberVersion, reply.assignmentVersion)
         },
-        onAbort: () => this.#deposeAll("the lease ends: no renewal was answered", false),
+        onAbort: (why) =>
+          this.#deposeAll(
+            why === "trust ends" ? "the lease ends: no renewal was answered" : "all connections to the store were lost",
+            false,
+          ),
         onDepose: (why) => this.#deposeAll(why, true),
         onResume: () => this.#claimer.evaluate(),
         onMarkedDead: (other, by) => {

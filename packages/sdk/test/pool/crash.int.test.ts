@@ -213,7 +213,7 @@ describeOwnRedis("a process that dies, on Redis", () => {
     const { workers } = await crew(redis.url, brief, [limited, limited])
     const [a, b] = workers as [Process, Process]
     for (const one of [a, b])
-      expect(one.seen("warning").map(({ text }) => text)).toEqual([expect.stringMatching(/NOPERM.*\+client\|id \+client\|list/)])
+      expect(one.seen("warning").map(({ text }) => text)).toEqual([expect.stringMatching(/NOPERM.*\+client\|info \+client\|list/)])
     await takeover(a, b)
     expect(marks(b)).toEqual(["counter"])
   })

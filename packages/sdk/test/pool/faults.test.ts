@@ -86,6 +86,25 @@ describeStores("a pool under faults", (url) => {
     ground.history.checkNoOverlap()
   })
 
+  test("is deposed when only its data path is cut, although its renewals get through (S4, L11)", async () => {
+    const ground = new Ground(url())
+    const engine = await ground.engine()
+    const { engine: cut, down } = cuttable(engine)
+    const lives = ["registerLife", "probe", "join", "renew", "updateMember", "markDead", "leave"] as const
+    const apart = tampered(cut, Object.fromEntries(lives.map((verb) => [verb, engine[verb].bind(engine)])))
+    const a = await ground.join("a", { engine: apart })
+    const b = await ground.join("b")
+    await until(() => a.member.owned().length === 8 && b.member.owned().length === 8, "both hold their half")
+    await ground.start(engine, keys(40))
+    await until(() => ground.history.running().length === 40, "all run")
+    down.is = true
+    await until(() => b.holder.held.size === 40, "b runs all")
+    expect(a.member.owned()).toEqual([])
+    ground.history.checkNoOverlap()
+    down.is = false
+    await until(() => a.member.owned().length === 8, "a is back with its half")
+  })
+
   test("goes on as the same session when nobody marked it dead meanwhile", async () => {
     const ground = new Ground(url())
     const engine = await ground.engine()

@@ -49,6 +49,7 @@ const findings = (text: string): ReadonlyMap<string, Finding> =>
 const show = (action: LeaseAction): string => {
   switch (action.type) {
     case "abort":
+      return action.why === "trust ends" ? "abort" : `abort (${action.why})`
     case "resume":
       return action.type
     case "depose":

@@ -83,9 +83,14 @@ export class Connection {
   async #handshake(target: Target, timeout: number): Promise<void> {
     const connected = this.#redis.connect()
     await this.#bounded(connected, timeout)
-    this.info = parseInfo(String(await this.command("info", [], timeout)))
+    // In one round trip: the sooner a lost connection is replaced, the surer nobody is taken for dead (S8).
+    const info = this.command("info", [], timeout)
+    const loaded = Promise.all(Object.values(scripts).map((script) => this.command("script", ["LOAD", script.source], timeout)))
+    // An old server refuses the scripts too; what to say of it is in its version.
+    loaded.catch(() => {})
+    this.info = parseInfo(String(await info))
     checkVersion(target.shown, this.info)
-    await Promise.all(Object.values(scripts).map((script) => this.command("script", ["LOAD", script.source], timeout)))
+    await loaded
   }
 
   /** This end as its system names it, in the form in which Redis names the other one; "" once the socket is closed. */

@@ -40,7 +40,6 @@ const askTimeout = 2_500
 /** A probe that takes longer says nothing, and the next one is better; the connection has as long as any other call before it is given up. */
 const probeWait = 1_000
 
-const lineOf = (list: string, id: string): string | undefined => list.split("\n").find((line) => line.startsWith(`id=${id} `))
 const field = (line: string, name: string): string =>
   line
     .split(" ")
@@ -50,14 +49,18 @@ const field = (line: string, name: string): string =>
 /** Asks the server who this connection is. An answer of refusal is an answer: the connection serves all the same. */
 export async function identify(connection: Connection): Promise<Found> {
   try {
-    const id = String(await connection.command("client", ["ID"], askTimeout))
-    const line = lineOf(String(await connection.command("client", ["LIST", "ID", id], askTimeout)), id)
-    if (line === undefined || connection.info.runId === "") return { why: "the server does not tell its connections apart" }
-    const address = field(line, "addr")
+    // The list of nobody: only whether this user may ask for it.
+    const [info] = await Promise.all([
+      connection.command("client", ["INFO"], askTimeout),
+      connection.command("client", ["LIST", "ID", "0"], askTimeout),
+    ])
+    const line = String(info).trim()
+    const [id, address] = [field(line, "id"), field(line, "addr")]
+    if (id === "" || connection.info.runId === "") return { why: "the server does not tell its connections apart" }
     return { runId: connection.info.runId, id, address, direct: address === connection.localAddress }
   } catch (error) {
     if (error instanceof Error && error.name === "ReplyError")
-      return { why: `Redis refuses CLIENT ID or CLIENT LIST (${error.message}). Allow its user +client|id +client|list.` }
+      return { why: `Redis refuses CLIENT INFO or CLIENT LIST (${error.message}). Allow its user +client|info +client|list.` }
     throw error
   }
 }
