@@ -36,6 +36,8 @@ export interface WaitOptions {
 export interface RunOptions extends Partial<Options> {
   /** Drain at SIGTERM and SIGINT; default true. */
   readonly signals?: boolean
+  /** As of a worker: nothing stands between this process and Redis, although Redis sees it at another address. */
+  readonly directConnection?: boolean
 }
 
 export interface RunningController extends Hosted, AsyncDisposable {}
@@ -82,7 +84,7 @@ class ControllerImpl implements Controller {
   }
 
   async run({ signals = true, ...options }: RunOptions = {}): Promise<RunningController> {
-    refuseUnknown(options, inherited, "run")
+    refuseUnknown(options, [...inherited, "directConnection"], "run")
     const { internals: job } = this.#options.job
     const hosted = await host(this.#options, { engine: await job.engine(), pool: job.pool, options }, signals)
     return { ...hosted, [Symbol.asyncDispose]: () => hosted.drain() }

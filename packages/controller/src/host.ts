@@ -124,6 +124,7 @@ export const host = async (options: ReadOptions, context: HostContext, signals =
   const client = controllerClient(context.engine, options.job.internals.pool, name)
   const worker = await createWorker({
     ...inherit(context.options),
+    ...(context.options.directConnection === undefined ? {} : { directConnection: context.options.directConnection }),
     pool: controlPool(options.job.internals.pool, name),
     engine: context.engine,
     shards: 1,

@@ -46,7 +46,11 @@ export type WorkerEvent = PoolEvent | RuntimeEvent | { readonly type: "warning";
 /** What a worker hosts beside its jobs: the controller package implements it. */
 export interface HostedController {
   readonly name: string
-  host(context: { readonly engine: Engine; readonly pool: string; readonly options: Partial<Options> }): Promise<{
+  host(context: {
+    readonly engine: Engine
+    readonly pool: string
+    readonly options: Partial<Options> & { readonly directConnection?: boolean | undefined }
+  }): Promise<{
     drain(): Promise<void>
     readonly stopped: Promise<void>
   }>
