@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
@@ -280,4 +280,9 @@ test("a listener that throws is reported and stays subscribed", async () => {
   await engine.publish("pool", "news", "two")
   await vi.waitFor(() => expect(warnings).toHaveLength(2))
   expect(warnings[1]).toContain("no two")
+})
+
+test("no statement has numbered parameters: Node 22.18, the oldest that is supported, binds none", () => {
+  const sources = join(import.meta.dirname, "../../src/engine/sqlite")
+  for (const name of readdirSync(sources)) expect(readFileSync(join(sources, name), "utf8"), name).not.toMatch(/"[^"\n]*\?\d/)
 })
