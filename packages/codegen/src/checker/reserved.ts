@@ -22,6 +22,7 @@ export const reservedErrorTags = [
   "HandlerMissing",
   "InboxFull",
   "JournalFull",
+  "ModuleUnusable",
   "NoWorker",
   "NotAllowed",
   "OutcomeUnknown",
@@ -41,4 +42,5 @@ export const reservedErrorTags = [
   "Terminated",
   "UpdateFailed",
   "WaitTimeout",
+  "WorkersFailed",
 ] as const
