@@ -16,7 +16,11 @@
  *   of a life that existed and is wholly gone; whatever it cannot know (another life of the server, no right to look, a file that is not
  *   there) is `unknown`. `dead` is final for that life, but its session may have registered another one meanwhile: who acts on it
  *   compares the record (`markDead`).
+ * - E9 Maps (maps.ts) and streams (streams.ts) belong to a pool's name only, which need not be opened. A write carries a request id, and its
+ *   repetition within the given retention changes nothing and gets the first answer. A write to a map takes effect whole or not at all, and
+ *   adds one to the revision; an event's number in its stream is the one before it plus one.
  */
+import type { MapVerbs } from "./maps.ts"
 
 /** `kind/key`: identity of a job; at most one live run. Kinds contain no slash. */
 export type Address = string
@@ -334,7 +338,7 @@ export type ShardEvent =
 
 export type Unsubscribe = () => Promise<void>
 
-export interface Engine {
+export interface Engine extends MapVerbs {
   readonly driver: "redis" | "sqlite"
   /** The address as given, without a password: for messages. */
   readonly url: string

@@ -4,6 +4,7 @@ import { busConformance } from "./conformance/bus.ts"
 import { commitConformance } from "./conformance/commits.ts"
 import { digestConformance } from "./conformance/digests.ts"
 import { lifeConformance } from "./conformance/lives.ts"
+import { mapConformance } from "./conformance/maps.ts"
 import { messageConformance } from "./conformance/messages.ts"
 import { ownershipConformance } from "./conformance/ownership.ts"
 import { poolConformance } from "./conformance/pools.ts"
@@ -42,6 +43,7 @@ export function conformance(name: string, store: () => TestStore): void {
     describe("timers", () => timerConformance(world))
     describe("retention", () => retentionConformance(world))
     describe("digests and controllers", () => digestConformance(world))
+    describe("maps", () => mapConformance(world))
     describe("bus", () => busConformance(world))
   })
 }

@@ -21,6 +21,7 @@ async function contentOf(redis: Redis, key: string): Promise<unknown> {
   if (type === "set") return (await redis.smembers(key)).toSorted()
   if (type === "list") return await redis.lrange(key, 0, -1)
   if (type === "zset") return await redis.zrange(key, 0, "-1", "WITHSCORES")
+  if (type === "stream") return await redis.xrange(key, "-", "+")
   return await redis.get(key)
 }
 
@@ -48,7 +49,7 @@ export function redisStore(url = redisUrl()): TestStore & { readonly prefix: str
         // One by one: on a cluster they are in many slots.
         await Promise.all(keys.map((key) => redis.unlink(key)))
         // Every key of a pool has its hash tag: this is what a cluster and the removal of a pool rest on.
-        const ours = new RegExp(`^${prefix}:\\{${pool}(:\\d+)?\\}:`)
+        const ours = new RegExp(`^${prefix}:\\{${pool}(:\\d+|:[ms]:[^{}]+)?\\}:`)
         expect(keys.filter((key) => !ours.test(key))).toEqual([])
         expect(await keysOf(redis, `${prefix}:*`)).toEqual([])
       }),

@@ -13,6 +13,16 @@
  * | `d`          | zset | request id → expiry                                                           |
  * | `o`          | hash | request id → answer                                                           |
  * | `k`          | hash | per controller: fence, count, first and second sum                             |
+ *
+ * A map has the hash tag `{pool:m:name}`, a stream with its sinks `{pool:s:name}`:
+ *
+ * | map key | type | content                                | stream key    | type   | content                                     |
+ * | ------- | ---- | -------------------------------------- | ------------- | ------ | ------------------------------------------- |
+ * | `e`     | hash | entries                                | `l`           | stream | events: `t` topic, `p` payload; group = sink |
+ * | `m`     | hash | revision, bytes, expiry                | `m`           | hash   | `at`, `number` of the last event             |
+ * | `d`,`o` |      | request ids and answers, as in a shard | `d`, `o`      |        | request ids and first positions              |
+ * |         |      |                                        | `c:<sink>`    | hash   | consumer → counter                           |
+ * |         |      |                                        | `r:<sink>`    | hash   | consumer → its last take; `""` → claim cursor |
  */
 import { BadOption } from "../../errors.ts"
 
@@ -27,6 +37,9 @@ export interface PoolKeys {
   shard(shard: number): string
   hint(shard: number): string
   event(shard: number): string
+  /** Prefixes, as of a shard. */
+  map(name: string): string
+  stream(name: string): string
 }
 
 const expected = "expected the pool's name to be without ':', '{', '}' and control characters"
@@ -50,6 +63,11 @@ export class Keys {
   }
 }
 
+function checkName(what: string, name: string): string {
+  if (name !== "" && !/[{}\p{Cc}]/u.test(name)) return name
+  throw new BadOption(`expected the ${what}'s name to be without '{', '}' and control characters, got: ${JSON.stringify(name)}`, { name })
+}
+
 function spell(start: string): PoolKeys {
   const shards: string[] = []
   const shard = (number: number) => (shards[number] ??= `${start}:${number}}:`)
@@ -63,5 +81,7 @@ function spell(start: string): PoolKeys {
     shard,
     hint: (number) => `${shard(number)}hint`,
     event: (number) => `${shard(number)}event`,
+    map: (name) => `${start}:m:${checkName("map", name)}}:`,
+    stream: (name) => `${start}:s:${checkName("stream", name)}}:`,
   }
 }

@@ -7,6 +7,7 @@ import type { ServerInfo } from "./connection.ts"
 import { Keys } from "./keys.ts"
 import { Link } from "./link.ts"
 import { Lives } from "./lives.ts"
+import * as maps from "./map-verbs.ts"
 import * as pools from "./pool-verbs.ts"
 import * as reads from "./read-verbs.ts"
 import { parseRedisUrl } from "./url.ts"
@@ -90,6 +91,11 @@ function engine(url: string, link: Link, lives: Lives, options: EngineOptions): 
         for (const event of parseEvents(shard, text)) listener(event)
       }),
     subscribe: async (pool, channel, listener) => await bus.subscribe(keys.pool(pool).channel(channel), listener),
+    readMaps: async (pool, items) => await maps.readMaps(at(pool), items),
+    changeMaps: async (pool, items) => await maps.changeMaps(at(pool), items),
+    destroyMaps: async (pool, names) => await maps.destroyMaps(at(pool), names),
+    onMapChange: async (pool, map, listener) =>
+      await bus.subscribe(`${keys.pool(pool).map(map)}change`, (text) => listener(maps.parseNotice(text)), { pulls: true }),
     publish: async (pool, channel, text) => await bus.publish(keys.pool(pool).channel(channel), text),
     close: async () => {
       // The connections by which others see this process close last, and together.

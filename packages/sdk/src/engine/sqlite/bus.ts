@@ -9,6 +9,7 @@ export type Listener = (value: unknown) => void
 export const hintChannel = (pool: string, shard: number): string => `${pool}\nh${shard}`
 export const eventChannel = (pool: string, shard: number): string => `${pool}\ne${shard}`
 export const textChannel = (pool: string, channel: string): string => `${pool}\nc${channel}`
+export const mapChannel = (pool: string, map: string): string => `${pool}\nm${map}`
 
 export type ShardNote = Hint | ShardEvent
 

@@ -1,7 +1,8 @@
 import { setImmediate, setTimeout } from "node:timers"
 import type { SQLInputValue } from "node:sqlite"
 import type { Hint, ShardEvent } from "../engine.ts"
-import { eventChannel, hintChannel, textChannel } from "./bus.ts"
+import type { MapNotice } from "../maps.ts"
+import { eventChannel, hintChannel, mapChannel, textChannel } from "./bus.ts"
 import type { Note } from "./bus.ts"
 import { busyFor, closedFault, isBusy, isWholeStore, toFault } from "./faults.ts"
 import type { Store } from "./store.ts"
@@ -63,6 +64,10 @@ export class Tx {
 
   text(channel: string, text: string): void {
     this.#say(textChannel(this.pool, channel), text)
+  }
+
+  mapNotice(map: string, notice: MapNotice): void {
+    this.#say(mapChannel(this.pool, map), notice)
   }
 
   #say(channel: string, value: unknown): void {

@@ -5,7 +5,7 @@ import { StoreUnsupported } from "../../errors.ts"
 const applicationId = 0x506f6e6f
 
 /** Layout of the tables below; kept in `PRAGMA user_version`. A newer one is refused. */
-export const layoutVersion = 1
+export const layoutVersion = 2
 
 /** Values of `runs.phase`, in the order of the numbers stored. The partial indexes below spell these numbers. */
 export const phases = ["ready", "active", "parked", "ended"] as const
@@ -113,17 +113,98 @@ CREATE TABLE digests (
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE bus (id INTEGER PRIMARY KEY, source INTEGER NOT NULL, at INTEGER NOT NULL, notes TEXT NOT NULL) STRICT;
 PRAGMA application_id = ${applicationId};
+`
+
+/**
+ * Layout 2 adds maps and streams; all else is as before.
+ *
+ * - `streams.at`, `number`: of the last event, so that numbers and times never go back when events are trimmed.
+ * - `deliveries`: events given to a consumer and not acknowledged.
+ * - `consumers.request`, `numbers`: the last take and what it gave (JSON), for its repetition.
+ */
+const mapsAndStreams = `
+CREATE TABLE maps (
+  id INTEGER PRIMARY KEY,
+  pool INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  revision INTEGER NOT NULL,
+  entries INTEGER NOT NULL,
+  bytes INTEGER NOT NULL,
+  expiry INTEGER NOT NULL,
+  UNIQUE (pool, name)
+) STRICT;
+CREATE TABLE map_entries (map INTEGER NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (map, key)) STRICT, WITHOUT ROWID;
+CREATE TABLE map_requests (
+  map INTEGER NOT NULL,
+  request TEXT NOT NULL,
+  expiry INTEGER NOT NULL,
+  reply TEXT NOT NULL,
+  PRIMARY KEY (map, request)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX map_requests_expiry ON map_requests (map, expiry);
+CREATE TABLE streams (
+  id INTEGER PRIMARY KEY,
+  pool INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  number INTEGER NOT NULL,
+  UNIQUE (pool, name)
+) STRICT;
+CREATE TABLE events (
+  stream INTEGER NOT NULL,
+  number INTEGER NOT NULL,
+  at INTEGER NOT NULL,
+  topic TEXT NOT NULL,
+  payload TEXT NOT NULL,
+  PRIMARY KEY (stream, number)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX events_at ON events (stream, at, number);
+CREATE TABLE stream_requests (
+  stream INTEGER NOT NULL,
+  request TEXT NOT NULL,
+  expiry INTEGER NOT NULL,
+  at INTEGER NOT NULL,
+  number INTEGER NOT NULL,
+  PRIMARY KEY (stream, request)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX stream_requests_expiry ON stream_requests (stream, expiry);
+CREATE TABLE sinks (
+  id INTEGER PRIMARY KEY,
+  stream INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  number INTEGER NOT NULL,
+  UNIQUE (stream, name)
+) STRICT;
+CREATE TABLE consumers (
+  sink INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  counter INTEGER NOT NULL,
+  request TEXT NOT NULL DEFAULT '',
+  numbers TEXT NOT NULL DEFAULT '[]',
+  PRIMARY KEY (sink, name)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE deliveries (
+  sink INTEGER NOT NULL,
+  number INTEGER NOT NULL,
+  consumer TEXT NOT NULL,
+  at INTEGER NOT NULL,
+  count INTEGER NOT NULL,
+  PRIMARY KEY (sink, number)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX deliveries_at ON deliveries (sink, at);
+CREATE INDEX deliveries_consumer ON deliveries (sink, consumer);
 PRAGMA user_version = ${layoutVersion};
 `
 
 const pragma = (db: DatabaseSync, name: string): number => Number(db.prepare(`PRAGMA ${name}`).get()?.[name])
 
-/** Refuses a file that is not ours to write; says whether the tables are there. */
-const inspect = (db: DatabaseSync, url: string): boolean => {
+/** Refuses a file that is not ours to write; says which layout is there, 0 for a new file. */
+const inspect = (db: DatabaseSync, url: string): number => {
   const version = pragma(db, "user_version")
   const owner = pragma(db, "application_id")
   const empty = db.prepare("SELECT count(*) AS n FROM sqlite_schema").get()?.["n"] === 0
-  if (empty && version === 0 && owner === 0) return false
+  if (empty && version === 0 && owner === 0) return 0
   if (owner !== applicationId) {
     throw new StoreUnsupported(
       `expected ${url} to be a Ponos store or a file that does not exist yet, got: another program's SQLite database. ` +
@@ -138,15 +219,17 @@ const inspect = (db: DatabaseSync, url: string): boolean => {
       { url, version, supported: layoutVersion },
     )
   }
-  return true
+  return version
 }
 
-/** Creates the tables in a new file. Two processes may do this at once: the second finds them made. */
+/** Creates the tables in a new file, or those that an older layout lacks. Two processes may do this at once: the second finds them made. */
 export const migrate = (db: DatabaseSync, url: string): void => {
-  if (inspect(db, url)) return
+  if (inspect(db, url) === layoutVersion) return
   db.exec("BEGIN IMMEDIATE")
   try {
-    if (!inspect(db, url)) db.exec(tables)
+    const layout = inspect(db, url)
+    if (layout < 1) db.exec(tables)
+    if (layout < 2) db.exec(mapsAndStreams)
     db.exec("COMMIT")
   } catch (error) {
     if (db.isTransaction) db.exec("ROLLBACK")

@@ -30,7 +30,8 @@ import type {
   TerminateReply,
   Unsubscribe,
 } from "../engine.ts"
-import { eventChannel, hintChannel, textChannel } from "./bus.ts"
+import type { MapNotice, MapState, MapWrite, MapWriteReply } from "../maps.ts"
+import { eventChannel, hintChannel, mapChannel, textChannel } from "./bus.ts"
 import { Calls } from "./calls.ts"
 import type { Tx } from "./calls.ts"
 import { commitRuns, poisonedGroup } from "./commit.ts"
@@ -40,6 +41,7 @@ import { cutCommits, groupByShard, share, sizeOf } from "./groups.ts"
 import type { CommitUnit } from "./groups.ts"
 import { holdLife, probeLife, removeLeftovers, removeLife } from "./life-file.ts"
 import type { HeldLife } from "./life-file.ts"
+import { changeMap, destroyMap, readMap } from "./maps.ts"
 import * as members from "./members.ts"
 import { readAnswer, sendMessages } from "./message.ts"
 import * as pools from "./pools.ts"
@@ -233,6 +235,32 @@ class SqliteEngine implements Engine {
 
   sweep(pool: string, shards: ReadonlyArray<number>): Promise<ReadonlyArray<ShardStatus>> {
     return this.#calls.readEach(pool, shards, status)
+  }
+
+  // --- maps -----------------------------------------------------------------------------------------------------------
+
+  readMaps(pool: string, items: ReadonlyArray<{ readonly map: string; readonly known?: number }>): Promise<ReadonlyArray<MapState>> {
+    return this.#calls.readEach(pool, items, (tx, { map, known }) => readMap(tx, map, known))
+  }
+
+  changeMaps(pool: string, items: ReadonlyArray<MapWrite>): Promise<ReadonlyArray<MapWriteReply>> {
+    return this.#calls.batch(pool, {
+      units: items,
+      apply: changeMap,
+      cost: (item) => share(item.operations.length, sizeOf(item.operations)),
+    })
+  }
+
+  async destroyMaps(pool: string, maps: ReadonlyArray<string>): Promise<void> {
+    await this.#calls.batch(pool, { units: maps, apply: destroyMap, cost: () => share(1, 0) })
+  }
+
+  onMapChange(pool: string, map: string, listener: (notice: MapNotice) => void): Promise<Unsubscribe> {
+    return this.#subscribe(mapChannel(pool, map), (notice: MapNotice) => {
+      if (notice.type === "unsure") return listener(notice)
+      // From another process it came as JSON, which has no undefined.
+      listener({ ...notice, changes: notice.changes.map(([key, value]) => [key, value ?? undefined]) })
+    })
   }
 
   // --- bus ------------------------------------------------------------------------------------------------------------
