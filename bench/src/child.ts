@@ -24,12 +24,14 @@ export const serve = (own: Handlers): void => {
   // Ctrl-C reaches the whole process group: only the parent decides what to do about it
   process.on("SIGINT", () => {})
   process.on("disconnect", () => process.exit(0))
+  // a parent that is gone needs no reply
+  const reply = (message: Reply): void => void process.send?.(message, undefined, undefined, () => {})
   process.on("message", ({ id, name, argument }: Request) => {
     void (async () => {
       try {
-        process.send?.({ id, value: await handlers[name]?.(argument) } satisfies Reply)
+        reply({ id, value: await handlers[name]?.(argument) })
       } catch (error) {
-        process.send?.({ id, error: error instanceof Error ? (error.stack ?? error.message) : String(error) } satisfies Reply)
+        reply({ id, error: error instanceof Error ? (error.stack ?? error.message) : String(error) })
       }
     })()
   })
@@ -65,7 +67,7 @@ export class Child {
     const id = this.#calls++
     return new Promise<A>((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject })
-      this.#process.send({ id, name, argument } satisfies Request)
+      this.#process.send({ id, name, argument } satisfies Request, (error) => error !== null && reject(error))
     })
   }
 

@@ -21,8 +21,9 @@ const scanCount = 5_000
 export const openBenchRedis = async (named: string | undefined): Promise<BenchRedis> => {
   const server = named === undefined ? await startRedis("binary") : { url: named, from: "PONOS_BENCH_REDIS", stop: async () => {} }
   const redis = new Redis(server.url, { lazyConnect: true, connectTimeout: connectTimeoutMs, retryStrategy: null })
-  // the rejected call tells it
-  redis.on("error", () => {})
+  // the first one is the cause: the rejected call only says that the connection is closed
+  let cause: Error | undefined
+  redis.on("error", (error: Error) => (cause ??= error))
   try {
     await redis.connect()
     if (named === undefined) await redis.config("SET", "save", "", "appendonly", "no")
@@ -47,10 +48,16 @@ export const openBenchRedis = async (named: string | undefined): Promise<BenchRe
     await server.stop()
     const { host, port } = redis.options
     throw new UsageError(
-      `nothing usable answers at ${host}:${port} (${error instanceof Error ? error.message : String(error)}): ` +
+      `nothing usable answers at ${host}:${port} (${reason(cause ?? error)}): ` +
         "start that Redis, or unset PONOS_BENCH_REDIS to have one started",
     )
   }
+}
+
+const reason = (error: unknown): string => {
+  if (!(error instanceof Error)) return String(error)
+  // an AggregateError of several addresses has no message
+  return error.message === "" ? String((error as NodeJS.ErrnoException).code) : error.message
 }
 
 const removeKeys = async (redis: Redis, part: string): Promise<void> => {

@@ -70,9 +70,9 @@ const withCpu = async <A>(run: Run, children: Readonly<Record<string, Child>>, b
 /** Jobs accepted per second, no worker. */
 export const starts = (run: Run): Promise<Rate> =>
   withClient(run, async (client) => {
-    await client.call("lanes", { inFlight, ms: run.quick ? 500 : 1_000 })
+    await client.call("lanes", { inFlight, ms: run.quick ? 400 : 1_000 })
     const { value, cpu } = await withCpu(run, { client }, () =>
-      client.call<{ count: number; ms: number }>("lanes", { inFlight, ms: run.quick ? 1_000 : 3_000 }),
+      client.call<{ count: number; ms: number }>("lanes", { inFlight, ms: run.quick ? 800 : 3_000 }),
     )
     return { perSecond: (value.count / value.ms) * 1_000, cpu: cpu(value.count) }
   })
@@ -81,7 +81,7 @@ export const starts = (run: Run): Promise<Rate> =>
 export const endToEnd = (run: Run): Promise<Rate> =>
   withBoth(run, async (client, worker) => {
     const warmUp = run.quick ? 2_000 : 5_000
-    const count = run.quick ? 15_000 : 60_000
+    const count = run.quick ? 10_000 : 60_000
     await client.call("burst", { inFlight, count: warmUp })
     await worker.call("completed", 1 + warmUp)
     const { value, cpu } = await withCpu(run, { client, worker }, () =>
@@ -102,8 +102,8 @@ export interface Latency {
 export const latency = (run: Run): Promise<Latency> =>
   withBoth(run, async (client, worker) => {
     const perSecond = 200
-    const warmUp = run.quick ? 100 : 200
-    const count = run.quick ? 400 : 1_200
+    const warmUp = run.quick ? 40 : 200
+    const count = run.quick ? 300 : 1_200
     await client.call("paced", { perSecond, count: warmUp })
     await worker.call("completed", 1 + warmUp)
     await worker.call("listen")

@@ -1,0 +1,43 @@
+import { describe, expect, test } from "vitest"
+import { readCommand, UsageError } from "../src/command.ts"
+
+describe("the command line of the bench", () => {
+  test("without arguments is the whole bench on a server of its own", () => {
+    expect(readCommand([], {})).toEqual({
+      bench: "start",
+      workloads: ["starts", "endToEnd", "latency"],
+      runs: 3,
+      quick: false,
+      json: false,
+      help: false,
+      redis: undefined,
+    })
+  })
+
+  test("takes values after a blank or an equals sign", () => {
+    expect(readCommand(["start", "--runs", "5", "--only=starts,latency", "--json"], {})).toMatchObject({
+      runs: 5,
+      workloads: ["starts", "latency"],
+      json: true,
+    })
+  })
+
+  test.each([
+    [["strat"], {}, "expected a bench to be one of start, got: strat"],
+    [["start", "start"], {}, "expected one bench, got two"],
+    [["--quik"], {}, "did you mean --quick?"],
+    [["--runs"], {}, "expected --runs to be an integer from 1 to 50, got: nothing"],
+    [["--runs", "1.5"], {}, "got: 1.5"],
+    [["--only", "endtoend"], {}, "did you mean endToEnd?"],
+    [["--json", "--json"], {}, "expected --json once"],
+    [["--quick=yes"], {}, "expected --quick without a value"],
+    [[], { PONOS_BENCH_REDIS: "localhost:6379" }, "expected PONOS_BENCH_REDIS to be an address"],
+  ])("refuses %j with %j", (args, environment, message) => {
+    expect(() => readCommand(args, environment)).toThrow(UsageError)
+    expect(() => readCommand(args, environment)).toThrow(message)
+  })
+
+  test("does not print a password", () => {
+    expect(() => readCommand([], { PONOS_BENCH_REDIS: "http://user:secret@host" })).toThrow(/^(?!.*secret)/)
+  })
+})
