@@ -30,6 +30,7 @@ const suite = ({ store, every, kills }: SuiteOptions): void => {
     test(workflow.name, async () => {
       const calm = await tryOut(store(), workflow, {})
       expect(calm.recomputed).toEqual([])
+      if (workflow.result !== undefined) expect(calm.observed.outcome).toBe(workflow.result)
       const planned = disturbances(calm, every, kills(workflow))
       let killed = 0
       await inParallel(

@@ -220,6 +220,28 @@ export const interleavingSuite = (name: string, store: () => string): void => {
       expect(seen).toEqual(["1.1 start", "1.2 start", "1.3 start", "2.1 message", "2.2 message", "2.3 message"])
     })
 
+    test("a message that comes while an iteration is under way does not become its reason after a move", async () => {
+      const seen: Array<string> = []
+      const handlers = {
+        run: async (job: any) => {
+          if (job.iteration === 1) return job.again({ after: 1, on: ["note"] })
+          seen.push(job.wake.by)
+          await job.step("begun", () => 1)
+          await job.receive("stop")
+          return job.done(seen.join(" "))
+        },
+      }
+      const first = await pool.worker(handlers)
+      const handle = await pool.client.sample.start({ id: "moved" })
+      await until(async () => (await engine.read(pool.pool, [where(pool, "moved")], { full: true }))[0]?.journal.length === 2, "it waits")
+      await handle.signal.note("later")
+      await pool.worker(handlers)
+      await first.drain()
+      await until(() => seen.length === 2, "the other worker has it")
+      await handle.signal.stop()
+      expect(await handle.result({ timeout: 10_000 })).toBe("time time")
+    })
+
     test("B1 a damaged run is reported, and stops no other", async () => {
       const damaged = "damaged"
       await engine.openPool(pool.pool, { shards: pool.shards })

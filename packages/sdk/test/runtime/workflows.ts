@@ -40,6 +40,8 @@ export interface Workflow {
   handlers(world: World): object
   readonly activities?: object
   readonly script?: (script: Script) => Promise<void>
+  /** What the undisturbed run gives. */
+  readonly result?: string
 }
 
 const activities = {
@@ -61,6 +63,7 @@ const at = (handle: any, iteration: number): Promise<unknown> =>
 export const workflows: ReadonlyArray<Workflow> = [
   {
     name: "steps, one after another, at once, in a race; a caught failure; failed attempts with back-off",
+    result: "a b c d fails e",
     handlers: (world) => ({
       run: async (job: any) => {
         const a = await world.step(job, "a")
@@ -76,6 +79,7 @@ export const workflows: ReadonlyArray<Workflow> = [
   },
   {
     name: "a failure that ends attempts after a clean-up step",
+    result: "last",
     handlers: (world) => ({
       run: async (job: any) => {
         await world.step(job, "first")
@@ -91,6 +95,7 @@ export const workflows: ReadonlyArray<Workflow> = [
   },
   {
     name: "sleep, receive with and without timeout, poll, updates inside an iteration",
+    result: "undefined one two 7",
     handlers: (world) => ({
       run: async (job: any) => {
         await job.sleep(5)
@@ -115,6 +120,7 @@ export const workflows: ReadonlyArray<Workflow> = [
   },
   {
     name: "iterations: at once, after a time, on a signal, on an update; updates in between",
+    result: "1:start::0 2:again::0 3:time::0 4:message:note:1 5:message:add:3",
     handlers: (world) => ({
       run: async (job: any) => {
         job.state.log = [...job.state.log, `${job.iteration}:${job.wake.by}:${job.wake.name ?? ""}:${job.state.count}`]
@@ -146,6 +152,7 @@ export const workflows: ReadonlyArray<Workflow> = [
   },
   {
     name: "activities: at once, with retries, declared and final errors",
+    result: "A B FLAKY Rejected bad ActivityFailed 3",
     activities,
     handlers: (world) => ({
       run: async (job: any) => {
@@ -160,6 +167,7 @@ export const workflows: ReadonlyArray<Workflow> = [
   },
   {
     name: "an activity's final error ends attempts until it is caught",
+    result: "GOOD 3",
     activities,
     handlers: (world) => ({
       run: async (job: any) => {
@@ -202,6 +210,7 @@ export const workflows: ReadonlyArray<Workflow> = [
   },
   {
     name: "an Effect: durable calls in a generator, all at once, a typed error caught, a resource",
+    result: "a b c Rejected resource",
     activities,
     handlers: (world) => ({
       open: () => Effect.succeed({ name: "resource" }),
@@ -222,6 +231,7 @@ export const workflows: ReadonlyArray<Workflow> = [
   },
   {
     name: "a changed input: at the next iteration, with another resource, and init runs no more",
+    result: "start:1:1 input:2:2",
     handlers: (world) => ({
       open: (job: any) => ({ limit: job.input.limit }),
       run: async (job: any, resource: { limit: number }) => {
@@ -237,6 +247,7 @@ export const workflows: ReadonlyArray<Workflow> = [
   },
   {
     name: "the end answers updates, lists unread signals",
+    result: "end",
     handlers: (world) => ({
       run: async (job: any) => {
         await job.receive("stop")
