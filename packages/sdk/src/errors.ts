@@ -35,6 +35,7 @@ const specs = {
   Cancelled: { code: "ponos:cancelled", fate: "terminal" },
   Terminated: { code: "ponos:terminated", fate: "terminal" },
   InboxFull: { code: "ponos:inbox_full", fate: "retryable" },
+  MapFull: { code: "ponos:map_full", fate: "retryable" },
   NoWorker: { code: "ponos:no_worker", fate: "retryable" },
   OutcomeUnknown: { code: "ponos:outcome_unknown", fate: "retryable" },
   WaitTimeout: { code: "ponos:wait_timeout", fate: "retryable" },
@@ -121,6 +122,8 @@ export const RunFailed = define("RunFailed")
 export const Cancelled = define("Cancelled")
 export const Terminated = define("Terminated")
 export const InboxFull = define("InboxFull")
+/** A replicated map would grow over its limits; it may shrink. */
+export const MapFull = define("MapFull")
 /** No worker answered a query in time. */
 export const NoWorker = define("NoWorker")
 /** An update was accepted, but its answer is no longer retained. */

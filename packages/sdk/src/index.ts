@@ -15,6 +15,7 @@ export {
   HandlerMissing,
   InboxFull,
   JournalFull,
+  MapFull,
   ModuleUnusable,
   NotAllowed,
   NoWorker,

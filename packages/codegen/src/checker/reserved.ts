@@ -22,6 +22,7 @@ export const reservedErrorTags = [
   "HandlerMissing",
   "InboxFull",
   "JournalFull",
+  "MapFull",
   "ModuleUnusable",
   "NoWorker",
   "NotAllowed",

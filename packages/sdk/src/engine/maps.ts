@@ -32,8 +32,8 @@ export interface MapWrite {
   readonly operations: ReadonlyArray<MapOperation>
 }
 export type MapWriteReply =
-  /** `values`: of each operation's key after it. A write that changed nothing answers the present revision, and nobody is told. */
-  | { readonly status: "ok"; readonly revision: number; readonly values: ReadonlyArray<string | undefined> }
+  /** `values`: of each operation's key after it. Not `changed`: all was so already, the revision is that of another write, nobody is told. */
+  | { readonly status: "ok"; readonly revision: number; readonly changed: boolean; readonly values: ReadonlyArray<string | undefined> }
   /**
    * Nothing was written. `conflict`: operation `at`, a swap, found `value`. `mistyped`: operation `at` needs a list or an integer, and found
    * `value`, or an integer would leave the safe range.

@@ -37,6 +37,8 @@ const source = () => {
   }
 }
 
+const difference = (key: string, value: number | undefined) => ({ cleared: false, changes: [[key, value]] as const })
+
 const join = async (one: ReturnType<typeof source>): Promise<void> => {
   const loaded = one.map.load()
   await one.answer()
@@ -49,8 +51,8 @@ test("begins with a snapshot and follows the changes in order, without reading a
   await join(one)
   const seen: Array<MapChange<number>> = []
   one.map.onChange((changes) => seen.push(...changes))
-  one.map.offer(one.set("b", 2), "b", 2)
-  one.map.offer(one.set("a", undefined), "a", undefined)
+  one.map.offer(one.set("b", 2), difference("b", 2))
+  one.map.offer(one.set("a", undefined), difference("a", undefined))
   expect(seen).toEqual([
     { type: "set", key: "b", value: 2, previous: undefined },
     { type: "remove", key: "a", previous: 1 },
@@ -64,11 +66,11 @@ test("repairs a missed notification by its revision, and drops old ones", async 
   await join(one)
   one.set("a", 1)
   const second = one.set("b", 2)
-  one.map.offer(second, "b", 2)
+  one.map.offer(second, difference("b", 2))
   expect(one.map.get("b")).toBeUndefined()
   await one.answer()
   expect(one.map.entries).toEqual(one.entries)
-  one.map.offer(1, "a", 9)
+  one.map.offer(1, difference("a", 9))
   expect(one.map.get("a")).toBe(1)
 })
 
@@ -109,8 +111,8 @@ test("listeners see every difference once, whatever is lost or doubled", async (
       for (const { key, value, deliver, settle } of changes) {
         const revision = one.set(key, value)
         if (deliver === "bare") one.map.announce(revision)
-        if (deliver === "once" || deliver === "twice") one.map.offer(revision, key, value)
-        if (deliver === "twice") one.map.offer(revision, key, value)
+        if (deliver === "once" || deliver === "twice") one.map.offer(revision, difference(key, value))
+        if (deliver === "twice") one.map.offer(revision, difference(key, value))
         if (settle) await one.answer()
       }
       await one.answer()

@@ -52,7 +52,10 @@ function valueAfter(operation: MapOperation, answered: unknown): string | undefi
 
 function decode(write: MapWrite, reply: ReadonlyArray<unknown>): MapWriteReply {
   const revision = Number(reply[1])
-  if (reply[0] === "ok") return { status: "ok", revision, values: write.operations.map((each, n) => valueAfter(each, reply[n + 2])) }
+  if (reply[0] === "ok" || reply[0] === "same") {
+    const values = write.operations.map((each, n) => valueAfter(each, reply[n + 2]))
+    return { status: "ok", revision, changed: reply[0] === "ok", values }
+  }
   if (reply[0] === "full") return { status: "full", revision }
   return { status: reply[0] === "conflict" ? "conflict" : "mistyped", revision, at: Number(reply[2]), value: text(reply[3]) }
 }

@@ -71,7 +71,7 @@ return { call("HGET", KEYS[1], "assignment"), stored[1], stored[2] }
     name: "change_map",
     caller: "client",
     keys: "map",
-    sha1: "8558becc2fa895252a684d8f791720ef9a12ea80",
+    sha1: "934a52ac192be30d00a6939be1676c5e1142b648",
     source: `#!lua
 local call = redis.call
 local store_time
@@ -234,7 +234,7 @@ local function change(at, last)
     end
     call("SPUBLISH", map .. "change", cjson.encode({ whole(revision), cleared and "1" or "", unpack(changes) }))
   end
-  local reply = { "ok", whole(revision), unpack(values) }
+  local reply = { changed and "ok" or "same", whole(revision), unpack(values) }
   if changed then remember_request(map, id, cjson.encode(reply), retention) end
   return reply
 end

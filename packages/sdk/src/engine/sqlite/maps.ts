@@ -125,7 +125,7 @@ export const changeMap = (tx: Tx, write: MapWrite): MapWriteReply => {
   const known = tx.one<{ reply: string }>(findRequest, id, write.id)
   if (known !== undefined) {
     const first = JSON.parse(known.reply) as { revision: number; values: Array<string | null> }
-    return { status: "ok", revision: first.revision, values: first.values.map((value) => value ?? undefined) }
+    return { status: "ok", revision: first.revision, changed: true, values: first.values.map((value) => value ?? undefined) }
   }
   const stage = new Stage(tx, id)
   const values: Array<string | undefined> = []
@@ -163,7 +163,8 @@ const store = (
     entries += Number(after !== undefined) - Number(before !== undefined)
     bytes += bytesOf(key, after) - bytesOf(key, before)
   }
-  if (changes.length === 0 && !(stage.cleared && entriesBefore > 0)) return { status: "ok", revision: row?.revision ?? 0, values }
+  if (changes.length === 0 && !(stage.cleared && entriesBefore > 0))
+    return { status: "ok", revision: row?.revision ?? 0, changed: false, values }
   if ((entries > entriesBefore && entries > write.maxEntries) || (bytes > bytesBefore && bytes > write.maxBytes))
     return { status: "full", revision: row?.revision ?? 0 }
   const { id, revision: from } = row ?? (tx.one<MapRow>(insertMap, tx.poolId, write.map) as MapRow)
@@ -176,5 +177,5 @@ const store = (
   tx.run(updateMap, revision, entries, bytes, write.keep > 0 ? tx.after(write.keep) : 0, id)
   tx.run(insertRequest, id, write.id, tx.after(write.retention), JSON.stringify({ revision, values: values.map((value) => value ?? null) }))
   tx.mapNotice(write.map, { type: "changed", revision, cleared: stage.cleared, changes })
-  return { status: "ok", revision, values }
+  return { status: "ok", revision, changed: true, values }
 }

@@ -3,7 +3,7 @@
 --- keys:   map
 --- args:   now; per write: size id retention keep max_entries max_bytes, then per operation, by its letter:
 ---         s key value | c key expects expected sets value | a u r key count item… | i key by | d key | x ""
---- reply:  per write: "ok" revision value… | "conflict" or "mistyped" revision at value | "full" revision
+--- reply:  per write: "ok" or "same" revision value… | "conflict" or "mistyped" revision at value | "full" revision
 --- include "now" "items_of" "forget_requests" "remember_request"
 --- Each write is staged whole before anything is written, because a script cannot roll back. Values of s, c, d and x are not answered: the
 --- caller knows them.
@@ -129,7 +129,7 @@ local function change(at, last)
     end
     call("SPUBLISH", map .. "change", cjson.encode({ whole(revision), cleared and "1" or "", unpack(changes) }))
   end
-  local reply = { "ok", whole(revision), unpack(values) }
+  local reply = { changed and "ok" or "same", whole(revision), unpack(values) }
   if changed then remember_request(map, id, cjson.encode(reply), retention) end
   return reply
 end
