@@ -8,7 +8,7 @@ interface Ping {
 }
 
 const queueName = "ping"
-/** Best of 50, 100, 200 and 500 here; it is 1 by default. */
+/** 50, 100 and 200 were equally fast here, 500 slower; it is 1 by default. Removing completed jobs made nothing faster. */
 const concurrency = 100
 const prefixOf = (namespace: string): string => `{${namespace}}`
 
