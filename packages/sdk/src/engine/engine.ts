@@ -21,6 +21,7 @@
  *   adds one to the revision; an event's number in its stream is the one before it plus one.
  */
 import type { MapVerbs } from "./maps.ts"
+import type { StreamVerbs } from "./streams.ts"
 
 /** `kind/key`: identity of a job; at most one live run. Kinds contain no slash. */
 export type Address = string
@@ -338,7 +339,7 @@ export type ShardEvent =
 
 export type Unsubscribe = () => Promise<void>
 
-export interface Engine extends MapVerbs {
+export interface Engine extends MapVerbs, StreamVerbs {
   readonly driver: "redis" | "sqlite"
   /** The address as given, without a password: for messages. */
   readonly url: string

@@ -10,6 +10,7 @@ import { ownershipConformance } from "./conformance/ownership.ts"
 import { poolConformance } from "./conformance/pools.ts"
 import { retentionConformance } from "./conformance/retention.ts"
 import { runConformance } from "./conformance/runs.ts"
+import { streamConformance } from "./conformance/streams.ts"
 import { takeConformance } from "./conformance/takes.ts"
 import { timerConformance } from "./conformance/timers.ts"
 import { type TestStore, World } from "./world.ts"
@@ -44,6 +45,7 @@ export function conformance(name: string, store: () => TestStore): void {
     describe("retention", () => retentionConformance(world))
     describe("digests and controllers", () => digestConformance(world))
     describe("maps", () => mapConformance(world))
+    describe("streams", () => streamConformance(world))
     describe("bus", () => busConformance(world))
   })
 }

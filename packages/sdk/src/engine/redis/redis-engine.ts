@@ -10,6 +10,7 @@ import { Lives } from "./lives.ts"
 import * as maps from "./map-verbs.ts"
 import * as pools from "./pool-verbs.ts"
 import * as reads from "./read-verbs.ts"
+import * as streams from "./stream-verbs.ts"
 import { parseRedisUrl } from "./url.ts"
 import * as worker from "./worker-verbs.ts"
 
@@ -96,6 +97,19 @@ function engine(url: string, link: Link, lives: Lives, options: EngineOptions): 
     destroyMaps: async (pool, names) => await maps.destroyMaps(at(pool), names),
     onMapChange: async (pool, map, listener) =>
       await bus.subscribe(`${keys.pool(pool).map(map)}change`, (text) => listener(maps.parseNotice(text)), { pulls: true }),
+    appendStreams: async (pool, items) => await streams.appendStreams(at(pool), items),
+    readStreams: async (pool, items) => await streams.readStreams(at(pool), items),
+    lastPositions: async (pool, names) => await streams.lastPositions(at(pool), names),
+    trimStreams: async (pool, items) => await streams.trimStreams(at(pool), items),
+    destroyStreams: async (pool, names) => await streams.destroyStreams(at(pool), names),
+    joinSinks: async (pool, items) => await streams.joinSinks(at(pool), items),
+    takeEvents: async (pool, items) => await streams.takeEvents(at(pool), items),
+    ackEvents: async (pool, items) => await streams.ackEvents(at(pool), items),
+    beatSinks: async (pool, items) => await streams.beatSinks(at(pool), items),
+    leaveSinks: async (pool, items) => await streams.leaveSinks(at(pool), items),
+    destroySinks: async (pool, items) => await streams.destroySinks(at(pool), items),
+    onAppend: async (pool, stream, listener) =>
+      await bus.subscribe(`${keys.pool(pool).stream(stream)}append`, () => listener(), { pulls: true }),
     publish: async (pool, channel, text) => await bus.publish(keys.pool(pool).channel(channel), text),
     close: async () => {
       // The connections by which others see this process close last, and together.

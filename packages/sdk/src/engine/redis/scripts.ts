@@ -36,6 +36,75 @@ return groups(function(shard, at, last)
 end)
 `,
   },
+  append_stream: {
+    name: "append_stream",
+    caller: "client",
+    keys: "stream",
+    sha1: "bcebb13d79aeb726fc3afeff8090df439a1cbaf4",
+    source: `#!lua
+local call = redis.call
+local store_time
+local function now()
+  if store_time then return store_time end
+  if ARGV[1] ~= "" then
+    store_time = tonumber(ARGV[1])
+  else
+    local time = call("TIME")
+    store_time = time[1] * 1000 + math.floor(time[2] / 1000)
+  end
+  return store_time
+end
+local function forget_requests(prefix)
+  local over = call("ZRANGEBYSCORE", prefix .. "d", "-inf", now(), "LIMIT", 0, 100)
+  if #over == 0 then return end
+  call("ZREM", prefix .. "d", unpack(over))
+  call("HDEL", prefix .. "o", unpack(over))
+end
+local function remember_request(prefix, id, answer, retention)
+  call("ZADD", prefix .. "d", now() + retention, id)
+  call("HSET", prefix .. "o", id, answer)
+  if ARGV[1] == "" then
+    call("PEXPIRE", prefix .. "d", 2 * retention)
+    call("PEXPIRE", prefix .. "o", 2 * retention)
+  end
+end
+local function trim_stream(log, max_length, max_age)
+  call("XTRIM", log, "MAXLEN", max_length)
+  local oldest = now() - max_age
+  if oldest > 0 then call("XTRIM", log, "MINID", string.format("%.0f", oldest)) end
+end
+local stream = KEYS[1]
+local log, meta = stream .. "l", stream .. "m"
+local last = call("HMGET", meta, "at", "number")
+local at, number = tonumber(last[1] or 0), tonumber(last[2] or 0)
+local function whole(value) return string.format("%.0f", value) end
+forget_requests(stream)
+at = math.max(at, now())
+local replies, arg, appended = {}, 2, false
+while arg <= #ARGV do
+  local count, id, retention = tonumber(ARGV[arg]), ARGV[arg + 1], tonumber(ARGV[arg + 2])
+  local known = call("HGET", stream .. "o", id)
+  if known then
+    replies[#replies + 1] = cjson.decode(known)
+  else
+    local reply = { whole(at), whole(number + 1), whole(at), whole(number + count) }
+    for n = 0, count - 1 do
+      number = number + 1
+      call("XADD", log, whole(at) .. "-" .. whole(number), "t", ARGV[arg + 5 + 2 * n], "p", ARGV[arg + 6 + 2 * n])
+    end
+    remember_request(stream, id, cjson.encode(reply), retention)
+    trim_stream(log, ARGV[arg + 3], ARGV[arg + 4])
+    replies[#replies + 1], appended = reply, true
+  end
+  arg = arg + 5 + 2 * count
+end
+if appended then
+  call("HSET", meta, "at", whole(at), "number", whole(number))
+  call("SPUBLISH", stream .. "append", "")
+end
+return replies
+`,
+  },
   assign: {
     name: "assign",
     caller: "member",
@@ -65,6 +134,18 @@ return 1
 local call = redis.call
 local stored = call("HMGET", KEYS[2], "members", "value")
 return { call("HGET", KEYS[1], "assignment"), stored[1], stored[2] }
+`,
+  },
+  beat_sink: {
+    name: "beat_sink",
+    caller: "member",
+    keys: "stream",
+    sha1: "af41ecb5f17f833283dd1823e7caae022c235300",
+    source: `#!lua flags=allow-oom
+local call = redis.call
+local counters = KEYS[1] .. "c:" .. ARGV[2]
+if call("HEXISTS", counters, ARGV[3]) == 1 then call("HINCRBY", counters, ARGV[3], 1) end
+return call("HGETALL", counters)
 `,
   },
   change_map: {
@@ -512,6 +593,37 @@ if call("DEL", map .. "e", map .. "m", map .. "d", map .. "o") > 0 then call("SP
 return 1
 `,
   },
+  destroy_sink: {
+    name: "destroy_sink",
+    caller: "member",
+    keys: "stream",
+    sha1: "8a490ed10a89f84a6e202497b53f0e866886d694",
+    source: `#!lua flags=allow-oom
+local call = redis.call
+redis.pcall("XGROUP", "DESTROY", KEYS[1] .. "l", ARGV[2])
+call("DEL", KEYS[1] .. "c:" .. ARGV[2], KEYS[1] .. "r:" .. ARGV[2])
+return 1
+`,
+  },
+  destroy_stream: {
+    name: "destroy_stream",
+    caller: "member",
+    keys: "stream",
+    sha1: "d764ce80b586663cbb52bb6a38436632fbcf60ac",
+    source: `#!lua flags=allow-oom
+local call = redis.call
+local stream = KEYS[1]
+local keys = { stream .. "l", stream .. "m", stream .. "d", stream .. "o" }
+if call("EXISTS", keys[1]) == 1 then
+  for _, group in ipairs(call("XINFO", "GROUPS", keys[1])) do
+    keys[#keys + 1] = stream .. "c:" .. group[2]
+    keys[#keys + 1] = stream .. "r:" .. group[2]
+  end
+end
+call("DEL", unpack(keys))
+return 1
+`,
+  },
   digests: {
     name: "digests",
     caller: "client",
@@ -584,6 +696,20 @@ call("HSET", KEYS[2], ARGV[2], ARGV[3])
 return members_changed(KEYS[1], KEYS[4])
 `,
   },
+  join_sink: {
+    name: "join_sink",
+    caller: "client",
+    keys: "stream",
+    sha1: "3f355bef5c52efdce6ae76be040270411c34d077",
+    source: `#!lua
+local call = redis.call
+local log, sink, start = KEYS[1] .. "l", ARGV[2], ARGV[4] == "" and "0" or ARGV[4]
+redis.pcall("XGROUP", "CREATE", log, sink, start, "MKSTREAM")
+call("HSETNX", KEYS[1] .. "c:" .. sink, ARGV[3], 1)
+call("XGROUP", "CREATECONSUMER", log, sink, ARGV[3])
+return 1
+`,
+  },
   leave: {
     name: "leave",
     caller: "member",
@@ -598,6 +724,35 @@ local function members_changed(settings, channel)
 end
 call("HDEL", KEYS[2], ARGV[2])
 if call("HDEL", KEYS[3], ARGV[2]) == 1 then members_changed(KEYS[1], KEYS[4]) end
+return 1
+`,
+  },
+  leave_sink: {
+    name: "leave_sink",
+    caller: "member",
+    keys: "stream",
+    sha1: "78d78ed7c6c8e95937cc23d1f2c9c6a23f672d38",
+    source: `#!lua flags=allow-oom
+local call = redis.call
+local stream, sink, consumer, counter = KEYS[1], ARGV[2], ARGV[3], ARGV[4]
+local log, counters = stream .. "l", stream .. "c:" .. sink
+if counter ~= "" and call("HGET", counters, consumer) ~= counter then return 0 end
+call("HDEL", counters, consumer)
+call("HDEL", stream .. "r:" .. sink, consumer)
+local groups = redis.pcall("XINFO", "GROUPS", log)
+for _, group in ipairs(groups.err and {} or groups) do
+  if group[2] == sink then
+    while true do
+      local held = call("XPENDING", log, sink, "-", "+", 500, consumer)
+      if #held == 0 then break end
+      for _, event in ipairs(held) do
+        local claimed = call("XCLAIM", log, sink, "-", 0, event[1], "TIME", 1, "JUSTID")
+        if #claimed == 0 then call("XACK", log, sink, event[1]) end
+      end
+    end
+    call("XGROUP", "DELCONSUMER", log, sink, consumer)
+  end
+end
 return 1
 `,
   },
@@ -905,6 +1060,42 @@ if revision == ARGV[2] then return { revision } end
 local reply = revision == "0" and {} or call("HGETALL", KEYS[1] .. "e")
 table.insert(reply, 1, revision)
 table.insert(reply, 2, "")
+return reply
+`,
+  },
+  read_stream: {
+    name: "read_stream",
+    caller: "reader",
+    keys: "stream",
+    sha1: "5f2c3742f4adcf5a271871dd106c6546fb0c2b79",
+    source: `#!lua flags=no-writes
+local call = redis.call
+local PAGE = 16
+local function pages(found, limit, max_bytes, read)
+  local bytes = 0
+  for _, event in ipairs(found) do bytes = bytes + #event[2][4] end
+  while #found < limit and bytes < max_bytes do
+    local wanted = math.min(PAGE, limit - #found)
+    local page = read(wanted)
+    for _, event in ipairs(page) do
+      found[#found + 1] = event
+      bytes = bytes + #event[2][4]
+    end
+    if #page < wanted then break end
+  end
+end
+local found, from = {}, ARGV[2] == "" and "-" or "(" .. ARGV[2]
+pages(found, tonumber(ARGV[3]), tonumber(ARGV[4]), function(limit)
+  local page = call("XRANGE", KEYS[1] .. "l", from, "+", "COUNT", limit)
+  if #page > 0 then from = "(" .. page[#page][1] end
+  return page
+end)
+local reply = {}
+for _, event in ipairs(found) do
+  reply[#reply + 1] = event[1]
+  reply[#reply + 1] = event[2][2]
+  reply[#reply + 1] = event[2][4]
+end
 return reply
 `,
   },
@@ -1237,6 +1428,100 @@ replies[#replies + 1] = now()
 return replies
 `,
   },
+  take_events: {
+    name: "take_events",
+    caller: "member",
+    keys: "stream",
+    sha1: "14e3f4935a84aba709519f829bb6d7a97448906b",
+    source: `#!lua flags=allow-oom
+local call = redis.call
+local store_time
+local function now()
+  if store_time then return store_time end
+  if ARGV[1] ~= "" then
+    store_time = tonumber(ARGV[1])
+  else
+    local time = call("TIME")
+    store_time = time[1] * 1000 + math.floor(time[2] / 1000)
+  end
+  return store_time
+end
+local PAGE = 16
+local function pages(found, limit, max_bytes, read)
+  local bytes = 0
+  for _, event in ipairs(found) do bytes = bytes + #event[2][4] end
+  while #found < limit and bytes < max_bytes do
+    local wanted = math.min(PAGE, limit - #found)
+    local page = read(wanted)
+    for _, event in ipairs(page) do
+      found[#found + 1] = event
+      bytes = bytes + #event[2][4]
+    end
+    if #page < wanted then break end
+  end
+end
+local function shift()
+  if ARGV[1] == "" then return 0 end
+  local time = call("TIME")
+  return time[1] * 1000 + math.floor(time[2] / 1000) - now()
+end
+local function date_deliveries(log, sink, consumer, events)
+  if ARGV[1] == "" then return end
+  for _, event in ipairs(events) do
+    call("XCLAIM", log, sink, consumer, 0, event[1], "TIME", string.format("%.0f", now()), "JUSTID")
+  end
+end
+local stream, sink, consumer, request = KEYS[1], ARGV[2], ARGV[3], ARGV[4]
+local log, takes = stream .. "l", stream .. "r:" .. sink
+if call("HEXISTS", stream .. "c:" .. sink, consumer) == 0 then return "removed" end
+local limit, max_bytes, grace = tonumber(ARGV[5]), tonumber(ARGV[6]), ARGV[7]
+local found = {}
+local SINCE_1970 = 1000
+local function again(ids)
+  for id in string.gmatch(ids, "%S+") do
+    local event = call("XRANGE", log, id, id)[1]
+    if event then found[#found + 1] = event end
+  end
+end
+local function reclaim()
+  local cursor = call("HGET", takes, "") or "0"
+  local idle = grace == "0" and now() + shift() - SINCE_1970 or math.max(0, grace + shift())
+  local ended = false
+  pages(found, limit, max_bytes, function(wanted)
+    if ended then return {} end
+    local page = call("XAUTOCLAIM", log, sink, consumer, string.format("%.0f", idle), cursor, "COUNT", wanted)
+    cursor = page[1]
+    ended = cursor == "0-0"
+    return page[2]
+  end)
+  call("HSET", takes, "", cursor)
+end
+local last = call("HGET", takes, consumer)
+local known, ids = string.match(last or "", "^(%S*) ?(.*)$")
+if last and known == request then
+  again(ids)
+else
+  if grace ~= "" then reclaim() end
+  pages(found, limit, max_bytes, function(wanted)
+    local page = call("XREADGROUP", "GROUP", sink, consumer, "COUNT", wanted, "STREAMS", log, ">")
+    return page and page[1][2] or {}
+  end)
+  date_deliveries(log, sink, consumer, found)
+  local words = { request }
+  for _, event in ipairs(found) do words[#words + 1] = event[1] end
+  call("HSET", takes, consumer, table.concat(words, " "))
+end
+local reply = {}
+for _, event in ipairs(found) do
+  local pending = call("XPENDING", log, sink, event[1], event[1], 1)[1]
+  reply[#reply + 1] = event[1]
+  reply[#reply + 1] = event[2][2]
+  reply[#reply + 1] = event[2][4]
+  reply[#reply + 1] = pending and pending[4] or 0
+end
+return reply
+`,
+  },
   terminate: {
     name: "terminate",
     caller: "client",
@@ -1383,6 +1668,33 @@ return groups(function(shard, at)
   end
   return { #ended + #ids }
 end)
+`,
+  },
+  trim_stream: {
+    name: "trim_stream",
+    caller: "member",
+    keys: "stream",
+    sha1: "e872f2f778d42795890644837e9d37bacc24bbff",
+    source: `#!lua flags=allow-oom
+local call = redis.call
+local store_time
+local function now()
+  if store_time then return store_time end
+  if ARGV[1] ~= "" then
+    store_time = tonumber(ARGV[1])
+  else
+    local time = call("TIME")
+    store_time = time[1] * 1000 + math.floor(time[2] / 1000)
+  end
+  return store_time
+end
+local function trim_stream(log, max_length, max_age)
+  call("XTRIM", log, "MAXLEN", max_length)
+  local oldest = now() - max_age
+  if oldest > 0 then call("XTRIM", log, "MINID", string.format("%.0f", oldest)) end
+end
+trim_stream(KEYS[1] .. "l", ARGV[2], ARGV[3])
+return 1
 `,
   },
   update_member: {

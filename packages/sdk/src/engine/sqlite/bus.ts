@@ -10,6 +10,7 @@ export const hintChannel = (pool: string, shard: number): string => `${pool}\nh$
 export const eventChannel = (pool: string, shard: number): string => `${pool}\ne${shard}`
 export const textChannel = (pool: string, channel: string): string => `${pool}\nc${channel}`
 export const mapChannel = (pool: string, map: string): string => `${pool}\nm${map}`
+export const appendChannel = (pool: string, stream: string): string => `${pool}\ns${stream}`
 
 export type ShardNote = Hint | ShardEvent
 

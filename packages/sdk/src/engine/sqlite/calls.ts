@@ -2,7 +2,7 @@ import { setImmediate, setTimeout } from "node:timers"
 import type { SQLInputValue } from "node:sqlite"
 import type { Hint, ShardEvent } from "../engine.ts"
 import type { MapNotice } from "../maps.ts"
-import { eventChannel, hintChannel, mapChannel, textChannel } from "./bus.ts"
+import { appendChannel, eventChannel, hintChannel, mapChannel, textChannel } from "./bus.ts"
 import type { Note } from "./bus.ts"
 import { busyFor, closedFault, isBusy, isWholeStore, toFault } from "./faults.ts"
 import type { Store } from "./store.ts"
@@ -68,6 +68,10 @@ export class Tx {
 
   mapNotice(map: string, notice: MapNotice): void {
     this.#say(mapChannel(this.pool, map), notice)
+  }
+
+  appendNotice(stream: string): void {
+    this.#say(appendChannel(this.pool, stream), "")
   }
 
   #say(channel: string, value: unknown): void {

@@ -31,7 +31,8 @@ import type {
   Unsubscribe,
 } from "../engine.ts"
 import type { MapNotice, MapState, MapWrite, MapWriteReply } from "../maps.ts"
-import { eventChannel, hintChannel, mapChannel, textChannel } from "./bus.ts"
+import type { Retention, SinkConsumer, SinkTake, SinkTakeReply, StreamAppend, StreamRead, StreamReadReply } from "../streams.ts"
+import { appendChannel, eventChannel, hintChannel, mapChannel, textChannel } from "./bus.ts"
 import { Calls } from "./calls.ts"
 import type { Tx } from "./calls.ts"
 import { commitRuns, poisonedGroup } from "./commit.ts"
@@ -48,8 +49,10 @@ import * as pools from "./pools.ts"
 import { listRuns, readRun } from "./runs.ts"
 import { claim, header, release, status } from "./shards.ts"
 import { startRuns } from "./start.ts"
+import * as sinks from "./sinks.ts"
 import { openStore } from "./store.ts"
 import type { Store } from "./store.ts"
+import * as streams from "./streams.ts"
 import { takeRuns } from "./take.ts"
 import { terminateRuns } from "./terminate.ts"
 import { trimShard } from "./trim.ts"
@@ -263,6 +266,63 @@ class SqliteEngine implements Engine {
     })
   }
 
+  // --- streams --------------------------------------------------------------------------------------------------------
+
+  appendStreams(pool: string, items: ReadonlyArray<StreamAppend>): Promise<ReadonlyArray<{ first: string; last: string }>> {
+    return this.#calls.batch(pool, {
+      units: items,
+      apply: streams.appendEvents,
+      cost: (item) => share(item.events.length, sizeOf(item.events)),
+    })
+  }
+
+  async readStreams(pool: string, items: ReadonlyArray<StreamRead>): Promise<ReadonlyArray<StreamReadReply>> {
+    return await this.#calls.readEach(pool, items, streams.readEvents)
+  }
+
+  lastPositions(pool: string, names: ReadonlyArray<string>): Promise<ReadonlyArray<string>> {
+    return this.#calls.readEach(pool, names, streams.lastPosition)
+  }
+
+  async trimStreams(pool: string, items: ReadonlyArray<Retention & { readonly stream: string }>): Promise<void> {
+    await this.#eachOf(pool, items, streams.trimStream)
+  }
+
+  async destroyStreams(pool: string, names: ReadonlyArray<string>): Promise<void> {
+    await this.#eachOf(pool, names, streams.destroyStream)
+  }
+
+  async joinSinks(pool: string, items: ReadonlyArray<SinkConsumer & { readonly start: string }>): Promise<void> {
+    await this.#eachOf(pool, items, sinks.joinSink)
+  }
+
+  takeEvents(pool: string, items: ReadonlyArray<SinkTake>): Promise<ReadonlyArray<SinkTakeReply>> {
+    return this.#eachOf(pool, items, sinks.takeEvents)
+  }
+
+  async ackEvents(
+    pool: string,
+    items: ReadonlyArray<{ readonly stream: string; readonly sink: string; readonly positions: ReadonlyArray<string> }>,
+  ): Promise<void> {
+    await this.#calls.batch(pool, { units: items, apply: sinks.ackEvents, cost: (item) => share(item.positions.length, 0) })
+  }
+
+  beatSinks(pool: string, items: ReadonlyArray<SinkConsumer>): Promise<ReadonlyArray<ReadonlyMap<string, number>>> {
+    return this.#eachOf(pool, items, sinks.beatSink)
+  }
+
+  async leaveSinks(pool: string, items: ReadonlyArray<SinkConsumer & { readonly counter?: number }>): Promise<void> {
+    await this.#eachOf(pool, items, sinks.leaveSink)
+  }
+
+  async destroySinks(pool: string, items: ReadonlyArray<{ readonly stream: string; readonly sink: string }>): Promise<void> {
+    await this.#eachOf(pool, items, sinks.destroySink)
+  }
+
+  onAppend(pool: string, stream: string, listener: () => void): Promise<Unsubscribe> {
+    return this.#subscribe(appendChannel(pool, stream), () => listener())
+  }
+
   // --- bus ------------------------------------------------------------------------------------------------------------
 
   onHint(pool: string, shard: number, listener: (hint: Hint) => void): Promise<Unsubscribe> {
@@ -314,6 +374,10 @@ class SqliteEngine implements Engine {
       this.#subscriptions.delete(end)
       end()
     }
+  }
+
+  #eachOf<Item, Reply>(pool: string, items: ReadonlyArray<Item>, apply: (tx: Tx, item: Item) => Reply): Promise<Reply[]> {
+    return this.#calls.batch(pool, { units: items, apply, cost: () => share(1, 0) })
   }
 
   async #byShard<Item extends { readonly shard: number }, Reply>(
