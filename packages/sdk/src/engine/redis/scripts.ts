@@ -813,7 +813,7 @@ return reply
     name: "message",
     caller: "client",
     keys: "shard…",
-    sha1: "94993d399257d2237eb675dba99ab803cd0a9cf8",
+    sha1: "8c864c6d525a60083a47b85e6629a1dfd3263666",
     source: `#!lua
 local call = redis.call
 local store_time
@@ -897,7 +897,7 @@ local function accept(shard, address, stored, at, control)
   end
   return number
 end
-local function decide(shard, address, at, fenced, control, expected)
+local function decide(shard, address, at, controller, fence, control, expected)
   local stored = call("HGET", shard .. "r", address)
   local phase, ident, consumed, _, _, stored_control = parse(stored or "")
   local run = ident and run_of(ident) or ""
@@ -905,7 +905,7 @@ local function decide(shard, address, at, fenced, control, expected)
   if call("ZSCORE", shard .. "d", id) then
     return "duplicate", run, 0, call("HGET", shard .. "o", id)
   end
-  if fenced then return "fenced", run, 0, false end
+  if controller and superseded(shard, controller, fence) then return "fenced", run, 0, false end
   if not stored then return "absent", "", 0, false end
   if ARGV[at + 1] ~= "" and ARGV[at + 1] ~= run then return "replaced", run, 0, false end
   if phase == "e" then return "ended", run, 0, false end
@@ -917,11 +917,10 @@ return groups(function(shard, at, last)
   local replies = {}
   while at <= last do
     local item, mode = at, ARGV[at + 8]
-    local fenced, control, expected
+    local controller, fence, control, expected
     at = at + 9
     if string.find(mode, "c", 1, true) then
-      fenced = superseded(shard, ARGV[at], ARGV[at + 1])
-      control = ARGV[at + 2]
+      controller, fence, control = ARGV[at], ARGV[at + 1], ARGV[at + 2]
       at = at + 3
     end
     if string.find(mode, "s", 1, true) then
@@ -929,7 +928,7 @@ return groups(function(shard, at, last)
       at = at + 1
     end
     local n = #replies
-    replies[n + 1], replies[n + 2], replies[n + 3], replies[n + 4] = decide(shard, ARGV[item], item, fenced, control, expected)
+    replies[n + 1], replies[n + 2], replies[n + 3], replies[n + 4] = decide(shard, ARGV[item], item, controller, fence, control, expected)
   end
   return replies
 end)

@@ -34,7 +34,7 @@ local function accept(shard, address, stored, at, control)
   return number
 end
 
-local function decide(shard, address, at, fenced, control, expected)
+local function decide(shard, address, at, controller, fence, control, expected)
   local stored = call("HGET", shard .. "r", address)
   local phase, ident, consumed, _, _, stored_control = parse(stored or "")
   local run = ident and run_of(ident) or ""
@@ -42,7 +42,8 @@ local function decide(shard, address, at, fenced, control, expected)
   if call("ZSCORE", shard .. "d", id) then
     return "duplicate", run, 0, call("HGET", shard .. "o", id)
   end
-  if fenced then return "fenced", run, 0, false end
+  -- after the duplicate: a repetition raises no fence (E3)
+  if controller and superseded(shard, controller, fence) then return "fenced", run, 0, false end
   if not stored then return "absent", "", 0, false end
   if ARGV[at + 1] ~= "" and ARGV[at + 1] ~= run then return "replaced", run, 0, false end
   if phase == "e" then return "ended", run, 0, false end
@@ -55,11 +56,10 @@ return groups(function(shard, at, last)
   local replies = {}
   while at <= last do
     local item, mode = at, ARGV[at + 8]
-    local fenced, control, expected
+    local controller, fence, control, expected
     at = at + 9
     if string.find(mode, "c", 1, true) then
-      fenced = superseded(shard, ARGV[at], ARGV[at + 1])
-      control = ARGV[at + 2]
+      controller, fence, control = ARGV[at], ARGV[at + 1], ARGV[at + 2]
       at = at + 3
     end
     if string.find(mode, "s", 1, true) then
@@ -67,7 +67,7 @@ return groups(function(shard, at, last)
       at = at + 1
     end
     local n = #replies
-    replies[n + 1], replies[n + 2], replies[n + 3], replies[n + 4] = decide(shard, ARGV[item], item, fenced, control, expected)
+    replies[n + 1], replies[n + 2], replies[n + 3], replies[n + 4] = decide(shard, ARGV[item], item, controller, fence, control, expected)
   end
   return replies
 end)
