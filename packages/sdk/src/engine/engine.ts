@@ -16,12 +16,12 @@
  *   of a life that existed and is wholly gone; whatever it cannot know (another life of the server, no right to look, a file that is not
  *   there) is `unknown`. `dead` is final for that life, but its session may have registered another one meanwhile: who acts on it
  *   compares the record (`markDead`).
- * - E9 Maps (maps.ts) and streams (streams.ts) belong to a pool's name only, which need not be opened. A write carries a request id, and its
+ * - E9 Maps (maps.ts) and streams (event-streams.ts) belong to a pool's name only, which need not be opened. A write carries a request id, and its
  *   repetition within the given retention changes nothing and gets the first answer. A write to a map takes effect whole or not at all, and
  *   adds one to the revision; an event's number in its stream is the one before it plus one.
  */
 import type { MapVerbs } from "./maps.ts"
-import type { StreamVerbs } from "./streams.ts"
+import type { StreamVerbs } from "./event-streams.ts"
 
 /** `kind/key`: identity of a job; at most one live run. Kinds contain no slash. */
 export type Address = string

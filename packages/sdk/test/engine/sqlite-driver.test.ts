@@ -58,6 +58,22 @@ const ending = (n: number | string): CommitItem => ({
   answers: [],
 })
 
+test("a file of the first layout gets what it lacks, and keeps what it has", async () => {
+  const path = freshPath()
+  const before = await open(`file:${path}`)
+  await before.start("pool", [run(1)])
+  await before.close()
+  const db = new DatabaseSync(path)
+  for (const table of ["maps", "map_entries", "map_requests", "streams", "events", "stream_requests", "sinks", "consumers", "deliveries"])
+    db.exec(`DROP TABLE ${table}`)
+  db.exec("PRAGMA user_version = 1")
+  db.close()
+  const engine = await open(`file:${path}`)
+  expect(await engine.readMaps("pool", [{ map: "m" }])).toEqual([{ revision: 0, entries: new Map() }])
+  expect(await engine.lastPositions("pool", ["s"])).toEqual([""])
+  expect((await engine.read("pool", [{ shard: 0, address: "job/1" }]))[0]?.run).toBe("run-1")
+})
+
 describe("addresses of stores", () => {
   test("a wrong url says what was expected, what came and what to do", async () => {
     const plain = freshPath()

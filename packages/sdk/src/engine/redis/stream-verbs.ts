@@ -8,8 +8,8 @@ import type {
   StreamEvent,
   StreamRead,
   StreamReadReply,
-} from "../streams.ts"
-import { lostBetween, parsePosition } from "../streams.ts"
+} from "../event-streams.ts"
+import { lostBetween, parsePosition } from "../event-streams.ts"
 import { maxBytes, maxItems } from "./batch.ts"
 import type { PoolStore } from "./pool-verbs.ts"
 import { type Script, scripts } from "./scripts.ts"

@@ -1,9 +1,9 @@
-import type { SinkConsumer, SinkTake, SinkTakeReply } from "../streams.ts"
-import { parsePosition } from "../streams.ts"
+import type { SinkConsumer, SinkTake, SinkTakeReply } from "../event-streams.ts"
+import { parsePosition } from "../event-streams.ts"
 import type { Tx } from "./calls.ts"
 import { batchItems } from "./calls.ts"
-import { dropSink, eventsFrom, findStream, makeStream, toEvent, within } from "./streams.ts"
-import type { EventRow } from "./streams.ts"
+import { dropSink, eventsFrom, findStream, makeStream, toEvent, within } from "./event-streams.ts"
+import type { EventRow } from "./event-streams.ts"
 
 interface SinkRow {
   id: number

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest"
-import type { SinkTake, StreamAppend, StreamEvent } from "../../../src/engine/streams.ts"
-import { positionOf } from "../../../src/engine/streams.ts"
+import type { SinkTake, StreamAppend, StreamEvent } from "../../../src/engine/event-streams.ts"
+import { positionOf } from "../../../src/engine/event-streams.ts"
 import { Heard, only, type World } from "../world.ts"
 
 export function streamConformance(world: () => World): void {

@@ -1,5 +1,5 @@
-import type { Retention, StreamAppend, StreamEvent, StreamRead, StreamReadReply } from "../streams.ts"
-import { lostBetween, parsePosition, positionOf } from "../streams.ts"
+import type { Retention, StreamAppend, StreamEvent, StreamRead, StreamReadReply } from "../event-streams.ts"
+import { lostBetween, parsePosition, positionOf } from "../event-streams.ts"
 import type { Tx } from "./calls.ts"
 import { batchItems } from "./calls.ts"
 
