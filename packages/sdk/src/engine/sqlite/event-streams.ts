@@ -23,7 +23,6 @@ const insertEvent = "INSERT INTO events (stream, number, at, topic, payload) VAL
 const eventsAfter = "SELECT number, at, topic, payload FROM events WHERE stream = ? AND (at, number) > (?, ?) ORDER BY at, number LIMIT ?"
 const trimLength = "DELETE FROM events WHERE stream = ? AND number <= ?"
 const trimAge = "DELETE FROM events WHERE stream = ? AND at < ?"
-const oldestKept = "SELECT number FROM events WHERE stream = ? ORDER BY number DESC LIMIT 1 OFFSET ?"
 const clearEvents = "DELETE FROM events WHERE stream = ?"
 const findRequest = "SELECT at, number FROM stream_requests WHERE stream = ? AND request = ?"
 const insertRequest = "INSERT INTO stream_requests (stream, request, expiry, at, number) VALUES (?, ?, ?, ?, ?)"
@@ -36,9 +35,9 @@ export const findStream = (tx: Tx, stream: string): StreamRow | undefined => tx.
 export const makeStream = (tx: Tx, stream: string): StreamRow =>
   findStream(tx, stream) ?? (tx.one<StreamRow>(insertStream, tx.poolId, stream) as StreamRow)
 
-const trim = (tx: Tx, id: number, { maxLength, maxAge }: Retention): void => {
-  const over = tx.one<{ number: number }>(oldestKept, id, maxLength)
-  if (over !== undefined) tx.run(trimLength, id, over.number)
+/** Numbers have no gaps and only the oldest leave, so that a length is a number. */
+const trim = (tx: Tx, id: number, last: number, { maxLength, maxAge }: Retention): void => {
+  tx.run(trimLength, id, last - maxLength)
   tx.run(trimAge, id, tx.now - maxAge)
 }
 
@@ -52,7 +51,7 @@ export const appendEvents = (tx: Tx, item: StreamAppend): { first: string; last:
   item.events.forEach(({ topic, payload }, n) => tx.run(insertEvent, id, last + 1 + n, at, topic, payload))
   tx.run(updateStream, at, last + count, id)
   tx.run(insertRequest, id, item.id, tx.after(item.retention), at, last + 1)
-  trim(tx, id, item)
+  trim(tx, id, last + count, item)
   tx.appendNotice(item.stream)
   return { first: positionOf(at, last + 1), last: positionOf(at, last + count) }
 }
@@ -88,7 +87,7 @@ export const lastPosition = (tx: Tx, stream: string): string => {
 
 export const trimStream = (tx: Tx, item: Retention & { readonly stream: string }): void => {
   const row = findStream(tx, item.stream)
-  if (row !== undefined) trim(tx, row.id, item)
+  if (row !== undefined) trim(tx, row.id, row.number, item)
 }
 
 export const destroyStream = (tx: Tx, stream: string): void => {
