@@ -109,8 +109,12 @@ const distance = (a: string, b: string): number => {
   return row[b.length] ?? 0
 }
 
-/** Refuses names that are not in `known`, naming the nearest one. */
+/** Refuses what is no object of options, and names that are not in `known`, naming the nearest one. */
 export const refuseUnknown = (given: object, known: ReadonlyArray<string>, where: string): void => {
+  if (typeof given !== "object" || given === null || Array.isArray(given))
+    throw new BadOption(`expected ${where} to get its options as an object (${known.slice(0, 3).join(", ")} …), got: ${show(given)}`, {
+      where,
+    })
   for (const name of Object.keys(given)) {
     if (known.includes(name)) continue
     const nearest = known

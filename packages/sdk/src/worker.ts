@@ -1,5 +1,5 @@
 /** `createWorker`: wires engine, pool, runtime, activities and controllers; decides nothing. */
-import type { Layer } from "effect"
+import { Layer } from "effect"
 import { Batcher } from "./engine/batcher.ts"
 import type { Engine } from "./engine/engine.ts"
 import { openEngine } from "./engine/open.ts"
@@ -18,7 +18,8 @@ import { executeTask, reportLost } from "./runtime/activity-executor.ts"
 import { LocalTaskQueue } from "./runtime/activity-queue-local.ts"
 import type { ActivityHandlers, JobHandlers } from "./runtime/contract.ts"
 import { Effects } from "./runtime/effects.ts"
-import { byKind, jobKind } from "./runtime/kind.ts"
+import { byKind } from "./runtime/handlers.ts"
+import { jobKind } from "./runtime/kind.ts"
 import type { RuntimeEvent } from "./runtime/host.ts"
 import { Runner } from "./runtime/runner.ts"
 import type { TaskQueue } from "./runtime/task.ts"
@@ -155,8 +156,9 @@ export const startWorker = async (options: object, test: { readonly storeClock?:
   checkPoolName(given.pool)
   const chosen = readOptions(given as unknown as Record<string, unknown>, workerOptionNames)
   const limits: Options = { ...defaults, ...chosen }
-  const kinds = new Map([...byKind<JobHandlers<any>>(given.jobs ?? [], "jobs")].map(([kind, job]) => [kind, jobKind(job)]))
-  const activities = byKind<ActivityHandlers<any>>(given.activities ?? [], "activities")
+  const kinds = new Map([...byKind<JobHandlers<any>>(given.jobs ?? [], "JobHandlers")].map(([kind, job]) => [kind, jobKind(job)]))
+  const activities = byKind<ActivityHandlers<any>>(given.activities ?? [], "ActivityHandlers")
+  checkRest({ ...given })
   if (kinds.size === 0 && activities.size === 0 && (given.controllers ?? []).length === 0)
     throw new BadOption("expected createWorker to have at least one of jobs, activities and controllers, got none of them")
   const onEvent = given.onEvent ?? printEvent
@@ -217,6 +219,19 @@ export const startWorker = async (options: object, test: { readonly storeClock?:
     if (given.engine === undefined) await engine.close()
     throw error
   }
+}
+
+/** The options that are neither numbers nor handlers. */
+const checkRest = ({ controllers, onEvent, signals, layer }: Readonly<Partial<Record<string, unknown>>>): void => {
+  const refuse = (option: string, expected: string, value: unknown): never => {
+    throw new BadOption(`expected ${option} to be ${expected}, got: ${value === null ? "null" : typeof value}`, { option })
+  }
+  const hosted = (one: unknown): boolean => typeof (one as HostedController | null)?.host === "function"
+  if (controllers !== undefined && !(Array.isArray(controllers) && controllers.every(hosted)))
+    refuse("controllers", "an array of what createController gave", controllers)
+  if (onEvent !== undefined && typeof onEvent !== "function") refuse("onEvent", "a function", onEvent)
+  if (signals !== undefined && typeof signals !== "boolean") refuse("signals", "true or false", signals)
+  if (layer !== undefined && !Layer.isLayer(layer)) refuse("layer", "a Layer of effect, of the version that Ponos uses", layer)
 }
 
 /** Pool options that were given: the pool derives the defaults of the others from the lease. */

@@ -1,5 +1,5 @@
 /** From an input, or a key as users give it, to the address and shard of a job. */
-import { BadInput, PayloadTooLarge } from "../errors.ts"
+import { BadInput } from "../errors.ts"
 import { addressOf, checkKey, joinKey, shardOf } from "../key.ts"
 import type { JobContract } from "../runtime/contract.ts"
 
@@ -30,21 +30,4 @@ export const addressOfKey = (contract: JobContract, key: unknown, shards: number
   if (typeof key === "object" && key !== null) return addressOfInput(contract, key, shards)
   const expected = contract.key.length === 1 ? "a string" : `an object with the fields ${contract.key.join(", ")}`
   throw new BadInput(`expected the key of ${contract.kind} to be ${expected}, got: ${JSON.stringify(key) ?? typeof key}`, { key })
-}
-
-/** Refuses text over the limit, before it is sent. */
-export const checkSize = (text: string, limit: number, what: string): string => {
-  // a UTF-16 unit is at most 3 bytes: count only what may be too large
-  if (text.length * 3 > limit) {
-    const bytes = Buffer.byteLength(text)
-    if (bytes > limit)
-      throw new PayloadTooLarge(
-        `expected ${what} to have at most ${limit} bytes, got ${bytes}. Store large data elsewhere and send a reference.`,
-        {
-          limit,
-          bytes,
-        },
-      )
-  }
-  return text
 }

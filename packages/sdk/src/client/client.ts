@@ -5,12 +5,13 @@ import type { Engine, StartItem } from "../engine/engine.ts"
 import { printBody } from "../runtime/body.ts"
 import type { JobContract } from "../runtime/contract.ts"
 import { codecOf } from "../runtime/contract.ts"
+import { checkBytes } from "../runtime/size.ts"
 import { checkPoolName, splitAddress } from "../key.ts"
-import { addressOfInput, addressOfKey, checkSize } from "./address.ts"
+import { addressOfInput, addressOfKey } from "./address.ts"
 import { ClientCore } from "./core.ts"
 import { Handle } from "./handle.ts"
 import type { ClientOptions, ListOptions, Listed, StartOptions } from "./options.ts"
-import { clientOptionNames } from "./options.ts"
+import { checkListOptions, checkStartOptions, clientOptionNames } from "./options.ts"
 
 /** Key of a job client's inner side, for the controller. */
 export const internals: unique symbol = Symbol.for("ponos/internals") as never
@@ -52,6 +53,8 @@ const runPrefix = crypto.randomUUID().slice(0, 8) + Math.floor(performance.timeO
 /** A run id never used before: a random prefix of this process, its start, and a count. */
 const newRunId = (): string => runPrefix + (runs++).toString(36)
 
+const noOptions: StartOptions = {}
+
 export class JobClient {
   readonly kind: string
   readonly contract: JobContract
@@ -80,10 +83,11 @@ export class JobClient {
   }
 
   /** Starts a run, or joins the live one of the key. The start is durable when this resolves. */
-  async start(input: unknown, options: StartOptions = {}): Promise<Handle> {
+  async start(input: unknown, options: StartOptions = noOptions): Promise<Handle> {
     const core = this.#core
+    if (options !== noOptions) checkStartOptions(options)
     const encoded = this.#encode(input)
-    const body = checkSize(printBody({ input: encoded }), core.options.payloadBytes, `the input of ${this.kind}`)
+    const body = checkBytes(printBody({ input: encoded }), core.options.payloadBytes, `the input of ${this.kind}`)
     const after = options.after === undefined ? undefined : toMillis(options.after, "after")
     const at = addressOfInput(this.contract, encoded, core.knownShards ?? (await core.shards()))
     if (!core.isAnnounced(this.kind)) await core.announceKind(this.kind)
@@ -113,6 +117,7 @@ export class JobClient {
 
   /** All runs of this kind, ended ones that are retained too, in no order. */
   async *list(options: ListOptions = {}): AsyncGenerator<Listed> {
+    checkListOptions(options)
     const engine = await this.#core.engine()
     const shards = await this.#core.shards()
     let left = options.limit ?? Number.POSITIVE_INFINITY

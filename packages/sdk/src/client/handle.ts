@@ -1,20 +1,21 @@
 /** A handle: one key of one job, as a client sees it. Generated interfaces give it its types. */
 import type { LoadedRun, MessageKind } from "../engine/engine.ts"
 import { InboxFull, OutcomeUnknown, QueryFailed, RunEnded, RunNotFound, UpdateFailed, WaitTimeout } from "../errors.ts"
-import { toMillis } from "../options.ts"
+import { refuseUnknown, toMillis } from "../options.ts"
 import type { Answer, ErrorData, Outcome } from "../runtime/body.ts"
 import { cancelled, decodeError, parseBody, runFailed, terminated } from "../runtime/body.ts"
 import type { JobContract, MaybeSchema } from "../runtime/contract.ts"
 import { codecOf } from "../runtime/contract.ts"
+import { checkBytes } from "../runtime/size.ts"
 import type { JobAddress } from "./address.ts"
-import { checkSize } from "./address.ts"
 import type { ClientCore } from "./core.ts"
 import type { Described, QueryOptions, ResultOptions, SignalOptions, UpdateOptions } from "./options.ts"
+import { checkMessageOptions, checkReason } from "./options.ts"
 
 type Named = Readonly<Record<string, (...args: ReadonlyArray<any>) => Promise<unknown>>>
 
 const text = (schema: MaybeSchema, value: unknown, what: string, limit: number): string =>
-  checkSize(JSON.stringify(codecOf(schema).encode(value, what)), limit, what)
+  checkBytes(JSON.stringify(codecOf(schema).encode(value, what)), limit, what)
 
 export class Handle {
   readonly key: string
@@ -102,6 +103,7 @@ export class Handle {
   }
 
   async #signal(name: string, schema: MaybeSchema, payload: unknown, options: SignalOptions = {}): Promise<void> {
+    checkMessageOptions(options, ["id"], `signal ${name}`)
     const { payloadBytes, inboxLimit } = this.#core.options
     const encoded = text(schema, payload, `signal ${name} of ${this.#what}`, payloadBytes)
     await this.#send("signal", name, options.id ?? crypto.randomUUID(), encoded, inboxLimit)
@@ -111,6 +113,7 @@ export class Handle {
     const schemas = this.#contract.schemas.updates[name]
     if (schemas === undefined) throw this.#absent()
     const what = `update ${name} of ${this.#what}`
+    checkMessageOptions(options, ["id", "timeout"], `update ${name}`)
     const { payloadBytes, inboxLimit, updateTimeoutMs } = this.#core.options
     const encoded = text(schemas.in, input, what, payloadBytes)
     const timeout = options.timeout === undefined ? updateTimeoutMs : toMillis(options.timeout, "timeout")
@@ -158,6 +161,7 @@ export class Handle {
     const schemas = this.#contract.schemas.queries[name]
     if (schemas === undefined) throw this.#absent()
     const what = `query ${name} of ${this.#what}`
+    refuseUnknown(options, ["timeout"], `query ${name}`)
     const encoded = codecOf(schemas.in).encode(input, what)
     const timeout = options.timeout === undefined ? this.#core.options.queryTimeoutMs : toMillis(options.timeout, "timeout")
     const at = await this.#locate()
@@ -203,6 +207,7 @@ export class Handle {
 
   /** Waits for the end of the run that has the key now; gives its result, or throws its error. */
   async result(options: ResultOptions = {}): Promise<unknown> {
+    refuseUnknown(options, ["timeout"], "result")
     const timeout = options.timeout === undefined ? undefined : toMillis(options.timeout, "timeout")
     const at = await this.#locate()
     let first: string | undefined
@@ -237,14 +242,15 @@ export class Handle {
 
   /** Asks the run to end: its handler sees an abort and may clean up. */
   async cancel(reason = "cancelled by a client"): Promise<void> {
-    const { inboxLimit, inboxReserve } = this.#core.options
-    await this.#send("cancel", "cancel", crypto.randomUUID(), JSON.stringify(reason), inboxLimit + inboxReserve)
+    const { inboxLimit, inboxReserve, payloadBytes } = this.#core.options
+    const payload = JSON.stringify(checkReason(reason, payloadBytes))
+    await this.#send("cancel", "cancel", crypto.randomUUID(), payload, inboxLimit + inboxReserve)
   }
 
   /** Ends the run now, without its handler. */
   async terminate(reason = "terminated by a client"): Promise<void> {
+    const outcome: Outcome = { type: "terminated", reason: checkReason(reason, this.#core.options.payloadBytes) }
     const at = await this.#locate()
-    const outcome: Outcome = { type: "terminated", reason }
     const reply = await this.#core.terminate({
       shard: at.shard,
       address: at.address,

@@ -1,6 +1,9 @@
 import type { DurationInput } from "../define/index.ts"
 import type { Engine } from "../engine/engine.ts"
+import { BadOption } from "../errors.ts"
 import type { Options } from "../options.ts"
+import { refuseUnknown } from "../options.ts"
+import { checkBytes } from "../runtime/size.ts"
 
 /** Options of `createClient`. */
 export interface ClientOptions extends Partial<
@@ -49,6 +52,36 @@ export interface ListOptions {
   /** At most this many; default: all. */
   readonly limit?: number
 }
+
+const refuse = (option: string, expected: string, value: unknown): never => {
+  throw new BadOption(`expected ${option} to be ${expected}, got: ${JSON.stringify(value) ?? typeof value}`, { option, value })
+}
+
+export const checkStartOptions = (options: StartOptions): void => {
+  refuseUnknown(options, ["after", "ifRunning", "ifEnded"], "start")
+  const { ifRunning = "join", ifEnded = "start" } = options
+  if (ifRunning !== "join" && ifRunning !== "reject") refuse("ifRunning", `"join" or "reject"`, ifRunning)
+  if (ifEnded !== "start" && ifEnded !== "reject") refuse("ifEnded", `"start" or "reject"`, ifEnded)
+}
+
+/** Of a signal or an update: the id becomes part of what the store keeps, as keys do. */
+export const checkMessageOptions = (options: UpdateOptions, names: ReadonlyArray<string>, what: string): void => {
+  refuseUnknown(options, names, what)
+  const { id } = options
+  // oxlint-disable-next-line no-control-regex -- control characters are what is refused: drivers use them as separators
+  if (id !== undefined && (typeof id !== "string" || id === "" || id.length > 512 || /[\u0000-\u001f\u007f]/.test(id)))
+    refuse("id", "a text of 1 to 512 characters without control characters", id)
+}
+
+export const checkListOptions = (options: ListOptions): void => {
+  refuseUnknown(options, ["limit"], "list")
+  const { limit = 0 } = options
+  if (!(typeof limit === "number" && limit >= 0)) refuse("limit", "a number from 0 on", limit)
+}
+
+/** Why somebody cancels or terminates: people read it, so it is text. */
+export const checkReason = (reason: unknown, bytesMax: number): string =>
+  typeof reason === "string" ? checkBytes(reason, bytesMax, "the reason") : refuse("the reason", "a text", reason)
 
 export type RunPhase = "ready" | "active" | "parked" | "ended"
 

@@ -10,6 +10,7 @@ export async function openEngine(url?: string, options: EngineOptions = {}): Pro
   if (address === undefined || address === "") {
     throw new BadOption(`expected a store, got none: set the option store, or PONOS_STORE in the environment, to ${forms}`)
   }
+  if (typeof address !== "string") throw new BadOption(`expected store to be ${forms}, got: ${address === null ? "null" : typeof address}`)
   if (/^rediss?:\/\//.test(address)) {
     const { openRedisEngine } = await import("./redis/redis-engine.ts")
     return await openRedisEngine(address, options)

@@ -1,6 +1,6 @@
 /** Options of a member of a pool, from the one table (../options.ts), with what they must satisfy together. */
 import { BadOption } from "../errors.ts"
-import { readOptions } from "../options.ts"
+import { optionTable, readOptions } from "../options.ts"
 
 export const poolOptionNames = [
   "leaseMs",
@@ -70,7 +70,12 @@ export const checkGroups = (groups: unknown): Readonly<Record<string, number>> |
     })
   for (const [group, weight] of Object.entries(groups as Record<string, unknown>)) {
     checkGroup(group)
-    readOptions({ weight }, ["weight"])
+    const { min, max } = optionTable.weight
+    if (typeof weight !== "number" || !Number.isInteger(weight) || weight < min || weight > max)
+      throw new BadOption(`expected the weight of group ${group} to be an integer from ${min} to ${max}, got: ${JSON.stringify(weight)}`, {
+        option: "groups",
+        value: weight,
+      })
   }
   return groups as Readonly<Record<string, number>>
 }

@@ -130,7 +130,7 @@ export class Pool implements AsyncDisposable {
 
   /** Opens the pool, for dispatching, and for adding workers. */
   static async join(name: string, store?: string | PoolJoinOptions): Promise<Pool> {
-    const given: PoolJoinOptions = typeof store === "object" ? store : { store }
+    const given: PoolJoinOptions = store === undefined || typeof store === "string" ? { store } : store
     checkPoolName(name)
     refuseUnknown(given, poolNames, "Pool.join")
     const limits = readOptions({ ...given }, limitNames)

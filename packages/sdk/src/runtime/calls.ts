@@ -205,6 +205,7 @@ export const startActivity = (attempt: Attempt, iteration: number, name: string,
       throw new ActivityFailed(`${kind.kind} has no activity ${JSON.stringify(name)}: declare it and generate again`)
     const limits = activityLimits(kind.definition, name)
     const encoded = codecOf(schemas.in).encode(input, `the input of activity ${name}`)
+    checkBytes(JSON.stringify(encoded), attempt.options.limits.payloadBytes, `the input of activity ${name}`)
     const id = `${run}.${iteration}.${index}${attempt.generation === 0 ? "" : `r${attempt.generation}`}`
     const tries: Array<string> = []
     let current = 1

@@ -3,6 +3,7 @@ import { createHash } from "node:crypto"
 import type { DurationInput } from "../define/index.ts"
 import type { Message } from "../engine/engine.ts"
 import { BadOption, NotAllowed } from "../errors.ts"
+import { refuseUnknown } from "../options.ts"
 import type { AgainRequest } from "./again.ts"
 import { AgainValue, DoneValue } from "./again.ts"
 import type { StateHolder } from "./answers.ts"
@@ -107,10 +108,11 @@ export class JobContext {
     return this.#source.attempt()
   }
 
-  step(name: string, body: (signal: AbortSignal) => unknown, options: StepRequest = {}): DurableCall<unknown> {
+  step(name: string, body: (signal: AbortSignal) => unknown, options?: StepRequest): DurableCall<unknown> {
     if (typeof body !== "function")
       throw new BadOption(`expected the body of step ${JSON.stringify(name)} to be a function, got: ${typeof body}`)
-    return startStep(this.#live("job.step"), checkName(name, "a step"), body, options)
+    if (options !== undefined) refuseUnknown(options, ["retry", "timeout"], "job.step")
+    return startStep(this.#live("job.step"), checkName(name, "a step"), body, options ?? {})
   }
 
   sleep(duration: DurationInput): DurableCall<void> {
@@ -123,6 +125,7 @@ export class JobContext {
   }
 
   receive(name: string, options: { readonly timeout?: DurationInput } = {}): DurableCall<unknown> {
+    refuseUnknown(options, ["timeout"], "job.receive")
     return startReceive(this.#live("job.receive"), checkName(name, "a signal"), options.timeout, (message) => this.#envelope(message))
   }
 
@@ -157,7 +160,19 @@ export class JobContext {
   }
 
   again(request: AgainRequest = {}): AgainValue {
+    if (request?.on !== undefined) this.#checkOn(request.on)
     return new AgainValue(request)
+  }
+
+  /** A name that no message can have would let the run sleep for ever. */
+  #checkOn(on: unknown): void {
+    const { signals, updates } = this.#source.kind.contract.schemas
+    if (Array.isArray(on) && on.every((name: string) => Object.hasOwn(signals, name) || Object.hasOwn(updates, name))) return
+    const known = [...Object.keys(signals), ...Object.keys(updates)].join(", ")
+    throw new BadOption(
+      `expected \`on\` of job.again to be a list of signals and updates of ${this.kind} (${known || "it has none"}), got: ${JSON.stringify(on) ?? typeof on}`,
+      { option: "on", value: on },
+    )
   }
 
   done(value?: unknown): DoneValue {

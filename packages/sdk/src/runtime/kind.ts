@@ -1,7 +1,6 @@
 /** A kind as a worker serves it: contract, definition and handlers, with its codecs at hand. */
 import type { Job, RetryPolicy } from "../define/index.ts"
-import { BadOption } from "../errors.ts"
-import type { ActivityHandlers, AnyHandlers, Codec, JobContract, JobHandlers } from "./contract.ts"
+import type { AnyHandlers, Codec, JobContract, JobHandlers } from "./contract.ts"
 import { codecOf } from "./contract.ts"
 import { activityRetry, jobRetry } from "./retry.ts"
 import { toMillis } from "../options.ts"
@@ -47,18 +46,4 @@ export const activityLimits = (definition: Job, name: string): ActivityLimits =>
     timeout: options.timeout === undefined ? 60_000 : toMillis(options.timeout, `timeout of activity ${name}`),
     startTimeout: options.startTimeout === undefined ? 300_000 : toMillis(options.startTimeout, `startTimeout of activity ${name}`),
   }
-}
-
-/** One entry per kind; two implementations of one kind are a mistake. */
-export const byKind = <A extends JobHandlers<any> | ActivityHandlers<any>>(
-  items: ReadonlyArray<A>,
-  what: string,
-): ReadonlyMap<string, A> => {
-  const map = new Map<string, A>()
-  for (const item of items) {
-    if (map.has(item.kind))
-      throw new BadOption(`expected ${what} to have each kind once, got ${item.kind} twice: remove one`, { kind: item.kind })
-    map.set(item.kind, item)
-  }
-  return map
 }

@@ -7,7 +7,7 @@ export const checkBytes = (text: string, limit: number, what: string): string =>
   const bytes = Buffer.byteLength(text)
   if (bytes <= limit) return text
   throw new PayloadTooLarge(
-    `expected ${what} to have at most ${limit} bytes, got ${bytes}. Store large data elsewhere and keep a reference.`,
+    `expected ${what} to have at most ${limit} bytes, got ${bytes}. Store large data elsewhere, and send or keep a reference.`,
     { limit, bytes },
   )
 }
