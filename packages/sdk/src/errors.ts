@@ -113,14 +113,19 @@ export const PoolNotFound = define("PoolNotFound")
 export const Deposed = define("Deposed")
 /** The store refused a write of a stale owner or of an old revision. */
 export const StaleWrite = define("StaleWrite")
+/** The key has no run, or its ended run is no longer retained. */
 export const RunNotFound = define("RunNotFound")
+/** The run has ended: it takes no message, and `ifEnded: "reject"` starts no other. */
 export const RunEnded = define("RunEnded")
 /** Another run lives under this key. */
 export const RunExists = define("RunExists")
 /** The run ended with an error that is not declared, after its retries. */
 export const RunFailed = define("RunFailed")
+/** The run ended because somebody cancelled it; in a handler, the reason of `job.abortSignal` then. */
 export const Cancelled = define("Cancelled")
+/** The run was ended from outside, without its handler. */
 export const Terminated = define("Terminated")
+/** The run has as many unread messages as `inboxLimit` allows; nothing was stored. */
 export const InboxFull = define("InboxFull")
 /** A replicated map would grow over its limits; it may shrink. */
 export const MapFull = define("MapFull")
@@ -128,17 +133,23 @@ export const MapFull = define("MapFull")
 export const NoWorker = define("NoWorker")
 /** An update was accepted, but its answer is no longer retained. */
 export const OutcomeUnknown = define("OutcomeUnknown")
+/** Something did not happen in the time given; it may still. */
 export const WaitTimeout = define("WaitTimeout")
 /** The code asks for something else than its journal says. */
 export const ReplayMismatch = define("ReplayMismatch")
+/** An iteration has as many entries as `journalLimit` allows: end it with `job.again`. */
 export const JournalFull = define("JournalFull")
 /** A kind has live runs, but this worker has no handler for it. */
 export const HandlerMissing = define("HandlerMissing")
+/** An activity failed with an error that is not declared, after its retries. */
 export const ActivityFailed = define("ActivityFailed")
+/** A try of an activity had no result in time, or no worker took it. */
 export const ActivityTimeout = define("ActivityTimeout")
 /** A call in a place where it cannot be made. */
 export const NotAllowed = define("NotAllowed")
+/** An update handler threw an error that is not declared; the state is as it was. */
 export const UpdateFailed = define("UpdateFailed")
+/** A query handler threw. */
 export const QueryFailed = define("QueryFailed")
 /** The module of `ponos worker` is not there, or starts no worker. */
 export const ModuleUnusable = define("ModuleUnusable")

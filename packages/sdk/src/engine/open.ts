@@ -1,6 +1,7 @@
 /** From the address of a store to its driver. Drivers are imported when used: a file store needs no ioredis, Redis no node:sqlite. */
 import { BadOption } from "../errors.ts"
 import type { Engine, EngineOptions } from "./engine.ts"
+import { withoutPassword } from "./shown.ts"
 
 const forms = "redis://…, rediss://…, file:… or memory:"
 
@@ -21,6 +22,3 @@ export async function openEngine(url?: string, options: EngineOptions = {}): Pro
   }
   throw new BadOption(`expected store to be ${forms}, got: ${withoutPassword(address)}`)
 }
-
-/** What stands before an `@` may be a password, whatever else is wrong with the address. */
-const withoutPassword = (address: string): string => JSON.stringify(address.replace(/(:\/\/|:|^)[^/]*@/, "$1…@").slice(0, 200))

@@ -89,7 +89,7 @@ describe("addresses of stores", () => {
     future.close()
 
     const wrong: ReadonlyArray<readonly [url: string, tag: string, text: string]> = [
-      ["redis://localhost", "BadOption", 'expected url to be "file:<path>", "memory:" or "memory:<name>", got: "redis://localhost"'],
+      ["redis://localhost", "BadOption", 'expected store to be "file:<path>", "memory:" or "memory:<name>", got: "redis://localhost"'],
       ["file:", "BadOption", "the name of the file is missing"],
       ["file:./some/", "BadOption", "the name of the file is missing"],
       ["file://host/some.db", "BadOption", "a relative path is written file:./ponos.db"],

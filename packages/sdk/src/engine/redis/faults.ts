@@ -24,6 +24,8 @@ function remedy(text: string): string {
   if (text.startsWith("OOM")) return "Redis is at its maxmemory: raise it, or let workers end and trim runs."
   if (text.startsWith("READONLY")) return "This is a replica: name the primary in the store URL."
   if (text.startsWith("LOADING")) return "Redis is still loading its data: wait."
+  if (/RESP type|Protocol error/i.test(text))
+    return "What answers there does not speak the protocol of Redis: check host and port in the store URL."
   if (text.startsWith("MISCONF")) return "Redis cannot save to disk and refuses writes: look at its log."
   return "Check that Redis runs there, that the address is right and that nothing between blocks it."
 }
@@ -56,5 +58,11 @@ export function toFault(shown: string, error: unknown): PonosError {
       bare(error),
     )
   }
+  if (/DB index/i.test(text))
+    return new BadOption(
+      `expected the store URL to end with the number of a database that Redis has (16 of them, 0 to 15, by default), got: ${shown}`,
+      { store: shown },
+      bare(error),
+    )
   return new StoreFault(`${shown} answered: ${text}. This is a bug of Ponos or a damaged store.`, { store: shown }, bare(error))
 }

@@ -1,4 +1,5 @@
 import { BadOption } from "../../errors.ts"
+import { withoutPassword } from "../shown.ts"
 
 /** Where a Redis is, as ioredis wants it, and how messages name it. */
 export interface Target {
@@ -16,8 +17,8 @@ const form = "redis://[user:password@]host[:port][/db] or rediss://…"
 
 export function parseRedisUrl(text: string): Target {
   const url = URL.canParse(text) ? new URL(text) : undefined
-  // The text itself may hold a password, so a message never repeats it whole.
-  if (!url || (url.protocol !== "redis:" && url.protocol !== "rediss:")) throw new BadOption(`expected the store to be ${form}`)
+  if (!url || (url.protocol !== "redis:" && url.protocol !== "rediss:"))
+    throw new BadOption(`expected store to be ${form}, got: ${withoutPassword(text)}`)
   const host = url.hostname.replace(/^\[|\]$/g, "") || "127.0.0.1"
   const port = url.port === "" ? 6379 : Number(url.port)
   const path = url.pathname.replace(/^\//, "")

@@ -9,7 +9,7 @@ export type Location =
   | { readonly type: "memory"; readonly name: string | undefined }
 
 const badUrl = (url: string, what: string): Error =>
-  new BadOption(`expected url to be "file:<path>", "memory:" or "memory:<name>", got: ${JSON.stringify(url)} (${what})`, {
+  new BadOption(`expected store to be "file:<path>", "memory:" or "memory:<name>", got: ${JSON.stringify(url)} (${what})`, {
     option: "url",
     url,
   })
