@@ -57,4 +57,18 @@ describe("the test environment", () => {
     await env.advance("3 days")
     expect(await handle.result({ timeout: 1_000 })).toMatch(/^undefined X 2026-01-31/)
   })
+
+  test("a delayed start keeps its delay when an update wakes it, and begins as a start", async () => {
+    const { env, client } = await start({
+      run: (job: any) => job.done(`${job.wake.by} ${job.state.count} ${job.now().toISOString()}`),
+      updates: { add: (job: any, by: number) => (job.state.count += by) },
+    })
+    const handle = await client.sample.start({ id: "later" }, { after: "1 hour" })
+    expect(await handle.update.add(2)).toBe(2)
+    expect(await handle.update.add(3)).toBe(5)
+    const { phase, nextWake } = await handle.describe()
+    expect([phase, nextWake?.toISOString()]).toEqual(["parked", "2026-01-01T01:00:00.000Z"])
+    await env.advance("1 hour")
+    expect(await handle.result({ timeout: 1_000 })).toBe("start 5 2026-01-01T01:00:00.000Z")
+  })
 })

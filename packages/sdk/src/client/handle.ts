@@ -197,7 +197,7 @@ export class Handle {
       state: body.state === undefined ? undefined : codecOf(state).decode(body.state, `the state of ${this.#what}`),
       iteration: body.iteration ?? 1,
       attempt: (body.failures ?? 0) + 1,
-      nextWake: run.due === undefined ? undefined : new Date(run.due),
+      nextWake: run.due === undefined || run.phase !== "parked" ? undefined : new Date(run.due),
       lastError: body.error,
       blocked: body.blocked,
       outcome: run.outcome === undefined ? undefined : (JSON.parse(run.outcome) as Outcome).type,

@@ -49,7 +49,10 @@ export interface RunRecord {
   readonly revision: string
   /** How many messages of this run were consumed and trimmed; message numbers go on from here (W4). */
   readonly consumed: number
-  /** Of a parked run: when the agenda wakes it. */
+  /**
+   * When the agenda wakes a parked run. It stays when a message wakes the run before its time, and while it is active, until the next write of
+   * its record: whoever runs it knows why it was brought.
+   */
   readonly due: number | undefined
   /** Of a parked run: names of signals that wake it. Other kinds of message always wake. */
   readonly on: ReadonlyArray<string>

@@ -8,7 +8,7 @@ import { AgainValue, DoneValue, toWaiting } from "./again.ts"
 import type { StateHolder } from "./answers.ts"
 import { applyUpdate } from "./answers.ts"
 import { Attempt } from "./attempt.ts"
-import type { Body, Outcome } from "./body.ts"
+import type { Body, Waiting, Outcome } from "./body.ts"
 import { encodeError, isDeclared, parseBody, printBody, runEnded } from "./body.ts"
 import type { AttemptSource } from "./context.ts"
 import { JobContext } from "./context.ts"
@@ -86,7 +86,7 @@ export class Iteration implements AttemptSource {
   async execute(): Promise<void> {
     const { shard } = this.#resident
     const unread = this.#inbox.unread()
-    const plan = planWake({ body: this.#body, unread, underWay: this.#underWay, now: shard.now() })
+    const plan = planWake({ body: this.#body, unread, underWay: this.#underWay, due: this.#loaded.due, now: shard.now() })
     if (plan.do === "cancel") {
       const reason = JSON.parse(plan.message.payload) as string
       this.#inbox.markRead(plan.message.number)
@@ -168,8 +168,14 @@ export class Iteration implements AttemptSource {
     // what blocked it is over, unless that is why it waits
     const { blocked: _, ...unblocked } = known
     const body = known.backoff === true ? known : unblocked
-    const { revision } = await writeRun(this.#resident.shard, target, withRead(body, read), nextOf(this.#body.waiting), "keep")
+    const { revision } = await writeRun(this.#resident.shard, target, withRead(body, read), nextOf(this.#waits), "keep")
     this.#resident.revision = revision
+  }
+
+  /** What the run waits for: as its body says, or, before its first iteration, the delay of its start. */
+  get #waits(): Waiting | undefined {
+    const { due } = this.#loaded
+    return this.#body.waiting ?? (due === undefined ? undefined : { due })
   }
 
   async #run(holder: StateHolder, planned: WakeReason): Promise<void> {

@@ -5,6 +5,7 @@
  * - D2 Updates are applied to a parked run in one write that opens nothing and leaves its timer, unless it waits `on` them (J4).
  * - D3 A changed input begins an iteration; it never re-runs `init`.
  * - D4 Messages do not end a back-off, except a cancel, and an input change of an iteration that has no journal.
+ *   A delayed start keeps its delay in the same way.
  * - D5 The reason is the first that holds: message, input, time; a run without a wait is ready by itself. Once an iteration has begun, its
  *   reason is kept: with its journal's first entry, and in the body when that is written before.
  */
@@ -26,10 +27,12 @@ export interface WakeInput {
   readonly unread: ReadonlyArray<Message>
   /** The journal is not empty: an iteration is under way. */
   readonly underWay: boolean
+  /** When the agenda was to wake the run, as its record says. */
+  readonly due?: number | undefined
   readonly now: number
 }
 
-export const planWake = ({ body, unread, underWay, now }: WakeInput): WakePlan => {
+export const planWake = ({ body, unread, underWay, now, ...record }: WakeInput): WakePlan => {
   const { waiting } = body
   const due = waiting?.due
   const cancel = unread.find((message) => message.kind === "cancel")
@@ -43,6 +46,8 @@ export const planWake = ({ body, unread, underWay, now }: WakeInput): WakePlan =
   const apply = unread.filter((message) => message.kind === "update" || message.kind === "input")
   const changed = body.changed === true || apply.some((message) => message.kind === "input")
   if (body.backoff === true && !isDue && !changed && due !== undefined) return { do: "park", apply }
+  const delayed = waiting === undefined && body.wake === undefined && record.due !== undefined && record.due > now
+  if (delayed) return { do: "park", apply }
   const named = unread.find(
     (message) => (message.kind === "signal" || message.kind === "update") && waiting?.on?.includes(message.name) === true,
   )
@@ -55,7 +60,8 @@ export const planWake = ({ body, unread, underWay, now }: WakeInput): WakePlan =
 export const wakeOf = (body: Body, unread: ReadonlyArray<Message>): WakeReason => {
   const { waiting } = body
   if (body.wake !== undefined) return body.wake
-  if (waiting === undefined && body.changed !== true) return { by: (body.iteration ?? 1) === 1 ? "start" : "again" }
+  const first = (body.iteration ?? 1) === 1
+  if (waiting === undefined && (first || body.changed !== true)) return { by: first ? "start" : "again" }
   const named = unread.find(
     (message) => (message.kind === "signal" || message.kind === "update") && waiting?.on?.includes(message.name) === true,
   )

@@ -150,7 +150,7 @@ describeOwnRedis("a server with other settings", () => {
 
   test("at maxmemory clients are refused and owners still write (B3)", async () => {
     const redis = await ownRedis()
-    const engine = await open(redis.url, { callTimeout: 300 })
+    const engine = await open(redis.url, { callTimeout: 1500 })
     await engine.openPool("p", { shards: 1 })
     await engine.join("p", { session: "s1", record: "{}" })
     await engine.start("p", [item("kind/a")])

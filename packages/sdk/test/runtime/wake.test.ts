@@ -42,6 +42,12 @@ describe("what is done with a run that the pool brings", () => {
     expect(plan({ waiting: { due: 500 }, changed: true })).toEqual(run("input"))
   })
 
+  test("D4 a delayed start keeps its delay, also when its input changes", () => {
+    const parked = planWake({ body: { input: {} }, unread: [update, input], underWay: false, due: 500, now: 100 })
+    expect(parked).toEqual({ do: "park", apply: [update, input] })
+    expect(planWake({ body: { input: {}, changed: true }, unread: [], underWay: false, due: 500, now: 500 })).toEqual(run("start"))
+  })
+
   test("D4 messages do not end a back-off, but a changed input does where nothing is journaled", () => {
     const body = { waiting: { due: 500 }, backoff: true, wake: { by: "start" } as const }
     expect(plan(body, [update, note])).toEqual({ do: "park", apply: [update] })

@@ -63,7 +63,7 @@ export function parseRecord(address: Address, text: string, active: boolean): Ru
     run,
     revision,
     consumed: Number(consumed),
-    due: parked && due !== "" ? Number(due) : undefined,
+    due: phase !== "ended" && due !== "" ? Number(due) : undefined,
     on: parked ? parseOn(on) : [],
     control: parseControl(control),
     body: text.slice(bodyAt),

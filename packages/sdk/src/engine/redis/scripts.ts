@@ -813,7 +813,7 @@ return reply
     name: "message",
     caller: "client",
     keys: "shard…",
-    sha1: "8c864c6d525a60083a47b85e6629a1dfd3263666",
+    sha1: "5b20bb42c64cae63168ade1c161a977823ce4fbc",
     source: `#!lua
 local call = redis.call
 local store_time
@@ -885,7 +885,7 @@ local function accept(shard, address, stored, at, control)
     digest(shard, control, "")
   end
   if wakes or control then
-    if wakes then phase, due, on = "r", "", "" end
+    if wakes then phase, on = "r", "" end
     local head = phase .. "\\t" .. ident .. "\\t" .. consumed .. "\\t" .. due .. "\\t" .. on .. "\\t" .. (control or stored_control) .. "\\t"
     call("HSET", shard .. "r", address, head .. string.sub(stored, body_at))
   end

@@ -8,7 +8,7 @@ import { ACTIVE, ENDED, PARKED } from "./schema.ts"
 const selectRequest = "SELECT answer FROM requests WHERE pool = ? AND shard = ? AND request = ?"
 const insertRequest = "INSERT INTO requests (pool, shard, request, expiry) VALUES (?, ?, ?, ?)"
 const insertMessage = "INSERT INTO inbox (run, number, kind, name, request, at, payload) VALUES (?, ?, ?, ?, ?, ?, ?)"
-const wake = "UPDATE runs SET phase = 0, ready_seq = ?, due = NULL WHERE id = ?"
+const wake = "UPDATE runs SET phase = 0, ready_seq = ? WHERE id = ?"
 const setSpec = "UPDATE runs SET controller = ?, spec = ?, sum_a = ?, sum_b = ? WHERE id = ?"
 
 export const sendMessages = (tx: Tx, shard: number, items: ReadonlyArray<MessageItem>): MessageReply[] => {

@@ -63,7 +63,7 @@ const toRecord = (row: RunRow): RunRecord => {
     run: row.run,
     revision: row.revision,
     consumed: row.consumed,
-    due: phase === "parked" ? (row.due ?? undefined) : undefined,
+    due: row.due ?? undefined,
     on: phase === "parked" ? unpackNames(row.wakes) : [],
     control: row.controller === null || row.spec === null ? undefined : { controller: row.controller, spec: row.spec },
     body: row.body,

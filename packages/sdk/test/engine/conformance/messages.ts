@@ -95,7 +95,7 @@ export function messageConformance(world: () => World): void {
     expect((await w.read("kind/a")).phase).toBe("parked")
     expect((await w.take(owner)).runs).toEqual([])
     await w.message("kind/a", { name: "re" })
-    expect(await w.read("kind/a")).toMatchObject({ phase: "ready", due: undefined, on: [], revision: expect.stringMatching(/^1\./) })
+    expect(await w.read("kind/a")).toMatchObject({ phase: "ready", due: w.now + 60_000, on: [], revision: expect.stringMatching(/^1\./) })
     await w.message("kind/a", { name: "resume" })
     const taken = (await w.take(owner)).runs
     expect(taken.map((run) => [run.address, run.inbox.length])).toEqual([["kind/a", 6]])

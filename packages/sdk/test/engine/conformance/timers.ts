@@ -16,7 +16,7 @@ export function timerConformance(world: () => World): void {
     w.now += 1
     expect((await w.take(owner)).runs, "timers were not asked").toEqual([])
     const due = await w.take(owner, { timers: true })
-    expect(due.runs.map((run) => [run.address, run.phase, run.due])).toEqual([["kind/a", "active", undefined]])
+    expect(due.runs.map((run) => [run.address, run.phase, run.due])).toEqual([["kind/a", "active", w.now]])
     expect(due.nextDue).toBeUndefined()
     expect((await w.take(owner, { timers: true })).runs).toEqual([])
     expect((await w.commit(owner, w.item(found(due.runs[0]), { phase: "ready" }))).status).toBe("ok")

@@ -21,7 +21,8 @@ local function accept(shard, address, stored, at, control)
     digest(shard, control, "")
   end
   if wakes or control then
-    if wakes then phase, due, on = "r", "", "" end
+    -- the due time stays: the owner must know that a delayed run was woken before its time
+    if wakes then phase, on = "r", "" end
     local head = phase .. "\t" .. ident .. "\t" .. consumed .. "\t" .. due .. "\t" .. on .. "\t" .. (control or stored_control) .. "\t"
     call("HSET", shard .. "r", address, head .. string.sub(stored, body_at))
   end
