@@ -121,7 +121,12 @@ export const refuseUnknown = (given: object, known: ReadonlyArray<string>, where
       .map((candidate) => [distance(name.toLowerCase(), candidate.toLowerCase()), candidate] as const)
       .sort((x, y) => x[0] - y[0])[0]
     const hint = nearest !== undefined && nearest[0] <= Math.max(2, name.length / 3) ? ` (did you mean ${nearest[1]}?)` : ""
-    throw new BadOption(`expected ${where} to have only the options ${known.join(", ")}, got: \`${name}\`${hint}`, { option: name, where })
+    // the mistake is read first where the list is long
+    const message =
+      known.length > 12
+        ? `expected ${where} to have only options that it knows, got: \`${name}\`${hint}. It knows ${known.join(", ")}.`
+        : `expected ${where} to have only the options ${known.join(", ")}, got: \`${name}\`${hint}`
+    throw new BadOption(message, { option: name, where })
   }
 }
 

@@ -118,6 +118,10 @@ export const createWorker = async <
 >(
   options: WorkerOptions<J, A>,
 ): Promise<Worker> => {
+  if (typeof options !== "object" || options === null)
+    throw new BadOption(
+      `expected createWorker to get an object with pool and at least one of jobs, activities and controllers, got: ${String(options)}`,
+    )
   const supervisor = supervision()
   const worker = startWorker({ ...supervisor?.defaults, ...options }).then((started) => started.worker)
   supervisor?.started(worker)

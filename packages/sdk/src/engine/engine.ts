@@ -8,7 +8,8 @@
  * - E3 All verbs are safe to repeat and then give the first answer (B4). A verb that fails throws `StoreUnavailable`
  *   (outcome unknown: repeat it) or `StoreFault` (a bug or a damaged store).
  * - E4 Only the store's clock decides what is due, expired or how large an epoch is. Times are epoch milliseconds of that clock.
- * - E5 Strings in, strings out: `body`, `payload`, journal entries and outcomes are opaque text. Addresses, names and ids never contain
+ * - E5 Strings in, strings out: `body`, `payload`, journal entries and outcomes are opaque text without NUL characters
+ *   (JSON escapes them; node:sqlite of Node 22 cuts text there). Addresses, names and ids never contain
  *   control characters (checked above), which drivers may use as separators.
  * - E6 Volatile bus: `publish`/`subscribe` may lose anything at any time. Nothing but latency depends on it (W7).
  * - E7 Retention is a minimum: ended runs, request ids and answers stay, and count, until `trim` removes them.

@@ -32,9 +32,9 @@ export const checkName = (name: unknown, what: string): string => {
 }
 
 const checkText = (value: unknown, what: string): void => {
-  if (typeof value !== "string" || !value.isWellFormed())
+  if (typeof value !== "string" || !value.isWellFormed() || value.includes("\0"))
     throw new BadInput(
-      `expected ${what} to be a string of well-formed Unicode, got: ${typeof value}. Write other values as JSON, bytes as base64.`,
+      `expected ${what} to be a string of well-formed Unicode without NUL, got: ${typeof value}. Write other values as JSON, bytes as base64.`,
       { value },
     )
 }

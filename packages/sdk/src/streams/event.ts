@@ -2,13 +2,14 @@
 import type { StreamEvent as StoredEvent } from "../engine/event-streams.ts"
 import { BadInput, PayloadTooLarge } from "../errors.ts"
 
-/** The store holds text: `t` and the text, or `b` and base64 (a third larger). */
+/** The store holds text without NUL (E5): `t` and the text, or `b` and base64 (a third larger) of bytes, and of text with NUL. */
 export const encodePayload = (payload: unknown, maxBytes: number): string => {
   const bytes = typeof payload === "string" ? Buffer.byteLength(payload) : payload instanceof Uint8Array ? payload.byteLength : undefined
   if (bytes === undefined || (typeof payload === "string" && !payload.isWellFormed()))
     throw new BadInput(`expected the payload to be a string of well-formed Unicode or a Uint8Array, got: ${typeof payload}`, { payload })
   if (bytes > maxBytes) throw new PayloadTooLarge(`expected a payload of at most ${maxBytes} bytes, got: ${bytes}`, { bytes, maxBytes })
-  return typeof payload === "string" ? `t${payload}` : `b${Buffer.from(payload as Uint8Array).toString("base64")}`
+  if (typeof payload === "string" && !payload.includes("\0")) return `t${payload}`
+  return `b${Buffer.from(payload as Uint8Array).toString("base64")}`
 }
 
 /** One event. Its payload is bytes; a string that was appended is its UTF-8. */

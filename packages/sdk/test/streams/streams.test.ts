@@ -22,14 +22,14 @@ function readers(store: () => TestStore): void {
     })
     expect(texts(await later)).toEqual(["again", "again"])
     const bytes = new Uint8Array([0, 255, 128, 10])
-    await a.streams.appendMany("s", [{ payload: bytes }, { payload: "ü" }])
+    await a.streams.appendMany("s", [{ payload: bytes }, { payload: "ü\0." }])
     const all = await first(oldest.events(), 3)
     expect(texts(all).slice(0, 2)).toEqual(["before", "again"])
     const own = await first(b.streams.reader("s", { start: { after: all[0]?.id ?? "" } }).events(), 1)
     expect([own[0]?.text, own[0]?.topic, own[0]?.stream, own[0]?.id]).toEqual(["again", "t", "s", all[1]?.id])
     for await (const event of oldest.events()) {
-      if (event.text === "ü") {
-        expect(event.bytes).toEqual(new TextEncoder().encode("ü"))
+      if (event.text === "ü\0.") {
+        expect(event.bytes).toEqual(new TextEncoder().encode("ü\0."))
         break
       }
       if (event.text !== "again") expect(event.bytes).toEqual(bytes)
