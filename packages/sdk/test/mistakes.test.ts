@@ -39,7 +39,7 @@ const mistakes: ReadonlyArray<readonly [string, () => unknown, string]> = [
   ["terminate with a reason that is no text", () => handle.terminate(5), "expected the reason to be a text, got: 5"],
   ["list with an unknown option", () => client.sample.list({ max: 1 }).next(), "expected list to have only the options limit"],
   ["list with a limit that is no number", () => client.sample.list({ limit: "1" }).next(), "expected limit to be a number from 0 on"],
-  ["createWorker without options", () => worker(undefined), "expected pool to be a name"],
+  ["createWorker without options", () => worker(undefined), "expected createWorker to get an object with pool"],
   ["jobs that are no array", () => workerWith({ jobs: job }), "expected jobs to be an array, got: object"],
   ["a stub in place of an implementation", () => workerWith({ jobs: [stub] }), "expected jobs to hold what `implement(…)`"],
   ["activities in place of jobs", () => workerWith({ jobs: [stub.activities({})] }), "expected jobs to hold what `implement(…)`"],
