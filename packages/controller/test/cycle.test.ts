@@ -278,6 +278,6 @@ describe("options", () => {
     await expect(controller.host({ engine: {} as Engine, pool: "another", options: {} })).rejects.toMatchObject({ _tag: "BadOption" })
     expect(await controller.status()).toMatchObject({ state: "absent", passes: 0 })
     await expect(controller.pause()).rejects.toMatchObject({ _tag: "RunNotFound" })
-    await expect(controller.run({ evry: 1 } as never)).rejects.toThrow(/expected run to have only the options/)
+    await expect(controller.run({ evry: 1 } as never)).rejects.toThrow(/expected run to have only options that it knows, got: `evry`/)
   })
 })
