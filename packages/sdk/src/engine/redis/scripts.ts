@@ -381,7 +381,7 @@ end)
     name: "commit",
     caller: "worker",
     keys: "shard…",
-    sha1: "d34d98f0095ded9fa1fdcf21a3bf69e44bb7424b",
+    sha1: "7e5bb9c46135304b41043c48d4af3553d934f64c",
     source: `#!lua flags=allow-oom
 local call = redis.call
 local store_time
@@ -422,8 +422,8 @@ local function digest(shard, control, sign)
   local controller, first, second = string.match(control, "^([^\\31]*)\\31[^\\31]*\\31(%d+)\\31(%d+)$")
   local k = shard .. "k"
   call("HINCRBY", k, controller .. "\\tcount", sign .. "1")
-  call("HINCRBY", k, controller .. "\\tfirst", sign .. first)
-  call("HINCRBY", k, controller .. "\\tsecond", sign .. second)
+  call("HINCRBY", k, controller .. "\\tfirst", first == "0" and first or sign .. first)
+  call("HINCRBY", k, controller .. "\\tsecond", second == "0" and second or sign .. second)
 end
 local ACTIVE, READY, PARKED, END = 97, 114, 112, 101
 local BODY, KEEP, CLEAR, ANSWERS = 98, 107, 99, 119
@@ -813,7 +813,7 @@ return reply
     name: "message",
     caller: "client",
     keys: "shard…",
-    sha1: "5b20bb42c64cae63168ade1c161a977823ce4fbc",
+    sha1: "c7954aa32ba666d7e610a6b46aaacf814fe31a0a",
     source: `#!lua
 local call = redis.call
 local store_time
@@ -858,8 +858,8 @@ local function digest(shard, control, sign)
   local controller, first, second = string.match(control, "^([^\\31]*)\\31[^\\31]*\\31(%d+)\\31(%d+)$")
   local k = shard .. "k"
   call("HINCRBY", k, controller .. "\\tcount", sign .. "1")
-  call("HINCRBY", k, controller .. "\\tfirst", sign .. first)
-  call("HINCRBY", k, controller .. "\\tsecond", sign .. second)
+  call("HINCRBY", k, controller .. "\\tfirst", first == "0" and first or sign .. first)
+  call("HINCRBY", k, controller .. "\\tsecond", second == "0" and second or sign .. second)
 end
 local function is_on(on, kind, name)
   return kind ~= "s" or string.find(on, "\\31" .. name .. "\\31", 1, true) ~= nil
@@ -1164,7 +1164,7 @@ return reply
     name: "start",
     caller: "client",
     keys: "shard…",
-    sha1: "97b496c98b9f3983283ac44d0cc7552cf1778169",
+    sha1: "594fd147b8bf28ceb32b2caf1f47f73a0b38e6d6",
     source: `#!lua
 local call = redis.call
 local store_time
@@ -1206,8 +1206,8 @@ local function digest(shard, control, sign)
   local controller, first, second = string.match(control, "^([^\\31]*)\\31[^\\31]*\\31(%d+)\\31(%d+)$")
   local k = shard .. "k"
   call("HINCRBY", k, controller .. "\\tcount", sign .. "1")
-  call("HINCRBY", k, controller .. "\\tfirst", sign .. first)
-  call("HINCRBY", k, controller .. "\\tsecond", sign .. second)
+  call("HINCRBY", k, controller .. "\\tfirst", first == "0" and first or sign .. first)
+  call("HINCRBY", k, controller .. "\\tsecond", second == "0" and second or sign .. second)
 end
 local function hint_ready(shard)
   local header = call("HGET", shard .. "r", "")
@@ -1525,7 +1525,7 @@ return reply
     name: "terminate",
     caller: "client",
     keys: "shard…",
-    sha1: "059dba43a916468e94191fb74473052d2ffb8802",
+    sha1: "d1d9405a54e2f61fc5a41d4c5f9e8321dcb4226d",
     source: `#!lua
 local call = redis.call
 local store_time
@@ -1570,8 +1570,8 @@ local function digest(shard, control, sign)
   local controller, first, second = string.match(control, "^([^\\31]*)\\31[^\\31]*\\31(%d+)\\31(%d+)$")
   local k = shard .. "k"
   call("HINCRBY", k, controller .. "\\tcount", sign .. "1")
-  call("HINCRBY", k, controller .. "\\tfirst", sign .. first)
-  call("HINCRBY", k, controller .. "\\tsecond", sign .. second)
+  call("HINCRBY", k, controller .. "\\tfirst", first == "0" and first or sign .. first)
+  call("HINCRBY", k, controller .. "\\tsecond", second == "0" and second or sign .. second)
 end
 local function decide(shard, at, fenced, expected)
   local address, run, revision = ARGV[at], ARGV[at + 1], ARGV[at + 2]

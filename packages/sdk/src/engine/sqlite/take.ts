@@ -9,7 +9,7 @@ import { owns } from "./shards.ts"
 export const takeLimit = 200
 
 const readyRuns = `SELECT ${runColumns} FROM runs WHERE pool = ? AND shard = ? AND phase = 0 ORDER BY ready_seq LIMIT ?`
-const dueRuns = `SELECT ${runColumns} FROM runs WHERE pool = ? AND shard = ? AND phase = 2 AND due IS NOT NULL AND due <= ? ORDER BY due LIMIT ?`
+const dueRuns = `SELECT ${runColumns} FROM runs WHERE pool = ? AND shard = ? AND phase = 2 AND due IS NOT NULL AND due <= ? ORDER BY due, address LIMIT ?`
 const activate = "UPDATE runs SET phase = 1, ready_seq = NULL WHERE id = ?"
 const futureDue = "SELECT due FROM runs WHERE pool = ? AND shard = ? AND phase = 2 AND due IS NOT NULL AND due > ? ORDER BY due LIMIT 1"
 

@@ -3,6 +3,7 @@ local function digest(shard, control, sign)
   local controller, first, second = string.match(control, "^([^\31]*)\31[^\31]*\31(%d+)\31(%d+)$")
   local k = shard .. "k"
   call("HINCRBY", k, controller .. "\tcount", sign .. "1")
-  call("HINCRBY", k, controller .. "\tfirst", sign .. first)
-  call("HINCRBY", k, controller .. "\tsecond", sign .. second)
+  -- a hash may be 0, and Redis refuses "-0"
+  call("HINCRBY", k, controller .. "\tfirst", first == "0" and first or sign .. first)
+  call("HINCRBY", k, controller .. "\tsecond", second == "0" and second or sign .. second)
 end
