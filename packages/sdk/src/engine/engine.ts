@@ -411,7 +411,7 @@ export interface Engine extends MapVerbs, StreamVerbs {
   release(pool: string, items: ReadonlyArray<ShardOwner>): Promise<ReadonlyArray<"released" | "stale">>
   take(pool: string, groups: ReadonlyArray<TakeGroup>): Promise<ReadonlyArray<TakeReply>>
   commit(pool: string, groups: ReadonlyArray<CommitGroup>): Promise<ReadonlyArray<ReadonlyArray<CommitReply>>>
-  /** Removes at most `limit` ended runs, request ids and answers whose retention is over. */
+  /** Removes at most `limit` ended runs, request ids and answers whose retention is over, the oldest first. */
   trim(pool: string, groups: ReadonlyArray<ShardOwner & { readonly limit: number }>): Promise<ReadonlyArray<number | "stale">>
 
   // --- reads for the pool's slow cycle ------------------------------------------------------------------------------

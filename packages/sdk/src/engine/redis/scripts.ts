@@ -1624,7 +1624,7 @@ end)
     name: "trim",
     caller: "worker",
     keys: "shard…",
-    sha1: "29cfe289b8bc2be253263963adf946119fef156d",
+    sha1: "3e990f08207280ae05433c8d6bf261d7e08dc689",
     source: `#!lua flags=allow-oom
 local call = redis.call
 local store_time
@@ -1655,7 +1655,7 @@ end
 return groups(function(shard, at)
   if not fence(shard, ARGV[at]) then return "stale" end
   local limit = tonumber(ARGV[at + 1])
-  local ended = call("ZRANGEBYSCORE", shard .. "a", -now(), "(0", "LIMIT", 0, limit)
+  local ended = call("ZREVRANGEBYSCORE", shard .. "a", "(0", -now(), "LIMIT", 0, limit)
   if #ended > 0 then
     call("HDEL", shard .. "r", unpack(ended))
     call("ZREM", shard .. "a", unpack(ended))

@@ -6,11 +6,11 @@ import { owns } from "./shards.ts"
 const trimLimit = 200
 
 const trimRuns =
-  "DELETE FROM runs WHERE id IN (SELECT id FROM runs WHERE pool = ? AND shard = ? AND phase = 3 AND expiry <= ? ORDER BY expiry LIMIT ?)"
+  "DELETE FROM runs WHERE id IN (SELECT id FROM runs WHERE pool = ? AND shard = ? AND phase = 3 AND expiry <= ? ORDER BY expiry, address DESC LIMIT ?)"
 // not `?1` … `?4`: the node:sqlite of Node 22.18 binds no numbered parameters
 const trimRequests =
   "DELETE FROM requests WHERE pool = ? AND shard = ? AND request IN " +
-  "(SELECT request FROM requests WHERE pool = ? AND shard = ? AND expiry <= ? ORDER BY expiry LIMIT ?)"
+  "(SELECT request FROM requests WHERE pool = ? AND shard = ? AND expiry <= ? ORDER BY expiry, request LIMIT ?)"
 
 /** Ended runs have no inbox and no journal any more: their end dropped them. */
 export const trimShard = (tx: Tx, group: ShardOwner & { readonly limit: number }): number | "stale" => {

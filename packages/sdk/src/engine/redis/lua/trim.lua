@@ -8,7 +8,8 @@
 return groups(function(shard, at)
   if not fence(shard, ARGV[at]) then return "stale" end
   local limit = tonumber(ARGV[at + 1])
-  local ended = call("ZRANGEBYSCORE", shard .. "a", -now(), "(0", "LIMIT", 0, limit)
+  -- scores are minus the expiry: what expired first comes last
+  local ended = call("ZREVRANGEBYSCORE", shard .. "a", "(0", -now(), "LIMIT", 0, limit)
   if #ended > 0 then
     call("HDEL", shard .. "r", unpack(ended))
     call("ZREM", shard .. "a", unpack(ended))
