@@ -4,7 +4,6 @@
 export { internals } from "./client/client.ts"
 export type { JobClient, JobClientInternals, PreparedStart } from "./client/client.ts"
 export { addressOfInput } from "./client/address.ts"
-export { openShards } from "./client/core.ts"
 export { Batcher } from "./engine/batcher.ts"
 export type * from "./engine/engine.ts"
 export { openEngine } from "./engine/open.ts"

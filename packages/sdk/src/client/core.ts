@@ -16,7 +16,8 @@ import type {
 } from "../engine/engine.ts"
 import { Batcher } from "../engine/batcher.ts"
 import { openEngine } from "../engine/open.ts"
-import { BadOption, NoWorker, PonosError, PoolMismatch } from "../errors.ts"
+import { openPool } from "../engine/open-pool.ts"
+import { BadOption, NoWorker } from "../errors.ts"
 import type { Options } from "../options.ts"
 import { defaults } from "../options.ts"
 
@@ -87,7 +88,7 @@ export class ClientCore {
   /** Number of shards of the pool; the pool is created with the default (or the given) number if nobody joined it yet. */
   shards(): Promise<number> {
     if (this.#shards === undefined) {
-      this.#shards = openShards(this.engine(), this.pool, this.#given.shards)
+      this.#shards = this.engine().then(async (engine) => (await openPool(engine, this.pool, this.#given.shards)).shards)
       this.#shards.then(
         (shards) => (this.knownShards = shards),
         () => (this.#shards = undefined),
@@ -247,21 +248,5 @@ const raceTimer = async <A>(promise: Promise<A>, ms: number): Promise<A | undefi
     return await Promise.race([promise, new Promise<undefined>((resolve) => (timer = setTimeout(() => resolve(undefined), ms)))])
   } finally {
     clearTimeout(timer)
-  }
-}
-
-/** The pool's number of shards: the one given (checked), the existing one, or the default for a new pool. */
-export const openShards = async (opening: Promise<Engine>, pool: string, given: number | undefined): Promise<number> => {
-  const engine = await opening
-  if (given !== undefined) return (await engine.openPool(pool, { shards: given })).shards
-  for (;;) {
-    const info = await engine.poolInfo(pool)
-    if (info !== undefined) return info.shards
-    try {
-      return (await engine.openPool(pool, { shards: defaults.shards })).shards
-    } catch (error) {
-      // somebody created it in between, with another number: read it
-      if (!(error instanceof PonosError) || !PoolMismatch.is(error)) throw error
-    }
   }
 }

@@ -3,8 +3,9 @@
  * the store: when it was marked dead meanwhile, it joins again as a new session (S1).
  */
 import type { Engine } from "../engine/engine.ts"
+import { openPool } from "../engine/open-pool.ts"
 import { shardOf } from "../key.ts"
-import { optionTable, readOptions, refuseUnknown } from "../options.ts"
+import { readOptions, refuseUnknown } from "../options.ts"
 import type { OwnedShard, ShardConsumer } from "./consumer.ts"
 import type { PoolEvent } from "./events.ts"
 import { marginMs } from "./lease.ts"
@@ -62,12 +63,6 @@ const joinNames = [
 ]
 
 export const defaultGroup = "default"
-
-/** Opens the pool: with the given number of shards, else with what it has. */
-export const openPool = async (engine: Engine, pool: string, shards: number | undefined) => {
-  const wanted = shards ?? (await engine.poolInfo(pool))?.shards ?? optionTable.shards.default
-  return await engine.openPool(pool, { shards: wanted })
-}
 
 const rejoinMs = 250
 

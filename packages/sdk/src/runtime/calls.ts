@@ -5,7 +5,7 @@ import { ActivityFailed, ActivityTimeout, WaitTimeout } from "../errors.ts"
 import { toMillis } from "../options.ts"
 import type { Attempt, Outstanding } from "./attempt.ts"
 import type { ErrorData } from "./body.ts"
-import { activityFailed, decodeError, encodeError, messageOf, runFailed } from "./body.ts"
+import { activityFailed, decodeError, encodeError, runFailed } from "./body.ts"
 import type { DurableCall } from "./call.ts"
 import { codecOf } from "./contract.ts"
 import type { Entry } from "./journal.ts"
@@ -77,7 +77,7 @@ const runStep = async (
   reject: (error: unknown) => void,
 ): Promise<void> => {
   const what = `the result of step ${JSON.stringify(name)}`
-  const { effects, limits, kind, address, run } = attempt.options
+  const { effects, limits, kind, run } = attempt.options
   for (let failures = 1; ; failures++) {
     try {
       await attempt.beforeBody()
@@ -98,7 +98,6 @@ const runStep = async (
         attempt.abortSignal.addEventListener("abort", () => (stop(), done()), { once: true })
       })
     }
-    void address
   }
 }
 
@@ -297,5 +296,3 @@ export const startActivity = (attempt: Attempt, iteration: number, name: string,
       stop: () => stop?.(),
     }
   })
-
-export const describeError = messageOf
