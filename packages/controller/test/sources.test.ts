@@ -7,6 +7,7 @@ import fc from "fast-check"
 import { afterAll, describe, expect, test } from "vitest"
 import { ArraySplitter, jsonFile } from "../src/sources/json-file.ts"
 import { ndjsonFile } from "../src/sources/ndjson-file.ts"
+import { postgresRows } from "../src/sources/postgres-rows.ts"
 import { type SourceRow, toSource } from "../src/sources/source.ts"
 import { sqliteRows } from "../src/sources/sqlite-rows.ts"
 
@@ -136,5 +137,27 @@ describe("sqliteRows", () => {
     await expect(all(sqliteRows(join(directory, "none.db"), "SELECT 1"))).rejects.toThrow(/unable to open/)
     await expect(all(sqliteRows(path, "SELECT missing FROM tenants"))).rejects.toThrow(/no such column/)
     expect(() => sqliteRows(path, " ")).toThrow(/expected the second argument of sqliteRows to be an SQL query/)
+  })
+})
+
+describe("postgresRows", () => {
+  test.each([
+    ["tenants.db", "got: a text that does not begin so"],
+    ["http://user:sesame@host/app", "got: a text that does not begin so"],
+    ["postgres://user:ses/ame@host/app", "got: an address that cannot be read"],
+    ["postgres://user:12/sesame@host/app", "got: an address that cannot be read"],
+  ])("refuses %s, and does not repeat it", (address, message) => {
+    const refused = (): unknown => postgresRows(address, "SELECT 1")
+    expect(refused).toThrow(
+      /expected the first argument of postgresRows to be an address as in postgres:\/\/user:password@host:5432\/database/,
+    )
+    expect(refused).toThrow(message)
+    expect(refused).not.toThrow(/ses|tenants/)
+  })
+
+  test("refuses what is no text and what is no query; its name hides the user", () => {
+    expect(() => postgresRows(undefined as never, "SELECT 1")).toThrow(/got: undefined/)
+    expect(() => postgresRows("postgres://host/app", " ")).toThrow(/expected the second argument of postgresRows to be an SQL query/)
+    expect(postgresRows("postgresql://user:sesame@host:1/app?sslmode=require", "SELECT 1").name).toBe("table in postgres://host:1/app")
   })
 })

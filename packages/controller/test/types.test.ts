@@ -1,6 +1,6 @@
 /** Sources are typed by the job's input where they can be. Checked by the compiler: the bodies never run. */
 import { expect, test } from "vitest"
-import { createController, jsonFile, ndjsonFile, sqliteRows } from "../src/index.ts"
+import { createController, jsonFile, ndjsonFile, postgresRows, sqliteRows } from "../src/index.ts"
 import type { FeedClient, FeedInput } from "./feed.ts"
 
 const never = (job: FeedClient["tenantFeed"]): void => {
@@ -22,6 +22,11 @@ const never = (job: FeedClient["tenantFeed"]): void => {
     job,
     desired: sqliteRows("tenants.db", "SELECT 1", (columns) => ({ tenantId: String(columns["id"]), pollSeconds: 5 })),
   })
+  createController({ job, desired: postgresRows("postgres://host/app", "SELECT 1") })
+  createController({
+    job,
+    desired: postgresRows("postgres://host/app", "SELECT 1", (columns) => ({ tenantId: String(columns["id"]), pollSeconds: 5 })),
+  })
 
   // @ts-expect-error a row without a field
   createController({ job, desired: [{ tenantId: "acme" }] })
@@ -29,6 +34,8 @@ const never = (job: FeedClient["tenantFeed"]): void => {
   createController({ job, desired: () => [{ tenantId: "acme", pollSeconds: "5" }] })
   // @ts-expect-error a map that gives something else
   createController({ job, desired: sqliteRows("tenants.db", "SELECT 1", () => ({ tenantId: 1 })) })
+  // @ts-expect-error the same
+  createController({ job, desired: postgresRows("postgres://host/app", "SELECT 1", () => ({ tenantId: 1 })) })
   // @ts-expect-error an unknown option
   createController({ job, desired: [row], evry: 5 })
   // @ts-expect-error not a duration

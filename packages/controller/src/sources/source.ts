@@ -36,7 +36,7 @@ const isRows = (value: unknown): value is Rows<unknown> => isObject(value) && (S
 const isOneShot = (value: object): boolean =>
   ("next" in value && typeof value.next === "function") || ("pipe" in value && typeof value.pipe === "function")
 
-const expected = "an array, an iterable, a function that gives one, jsonFile(…), ndjsonFile(…) or sqliteRows(…)"
+const expected = "an array, an iterable, a function that gives one, jsonFile(…), ndjsonFile(…), sqliteRows(…) or postgresRows(…)"
 
 async function* numbered(rows: Rows<unknown>): AsyncGenerator<SourceRow> {
   let row = 0
