@@ -19,3 +19,41 @@ export const ping: JobContract = {
   },
   failures: {},
 }
+
+export const tenant: JobContract = {
+  name: "tenant",
+  kind: "tenant",
+  key: ["id"],
+  version: "0b24d8b235d3607a",
+  schemas: {
+    input: schemas.TenantInput,
+    state: schemas.TenantState,
+    result: null,
+    errors: {},
+    signals: {},
+    queries: {},
+    updates: {},
+    activities: {},
+  },
+  failures: {},
+}
+
+export const parked: JobContract = {
+  name: "parked",
+  kind: "parked",
+  key: ["id"],
+  version: "ffb7df00f31b4613",
+  schemas: {
+    input: schemas.ParkedInput,
+    state: schemas.ParkedState,
+    result: null,
+    errors: {},
+    signals: {
+      wake: null,
+    },
+    queries: {},
+    updates: {},
+    activities: {},
+  },
+  failures: {},
+}

@@ -2,4 +2,14 @@
 import type * as def from "../jobs.def.ts"
 import { Schema } from "effect"
 
+export const ParkedInput: Schema.Codec<def.ParkedInput> =
+  Schema.Struct({ id: Schema.String, padding: Schema.String, timer: Schema.Boolean }) as any
+
+export const ParkedState: Schema.Codec<def.ParkedState> = Schema.Struct({ padding: Schema.String }) as any
+
 export const PingInput: Schema.Codec<def.PingInput> = Schema.Struct({ id: Schema.String, sentAt: Schema.Finite }) as any
+
+export const TenantInput: Schema.Codec<def.TenantInput> = Schema.Struct({ id: Schema.String }) as any
+
+export const TenantState: Schema.Codec<def.TenantState> =
+  Schema.Struct({ writes: Schema.Finite, fences: Schema.Array(Schema.String) }) as any

@@ -93,6 +93,11 @@ const context = async (job: TenantFeedJob, one: OneFeedJob, ticking: TickJob): P
   const late = await job.receive("resume", { timeout: "1 minute" })
   // @ts-expect-error it may not have come
   void late.name
+  const filtered = await job.receive("pause", { filter: (payload) => payload.reason !== "" })
+  same<Same<typeof filtered.payload, { reason: string }>>()
+  const either = await job.receive("pause", { filter: ({ reason }) => reason !== "", timeout: 5 })
+  // @ts-expect-error it may not have come
+  void either.name
   // @ts-expect-error an update is not polled
   job.poll("reconfigure")
   // @ts-expect-error not a signal

@@ -15,6 +15,8 @@ export { makeClient } from "./client/client.ts"
 export type {
   ClientOptions,
   Described,
+  History,
+  HistoryMessage,
   ListOptions,
   Listed,
   QueryOptions,
@@ -58,6 +60,12 @@ export interface StepOptions {
   readonly retry?: import("./define/index.ts").RetryPolicy
   /** Deadline of one try of the body; default: none. */
   readonly timeout?: DurationInput
+  /**
+   * `"deferred"`: the result is given at once and written with the next write, several together, at the latest before the body of the next
+   * step, activity or update that is not deferred, and with `again`. A worker that dies before runs these bodies again, and they may give
+   * another result: for idempotent bodies. Default `"now"`.
+   */
+  readonly commit?: "now" | "deferred"
 }
 
 /** What every handler context has; generated interfaces add the typed rest. */
@@ -76,8 +84,16 @@ export interface BaseJob {
   readonly abortSignal: AbortSignal
   /** Runs `body` at least once and journals its result once; later replays return the journaled result. */
   step<A, E = never, R = never>(name: string, body: (abortSignal: AbortSignal) => Out<A, E, R>, options?: StepOptions): Call<A, E>
-  /** Sleeps durably. */
+  /** Sleeps durably, from milliseconds to years; never wakes early. */
   sleep(duration: DurationInput): Call<void>
+  /** Sleeps durably until a time; one that has passed is awaited for a moment only. */
+  sleepUntil(time: Date): Call<void>
+  /**
+   * For a change of code inside an iteration: gives the version of `change` that this iteration runs, the same at every replay. An iteration that
+   * came by here before the change was deployed gets `min`, one that comes by for the first time `max`; each later iteration gets `max`. When no
+   * iteration runs an old version any more, raise `min` and remove its branch; a run that still has it waits, `blocked`.
+   */
+  version(change: string, min: number, max: number): number
   /** The time, the same on replay. */
   now(): Date
   /** A number in [0, 1), the same on replay. */
@@ -97,9 +113,16 @@ export interface AgainOptions<On extends string> {
   readonly on?: ReadonlyArray<On>
 }
 
-export interface ReceiveOptions {
+export interface ReceiveOptions<Payload = any> {
   /** After it `receive` gives `undefined`; default: none. */
   readonly timeout?: DurationInput
+  /** Only signals for which it is true; the others stay unread. Pure: it may be asked again. */
+  readonly filter?: (payload: Payload) => boolean
+}
+/** Without a timeout `receive` always gives a signal. */
+export interface ReceiveFilter<Payload = any> {
+  readonly filter?: (payload: Payload) => boolean
+  readonly timeout?: never
 }
 
 /** What query handlers see: the last committed state, without any write. */

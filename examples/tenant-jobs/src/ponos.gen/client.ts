@@ -4,6 +4,7 @@ import * as contracts from "./contracts.ts"
 import type {
   ClientOptions,
   Described,
+  History,
   In,
   Input,
   JobContract,
@@ -37,6 +38,8 @@ export interface TenantFeedHandle {
   }
   /** What the store knows about the run. */
   describe(): Promise<Described<State<TenantFeedDefinition>>>
+  /** What happened in the current iteration, as plain JSON: to look at, and for `replay` in a test. */
+  history(): Promise<History>
   /** Waits for the end; gives the result, or throws the declared error, `Cancelled`, `Terminated` or `RunFailed`. */
   result(options?: ResultOptions): Promise<void>
   /** Asks the run to end: its handler sees an abort and may clean up. */

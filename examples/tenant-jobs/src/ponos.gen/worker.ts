@@ -19,6 +19,7 @@ import type {
   NoExtra,
   Out,
   OutOf,
+  ReceiveFilter,
   ReceiveOptions,
   SignalPayload,
   State,
@@ -43,8 +44,8 @@ export interface TenantFeedJob extends BaseJob {
   poll(): TenantFeedSignal | undefined
   poll<N extends TenantFeedSignal["name"]>(name: N): Extract<TenantFeedSignal, { readonly name: N }> | undefined
   /** Waits for a signal and consumes it; with a `timeout` it may give `undefined`. */
-  receive<N extends TenantFeedSignal["name"]>(name: N): Call<Extract<TenantFeedSignal, { readonly name: N }>>
-  receive<N extends TenantFeedSignal["name"]>(name: N, options: ReceiveOptions): Call<Extract<TenantFeedSignal, { readonly name: N }> | undefined>
+  receive<N extends TenantFeedSignal["name"]>(name: N, options?: ReceiveFilter<Extract<TenantFeedSignal, { readonly name: N }>["payload"]>): Call<Extract<TenantFeedSignal, { readonly name: N }>>
+  receive<N extends TenantFeedSignal["name"]>(name: N, options: ReceiveOptions<Extract<TenantFeedSignal, { readonly name: N }>["payload"]>): Call<Extract<TenantFeedSignal, { readonly name: N }> | undefined>
   readonly activities: {
     deliver(input: In<TenantFeedDefinition, "activities", "deliver">): Call<OutOf<TenantFeedDefinition, "activities", "deliver">, Rejected>
   }

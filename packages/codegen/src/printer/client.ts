@@ -42,6 +42,8 @@ const printHandle = (file: SourceText, job: Job, types: PayloadTypes): void => {
   printGroup(file, "query", job.queries, (one) => printCall(file, "queries", one, types, "QueryOptions"))
   file.docs("What the store knows about the run.", "  ")
   file.line(`  describe(): Promise<${file.type(gen, "Described")}<${state}>>`)
+  file.docs("What happened in the current iteration, as plain JSON: to look at, and for `replay` in a test.", "  ")
+  file.line(`  history(): Promise<${file.type(gen, "History")}>`)
   file.docs("Waits for the end; gives the result, or throws the declared error, `Cancelled`, `Terminated` or `RunFailed`.", "  ")
   file.line(`  result(options?: ${file.type(gen, "ResultOptions")}): Promise<${job.result.shape === null ? "void" : types.result}>`)
   file.docs("Asks the run to end: its handler sees an abort and may clean up.", "  ")

@@ -85,8 +85,8 @@ class WorkerPrinter {
       file.line(`  poll(): ${signal} | undefined`, `  poll<N extends ${signal}["name"]>(name: N): ${one} | undefined`)
       file.docs("Waits for a signal and consumes it; with a `timeout` it may give `undefined`.", "  ")
       file.line(
-        `  receive<N extends ${signal}["name"]>(name: N): ${call}<${one}>`,
-        `  receive<N extends ${signal}["name"]>(name: N, options: ${this.#gen("ReceiveOptions")}): ${call}<${one} | undefined>`,
+        `  receive<N extends ${signal}["name"]>(name: N, options?: ${this.#gen("ReceiveFilter")}<${one}["payload"]>): ${call}<${one}>`,
+        `  receive<N extends ${signal}["name"]>(name: N, options: ${this.#gen("ReceiveOptions")}<${one}["payload"]>): ${call}<${one} | undefined>`,
       )
     }
     if (activities.length > 0) {

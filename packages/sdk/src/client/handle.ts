@@ -9,7 +9,8 @@ import { codecOf } from "../runtime/contract.ts"
 import { checkBytes } from "../runtime/size.ts"
 import type { JobAddress } from "./address.ts"
 import type { ClientCore } from "./core.ts"
-import type { Described, QueryOptions, ResultOptions, SignalOptions, UpdateOptions } from "./options.ts"
+import { toHistory } from "./history.ts"
+import type { Described, History, QueryOptions, ResultOptions, SignalOptions, UpdateOptions } from "./options.ts"
 import { checkMessageOptions, checkReason } from "./options.ts"
 
 type Named = Readonly<Record<string, (...args: ReadonlyArray<any>) => Promise<unknown>>>
@@ -203,6 +204,15 @@ export class Handle {
       outcome: run.outcome === undefined ? undefined : (JSON.parse(run.outcome) as Outcome).type,
       owner: { shard: at.shard, session: header?.session === "" ? undefined : header?.session, epoch: header?.epoch ?? 0 },
     }
+  }
+
+  /** What happened in the current iteration: journal and messages. */
+  async history(): Promise<History> {
+    const at = await this.#locate()
+    const engine = await this.#core.engine()
+    const [run] = await engine.read(this.#core.pool, [{ shard: at.shard, address: at.address }], { full: true })
+    if (run === undefined) throw this.#absent()
+    return toHistory(this.#contract.kind, this.key, run)
   }
 
   /** Waits for the end of the run that has the key now; gives its result, or throws its error. */

@@ -91,6 +91,36 @@ export interface Listed {
   readonly phase: RunPhase
 }
 
+/** What happened in an iteration, as `handle.history()` gives it: plain JSON, to be looked at, and kept for `replay` in a test. */
+export interface History {
+  readonly format: 1
+  readonly kind: string
+  readonly key: string
+  readonly run: string
+  readonly phase: RunPhase
+  /** Store time of the start of the iteration, once it has a journal. */
+  readonly startedAt: Date | undefined
+  readonly iteration: number
+  readonly attempt: number
+  /** The record as stored: encoded input and state, what it waits for, its last error. */
+  readonly body: unknown
+  /** Messages consumed in all, before those in `inbox`. */
+  readonly consumed: number
+  /** Messages that the run has not consumed for good, in order. */
+  readonly inbox: ReadonlyArray<HistoryMessage>
+  /** Entries of the journal, in order; `t` is the entry's type, `c` the number of its durable call, `n` a name, `m` a message's number. */
+  readonly journal: ReadonlyArray<Readonly<Record<string, unknown>> & { readonly t: string; readonly c: number }>
+}
+export interface HistoryMessage {
+  readonly number: number
+  readonly kind: "signal" | "update" | "cancel" | "input" | "result"
+  readonly name: string
+  readonly id: string
+  /** Store time of acceptance. */
+  readonly at: Date
+  readonly payload: unknown
+}
+
 /** What `describe` answers. */
 export interface Described<State> {
   readonly key: string

@@ -67,6 +67,8 @@ export interface AttemptOptions {
 
 /** How long a handler may rest between two recorded calls before its code is taken to have changed, ms. */
 const stallMs = 10_000
+/** Deferred entries that wait for a write at most: what a lost attempt computes anew, and what one write carries. */
+const deferredMax = 100
 
 export class Attempt {
   readonly options: AttemptOptions
@@ -84,12 +86,13 @@ export class Attempt {
   readonly #outstanding = new Map<number, Outstanding>()
   readonly abort = new LazyAbort()
   #buffer: Array<Entry> = []
+  readonly #versions = new Map<string, number>()
   #answers: Array<{ readonly id: string; readonly answer: string }> = []
   readonly #live: Array<Live> = []
   /** Live items whose entries are in the buffer or in flight, in order. */
   #unacknowledged: Array<Live> = []
   #flushing: Promise<void> | undefined
-  /** A failure that the handler caught is in the buffer: later bodies wait for its write (J2). */
+  /** Something deferred is in the buffer: later bodies wait for its write (J2). */
   #mustFlush = false
   #pumpQueued = false
   #stall: ReturnType<typeof setTimeout> | undefined
@@ -120,7 +123,7 @@ export class Attempt {
   }
 
   #noteSettled(entry: Entry): void {
-    if (entry.t === "step" || entry.t === "end") this.#settledInJournal.add(entry.c)
+    if (entry.t === "step" || entry.t === "end" || (entry.t === "got" && entry.e !== undefined)) this.#settledInJournal.add(entry.c)
   }
 
   get abortSignal(): AbortSignal {
@@ -261,6 +264,31 @@ export class Attempt {
     return message
   }
 
+  /** Which version of a change this iteration runs: the recorded one, `min` where the journal is older than the marker, else `max`. */
+  version(name: string, min: number, max: number): number {
+    const refused = this.#refusal()
+    if (refused !== undefined) throw refused
+    const version = this.#versions.get(name) ?? this.#decideVersion(name, min, max)
+    this.#versions.set(name, version)
+    if (version >= min && version <= max) return version
+    const error = new ReplayMismatch(
+      `${this.options.address}: this iteration runs version ${version} of the change ${JSON.stringify(name)}, and this code knows ${min} to ${max}. ` +
+        "The run waits, nothing is lost: deploy code that still has that version. The next iteration begins with the newest one.",
+      { change: name, version, min, max },
+    )
+    this.die(error)
+    throw error
+  }
+
+  #decideVersion(name: string, min: number, max: number): number {
+    const call = this.#replay.marker(name)
+    const recorded = call?.entries[0]
+    if (recorded?.t === "version") return recorded.v
+    if (call === undefined) return min
+    this.#buffer.push({ t: "version", c: call.index, n: name, v: max })
+    return max
+  }
+
   /** Records an entry that settles a call: `settle` runs when its write was acknowledged, in order. */
   record(entry: Entry, settle: () => void, unseen?: () => void): void {
     if (this.#dead !== undefined || this.#ended) return unseen?.()
@@ -271,13 +299,17 @@ export class Attempt {
     void this.flush()
   }
 
-  /** Records a failure that the handler is about to see; written with the next write, at the latest before the next body starts (J2). */
+  /**
+   * Records what the handler is about to see; written with the next write, at the latest before the next body starts that is not deferred itself
+   * (J2). Lost with the attempt, it is computed anew: failures, and results of steps that were declared to bear it.
+   */
   recordDeferred(entry: Entry, settle: () => void): void {
     if (this.#dead !== undefined || this.#ended) return
     this.#buffer.push(entry)
     this.#live.push({ settle, unseen: undefined, acknowledged: true })
     this.#mustFlush = true
     this.#queuePump()
+    if (this.#buffer.length >= deferredMax) void this.flush()
   }
 
   /** Records an entry that settles nothing; resolves when it is written. */

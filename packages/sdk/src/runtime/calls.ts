@@ -42,6 +42,7 @@ const atTime = (attempt: Attempt, due: number, then: () => void): (() => void) =
 export interface StepRequest {
   readonly retry?: RetryPolicy
   readonly timeout?: DurationInput
+  readonly commit?: "now" | "deferred"
 }
 
 /** Settles a step from its entry. */
@@ -78,14 +79,16 @@ const runStep = async (
 ): Promise<void> => {
   const what = `the result of step ${JSON.stringify(name)}`
   const { effects, limits, kind, run } = attempt.options
+  const deferred = request.commit === "deferred"
   for (let failures = 1; ; failures++) {
     try {
-      await attempt.beforeBody()
+      if (!deferred) await attempt.beforeBody()
       if (attempt.dead !== undefined) return
       const value = await withTimeout(attempt, request.timeout, what, (signal) => effects.settle(body(signal), { signal }))
       const encoded = encodeValue(value, what)
       checkBytes(JSON.stringify(encoded), limits.payloadBytes, what)
-      return attempt.record({ t: "step", c: index, n: name, v: encoded }, () => resolve(value))
+      const entry: Entry = { t: "step", c: index, n: name, v: encoded }
+      return deferred ? attempt.recordDeferred(entry, () => resolve(value)) : attempt.record(entry, () => resolve(value))
     } catch (error) {
       if (attempt.dead !== undefined) return
       const delay = request.retry === undefined ? undefined : retryDelay(request.retry, failures, `${run}.${index}`)
@@ -127,7 +130,8 @@ const withTimeout = async (
   }
 }
 
-export const startSleep = (attempt: Attempt, duration: DurationInput): DurableCall<void> =>
+/** `until`: the end in store time, as it is told when the call is made. */
+export const startSleep = (attempt: Attempt, until: () => number): DurableCall<void> =>
   attempt.start("sleep", "", ({ index, entries, resolve, reject }) => {
     let stop: (() => void) | undefined
     const wake = (due: number): void => {
@@ -142,17 +146,23 @@ export const startSleep = (attempt: Attempt, duration: DurationInput): DurableCa
     const recorded = entries[0]
     if (recorded?.t === "sleep") wake(recorded.due)
     else {
-      const due = Math.ceil(attempt.shard.now() + toMillis(duration, "the duration of sleep"))
+      const due = Math.ceil(until())
       void attempt.note({ t: "sleep", c: index, due }).then(() => attempt.over || wake(due))
     }
     return { settle: (entry) => entry.t === "woke" && resolve(undefined), reject, cancellable: true, stop: () => stop?.() }
   })
 
+export interface ReceiveRequest {
+  readonly timeout?: DurationInput
+  /** Messages for which it is false stay unread. */
+  readonly filter?: (payload: any) => boolean
+}
+
 export const startReceive = (
   attempt: Attempt,
   name: string,
-  timeout: DurationInput | undefined,
-  envelope: (message: Message) => unknown,
+  { timeout, filter }: ReceiveRequest,
+  envelope: (message: Message) => { readonly payload: unknown },
 ): DurableCall<unknown> =>
   attempt.start("receive", name, ({ index, entries, resolve, reject }) => {
     let stop: (() => void) | undefined
@@ -165,6 +175,12 @@ export const startReceive = (
         () => resolve(message === undefined ? undefined : envelope(message)),
         () => message !== undefined && attempt.options.inbox.markUnread(message.number),
       )
+    }
+    // recorded, so that a replay fails here too, and the handler sees the same
+    const threw = (error: unknown): void => {
+      settled = true
+      stop?.()
+      attempt.recordDeferred({ t: "got", c: index, m: 0, e: encodeError(error, {}) }, () => reject(error))
     }
     const arm = (due: number): void => {
       if (!settled) stop = atTime(attempt, due, () => !settled && got(undefined))
@@ -181,6 +197,7 @@ export const startReceive = (
     return {
       settle: (entry) => {
         if (entry.t !== "got") return
+        if (entry.e !== undefined) return reject(plainError(entry.e))
         const message = entry.m === 0 ? undefined : attempt.options.inbox.get(entry.m)
         resolve(message === undefined ? undefined : envelope(message))
       },
@@ -188,6 +205,12 @@ export const startReceive = (
       cancellable: true,
       offer: (message) => {
         if (settled || message.kind !== "signal" || message.name !== name) return false
+        try {
+          if (filter !== undefined && !filter(envelope(message).payload)) return false
+        } catch (error) {
+          threw(error)
+          return false
+        }
         got(message)
         return true
       },

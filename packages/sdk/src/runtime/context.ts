@@ -3,13 +3,13 @@ import { createHash } from "node:crypto"
 import type { DurationInput } from "../define/index.ts"
 import type { Message } from "../engine/engine.ts"
 import { BadOption, NotAllowed } from "../errors.ts"
-import { refuseUnknown } from "../options.ts"
+import { refuseUnknown, toMillis } from "../options.ts"
 import type { AgainRequest } from "./again.ts"
 import { AgainValue, DoneValue } from "./again.ts"
 import type { StateHolder } from "./answers.ts"
 import type { Attempt } from "./attempt.ts"
 import type { DurableCall } from "./call.ts"
-import type { StepRequest } from "./calls.ts"
+import type { ReceiveRequest, StepRequest } from "./calls.ts"
 import { startActivity, startReceive, startSleep, startStep } from "./calls.ts"
 import { codecOf } from "./contract.ts"
 import type { JobKind } from "./kind.ts"
@@ -40,6 +40,13 @@ const checkName = (name: unknown, what: string): string => {
   if (typeof name !== "string" || name === "" || name.length > 200)
     throw new BadOption(`expected the name of ${what} to be a string of 1 to 200 characters, got: ${JSON.stringify(name) ?? typeof name}`)
   return name
+}
+
+const checkStep = (options: StepRequest): void => {
+  refuseUnknown(options, ["retry", "timeout", "commit"], "job.step")
+  const { commit = "now" } = options
+  if (commit !== "now" && commit !== "deferred")
+    throw new BadOption(`expected commit of job.step to be "now" or "deferred", got: ${JSON.stringify(commit) ?? typeof commit}`)
 }
 
 export class JobContext {
@@ -111,12 +118,27 @@ export class JobContext {
   step(name: string, body: (signal: AbortSignal) => unknown, options?: StepRequest): DurableCall<unknown> {
     if (typeof body !== "function")
       throw new BadOption(`expected the body of step ${JSON.stringify(name)} to be a function, got: ${typeof body}`)
-    if (options !== undefined) refuseUnknown(options, ["retry", "timeout"], "job.step")
+    if (options !== undefined) checkStep(options)
     return startStep(this.#live("job.step"), checkName(name, "a step"), body, options ?? {})
   }
 
   sleep(duration: DurationInput): DurableCall<void> {
-    return startSleep(this.#live("job.sleep"), duration)
+    const attempt = this.#live("job.sleep")
+    const ms = toMillis(duration, "the duration of sleep")
+    return startSleep(attempt, () => attempt.shard.now() + ms)
+  }
+
+  sleepUntil(time: Date): DurableCall<void> {
+    const due = time instanceof Date ? time.getTime() : Number.NaN
+    if (Number.isNaN(due)) throw new BadOption(`expected the time of job.sleepUntil to be a valid Date, got: ${String(time)}`)
+    return startSleep(this.#live("job.sleepUntil"), () => Math.max(0, due))
+  }
+
+  version(change: string, min: number, max: number): number {
+    checkName(change, "a change")
+    if (!Number.isInteger(min) || !Number.isInteger(max) || min < 0 || min > max)
+      throw new BadOption(`expected the versions of job.version to be two integers from 0 on, the oldest first, got: ${min}, ${max}`)
+    return this.#live("job.version").version(change, min, max)
   }
 
   poll(name = ""): unknown {
@@ -124,12 +146,14 @@ export class JobContext {
     return message === undefined ? undefined : this.#envelope(message)
   }
 
-  receive(name: string, options: { readonly timeout?: DurationInput } = {}): DurableCall<unknown> {
-    refuseUnknown(options, ["timeout"], "job.receive")
-    return startReceive(this.#live("job.receive"), checkName(name, "a signal"), options.timeout, (message) => this.#envelope(message))
+  receive(name: string, options: ReceiveRequest = {}): DurableCall<unknown> {
+    refuseUnknown(options, ["timeout", "filter"], "job.receive")
+    if (options.filter !== undefined && typeof options.filter !== "function")
+      throw new BadOption(`expected filter of job.receive to be a function of the payload, got: ${typeof options.filter}`)
+    return startReceive(this.#live("job.receive"), checkName(name, "a signal"), options, (message) => this.#envelope(message))
   }
 
-  #envelope(message: Message): unknown {
+  #envelope(message: Message): { readonly name: string; readonly payload: unknown; readonly id: string; readonly at: Date } {
     const schema = this.#source.kind.contract.schemas.signals[message.name] ?? null
     const payload = codecOf(schema).decode(JSON.parse(message.payload), `signal ${message.name} of ${this.kind}`)
     return { name: message.name, payload, id: message.id, at: new Date(message.at) }

@@ -18,8 +18,10 @@ export type Entry = { readonly b?: number; readonly w?: WakeReason } & (
   | { readonly t: "end"; readonly c: number; readonly m?: number; readonly e?: ErrorData }
   | { readonly t: "poll"; readonly c: number; readonly n: string; readonly m: number }
   | { readonly t: "receive"; readonly c: number; readonly n: string; readonly due?: number }
-  /** `m` 0: timed out. */
-  | { readonly t: "got"; readonly c: number; readonly m: number }
+  /** `m` 0: timed out, or its filter threw `e`. */
+  | { readonly t: "got"; readonly c: number; readonly m: number; readonly e?: ErrorData }
+  /** Which version of a change the iteration runs, decided when it first came by. */
+  | { readonly t: "version"; readonly c: number; readonly n: string; readonly v: number }
   /** An update was applied when `c` calls had been made. */
   | { readonly t: "update"; readonly c: number; readonly m: number }
   | { readonly t: "cancel"; readonly c: number; readonly m: number }
@@ -28,7 +30,7 @@ export type Entry = { readonly b?: number; readonly w?: WakeReason } & (
 )
 
 /** Kinds of durable calls, as the first entry of each tells. */
-export type CallKind = "step" | "sleep" | "activity" | "poll" | "receive"
+export type CallKind = "step" | "sleep" | "activity" | "poll" | "receive" | "version"
 
 const kinds: Readonly<Partial<Record<Entry["t"], CallKind>>> = {
   step: "step",
@@ -40,6 +42,7 @@ const kinds: Readonly<Partial<Record<Entry["t"], CallKind>>> = {
   poll: "poll",
   receive: "receive",
   got: "receive",
+  version: "version",
 }
 
 export const callKind = (entry: Entry): CallKind | undefined => kinds[entry.t]

@@ -6,6 +6,7 @@
  *   the same order as when the journal was written (`Promise.all`, `race`).
  * - R3 A call whose kind or name differs from its entries is a `ReplayMismatch`, and so is a handler that ends with entries left.
  * - R4 Nothing live is delivered while a recorded settling entry is left.
+ * - R5 A version marker that the journal does not have where another call is recorded stands for the code before the change, on every replay.
  */
 import { ReplayMismatch } from "../errors.ts"
 import type { CallKind, Entry } from "./journal.ts"
@@ -59,6 +60,16 @@ export class Replay {
       throw this.#mismatch(index, describe(recorded.kind, recorded.name), describe(kind, name))
     this.#calls.delete(index)
     return { index, entries: recorded.entries }
+  }
+
+  /**
+   * A version marker: as `call`, except that a journal which another call follows here was written before the marker came into the code; then
+   * it gives `undefined` and takes no number (R5).
+   */
+  marker(name: string): ReturnType<Replay["call"]> | undefined {
+    const recorded = this.#calls.get(this.#made)
+    if (recorded !== undefined && (recorded.kind !== "version" || recorded.name !== name)) return undefined
+    return this.call("version", name)
   }
 
   /** The next recorded entry that can be delivered now: its call was made, or as many calls as when it happened (R2). */

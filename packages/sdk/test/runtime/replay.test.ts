@@ -54,6 +54,20 @@ describe("replay", () => {
     expect(ended.finish()).toEqual(mismatch("sleep", "the end of the iteration"))
   })
 
+  test("R5 a version marker is new, recorded, or older than the journal", () => {
+    const made: Entry = { t: "version", c: 0, n: "change", v: 2 }
+    expect(new Replay("a", []).marker("change")).toEqual({ index: 0, entries: [] })
+    const recorded = new Replay("a", [made, step(1, "one")])
+    expect(recorded.marker("change")).toEqual({ index: 0, entries: [made] })
+    expect(recorded.call("step", "one").index).toBe(1)
+    const older = new Replay("a", [step(0, "one")])
+    expect(older.marker("change")).toBeUndefined()
+    expect(older.call("step", "one").index).toBe(0)
+    expect(older.marker("change")).toEqual({ index: 1, entries: [] })
+    // a marker that left the code is as any other call that is not made
+    expect(() => new Replay("a", [made]).call("step", "one")).toThrow(mismatch('version "change"', 'step "one"'))
+  })
+
   test("R3 an end whose call is not made is named as that call", () => {
     const replay = new Replay("a", [
       { t: "receive", c: 0, n: "stop" },

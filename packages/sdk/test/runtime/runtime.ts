@@ -149,6 +149,85 @@ export const runtimeSuite = (name: string, store: () => string): void => {
       expect(seen[0]).toBe(seen[1])
     })
 
+    test("deferred steps travel together, before the body of one that is not, or not at all when the iteration ends", async () => {
+      const engine = await openEngine(pool.store)
+      const writes: Array<number> = []
+      const counting = wrapEngine(engine, {
+        commit: async (name, groups) => {
+          for (const { items } of groups) for (const item of items) writes.push(item.append.length)
+          return await engine.commit(name, groups)
+        },
+      })
+      let writesBefore: ReadonlyArray<number> = []
+      const worker = await pool.worker(
+        {
+          run: async (job: any) => {
+            let sum = 0
+            for (let i = 1; i <= 10; i++) sum += await job.step(`part ${i}`, () => i, { commit: "deferred" })
+            if (job.iteration === 1) return job.again()
+            await job.step("kept", () => {
+              writesBefore = [...writes]
+            })
+            return job.done(String(sum))
+          },
+        },
+        { engine: counting, store: undefined },
+      )
+      const handle = await pool.client.sample.start({ id: "deferred" })
+      expect(await handle.result({ timeout: 10_000 })).toBe("55")
+      // again, then the ten parts in one write, before the body of the step; then the step, and the end
+      expect(writesBefore).toEqual([0, 10])
+      expect(writes).toEqual([0, 10, 1, 0])
+      await worker.close()
+      await engine.close()
+    })
+
+    test("a filter that throws fails the attempt, and what it refuses stays unread", async () => {
+      let attempts = 0
+      await pool.worker({
+        run: async (job: any) => {
+          const first = attempts++ === 0
+          const note = await job.receive("note", {
+            filter: (payload: string) => {
+              if (first) throw new Error("the filter is broken")
+              return payload === "mine"
+            },
+          })
+          return job.done(`${note.payload} ${job.poll("note").payload} attempt ${job.attempt}`)
+        },
+      })
+      const handle = await pool.client.sample.start({ id: "filter" })
+      await handle.signal.note("other")
+      await handle.signal.note("mine")
+      expect(await handle.result({ timeout: 10_000 })).toBe("mine other attempt 2")
+      expect(pool.events.find((event) => event.type === "failed")).toMatchObject({ error: { message: "the filter is broken" } })
+    })
+
+    test("an iteration keeps the version with which it came by, later ones have the newest, and a run whose version is gone waits", async () => {
+      const rest = async (job: any, version: number): Promise<unknown> => {
+        await job.step("a", () => 1)
+        await job.receive("stop")
+        job.state.log = [...job.state.log, `${job.iteration}:${version}`]
+        return job.iteration === 1 ? job.again() : job.done(job.state.log.join(" "))
+      }
+      const old = await pool.worker({ run: async (job: any) => await rest(job, 1) })
+      const handle = await pool.client.sample.start({ id: "versions" })
+      await until(async () => (await handle.history()).journal.length >= 2, "it waits in its first iteration")
+      await old.close()
+      const newer = await pool.worker({ run: async (job: any) => await rest(job, job.version("change", 1, 2)) })
+      await handle.signal.stop()
+      await until(
+        async () => (await handle.history()).journal.some((entry: any) => entry.t === "version"),
+        "its second iteration has begun",
+      )
+      await newer.close()
+      // code that knows only a later version, then the one before again
+      const newest = await pool.worker({ run: async (job: any) => await rest(job, job.version("change", 3, 3)) })
+      await until(async () => (await handle.describe()).blocked?.includes('version 2 of the change "change"'), "it waits for code")
+      await newest.close()
+      expect((await handle.describe()).phase).toBe("parked")
+    })
+
     test("updates are applied once, answered, validated; a throw leaves the state as it was", async () => {
       await pool.worker({
         run: (job: any) => job.again({ on: ["stop"] }),

@@ -246,6 +246,31 @@ export const workflows: ReadonlyArray<Workflow> = [
     },
   },
   {
+    name: "deferred steps, a sleep until a time, a receive with a filter, a version",
+    result: "1 3 6 kept go 2 rest",
+    handlers: (world) => ({
+      run: async (job: any) => {
+        job.version("more", 1, 2)
+        // idempotent: a worker that takes over may run them again
+        const one = await job.step("one", () => 1, { commit: "deferred" })
+        const [two, three] = await Promise.all([
+          job.step("two", () => one + 2, { commit: "deferred" }),
+          job.step("three", () => one + 5, { commit: "deferred" }),
+        ])
+        const kept = await world.step(job, "kept")
+        await job.sleepUntil(new Date(job.now().getTime() + 5))
+        const go = await job.receive("note", { filter: (payload: string) => payload.startsWith("go") })
+        const rest = job.poll("note")
+        await world.step(job, "end")
+        return job.done([one, two, three, kept, go.payload, job.version("more", 1, 2), rest.payload].join(" "))
+      },
+    }),
+    script: async ({ handle }) => {
+      await handle.signal.note("rest")
+      await handle.signal.note("go")
+    },
+  },
+  {
     name: "the end answers updates, lists unread signals",
     result: "end",
     handlers: (world) => ({
