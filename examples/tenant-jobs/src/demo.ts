@@ -17,12 +17,13 @@ import { openRecord, parseRecords, type DeliveryRecord, type ScriptRecord, type 
 import { openScreen, type Screen } from "./screen.ts"
 import { play } from "./script.ts"
 import { Stage, shardCount } from "./stage.ts"
-import { openTenants } from "./tenants.ts"
+import { openTenantsDb } from "./tenants-db.ts"
+import type { TenantsDb } from "./tenants.ts"
 import type { UpstreamOptions } from "./upstream.ts"
 import { judge, verdictLine, verdictText, type History } from "./verdict.ts"
 
 const redrawMs = 250
-/** How long keys are removed from a Redis after a signal. */
+/** How long keys are removed from a Redis, and a schema from a Postgres, after a signal. */
 const forgetLimitMs = 2_000
 /** Events a second over all tenants, about; one tenant emits at most 5 a second. */
 const eventsPerSecond = 400
@@ -35,7 +36,8 @@ const main = async (options: DemoOptions): Promise<number> => {
   mkdirSync(records)
   const store = options.store ?? `file:${join(directory, "ponos.db")}`
   const script = openRecord<ScriptRecord>(join(records, "script.ndjson"))
-  const crew = new Crew(directory, { PONOS_STORE: store }, (worker, { code, signal }) =>
+  const tenantsAddress = options.tenantsDb ?? join(directory, "tenants.db")
+  const crew = new Crew(directory, { PONOS_STORE: store, PONOS_TENANTS_DB: tenantsAddress }, (worker, { code, signal }) =>
     script.write({ type: "exited", worker, code, signal }),
   )
   let keep = false
@@ -46,23 +48,25 @@ const main = async (options: DemoOptions): Promise<number> => {
   // Also after an exception that nobody caught.
   process.on("exit", cleanUp)
   const pool = `tenants-${randomBytes(4).toString("hex")}`
+  const tenantsDb = openTenantsDb(tenantsAddress, pool)
+  const forget = () => Promise.all([forgetPool(store, pool), forgetTenants(tenantsDb)])
   onEndFromOutside((code) => {
     crew.kill()
     setTimeout(() => process.exit(code), forgetLimitMs)
-    void forget(store, pool).then(() => process.exit(code))
+    void forget().then(() => process.exit(code))
   })
 
   try {
-    await rehearse(options, { screen, directory, records, store, pool, script, crew })
+    await rehearse(options, { screen, directory, records, store, pool, tenantsDb, script, crew })
   } catch (error) {
     crew.kill()
-    await forget(store, pool)
+    await forget()
     throw error
   }
   script.close()
   const verdict = judge(readHistory(records))
   keep = !verdict.ok
-  if (verdict.ok) await forget(store, pool)
+  await (verdict.ok ? forget() : forgetTenants(tenantsDb))
   screen.clear()
   out.write(
     `${verdictText(verdict, shownStore(store))}${keep ? `\nThe records are kept in ${records}, and pool ${pool} in the store.\n` : ""}`,
@@ -79,8 +83,15 @@ const onEndFromOutside = (end: (code: number) => void): void => {
 }
 
 /** The pool's keys, where a Redis is the store: the user's data is beside them. A file of our own goes with its directory. */
-const forget = async (store: string, pool: string): Promise<void> => {
+const forgetPool = async (store: string, pool: string): Promise<void> => {
   if (/^rediss?:/.test(store)) await removePool(store, pool).catch(() => {})
+}
+
+/** Their schema, where they are in a Postgres. */
+const forgetTenants = async (tenantsDb: TenantsDb): Promise<void> => {
+  await tenantsDb.drop().catch((error: unknown) => {
+    console.error(`The tenants stay in ${tenantsDb.shown}: ${error instanceof Error ? error.message : String(error)}`)
+  })
 }
 
 interface Scene {
@@ -89,17 +100,18 @@ interface Scene {
   readonly records: string
   readonly store: string
   readonly pool: string
+  readonly tenantsDb: TenantsDb
   readonly script: ReturnType<typeof openRecord<ScriptRecord>>
   readonly crew: Crew
 }
 
 /** Starts all, plays the script while the table is shown, and ends all. */
-const rehearse = async (options: DemoOptions, { screen, directory, records, store, pool, script, crew }: Scene): Promise<void> => {
+const rehearse = async (options: DemoOptions, scene: Scene): Promise<void> => {
+  const { screen, directory, records, store, pool, tenantsDb, script, crew } = scene
   const emission = { meanMs: Math.max(200, (1_000 * options.tenants) / eventsPerSecond) }
   const upstreamOptions: UpstreamOptions = { emission, log: join(records, "deliveries.ndjson"), leftovers: directory }
   const upstream = await crew.start<{ url: string }>("upstream", "upstream.ts", upstreamOptions)
-  const tenantsFile = join(directory, "tenants.db")
-  const tenants = openTenants(tenantsFile)
+  const tenants = await tenantsDb.create()
   const client = createClient({ pool, shards: shardCount, store })
   const live = new Live()
   const stage = new Stage({
@@ -108,7 +120,7 @@ const rehearse = async (options: DemoOptions, { screen, directory, records, stor
     screen,
     script,
     tenants,
-    tenantsFile,
+    tenantsDb,
     client,
     pool,
     emission,
@@ -118,7 +130,7 @@ const rehearse = async (options: DemoOptions, { screen, directory, records, stor
     seconds: options.seconds,
     pollSeconds: Math.max(0.25, options.tenants / 400),
   })
-  stage.say(`store ${shownStore(store)}, pool ${pool}, upstream ${upstream.ready.url}`)
+  stage.say(`store ${shownStore(store)}, pool ${pool}, tenants in ${tenantsDb.shown}, upstream ${upstream.ready.url}`)
   const over = new AbortController()
   const shown = redraw(stage, screen, over.signal)
   try {
@@ -127,7 +139,7 @@ const rehearse = async (options: DemoOptions, { screen, directory, records, stor
     over.abort()
     await shown
     live.close()
-    tenants.close()
+    await tenants.close()
     await client.close()
   }
   const workers = readdirSync(records).flatMap((file) => (/^w\d+\.ndjson$/.test(file) ? [file.replace(".ndjson", "")] : []))

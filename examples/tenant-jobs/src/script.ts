@@ -51,15 +51,12 @@ const drain = async (stage: Stage, killed: string): Promise<void> => {
 /** As many tenants leave as the guard does not let pass unseen, and as many come. */
 const replaceTenants = async (stage: Stage): Promise<void> => {
   await stage.until(plan.tenants)
-  const ids = stage.tenants.ids()
+  const ids = await stage.tenants.ids()
   const count = Math.max(1, Math.min(10, Math.floor(ids.length / 4)))
   const leaving = pick(ids, count)
   const coming = stage.newTenants(count)
   stage.say(`delete ${count} tenants and add ${count}, in one transaction`)
-  stage.tenants.together(() => {
-    stage.tenants.remove(leaving)
-    stage.tenants.insert(coming)
-  })
+  await stage.tenants.replace(leaving, coming)
   const added = coming.map(({ tenantId }) => tenantId)
   stage.record({ type: "added", tenants: added })
   stage.record({ type: "deleted", tenants: leaving })
@@ -73,10 +70,10 @@ const replaceTenants = async (stage: Stage): Promise<void> => {
 
 const changeSettings = async (stage: Stage): Promise<void> => {
   await stage.until(plan.settings)
-  const tenants = pick(stage.tenants.ids(), 5)
+  const tenants = pick(await stage.tenants.ids(), 5)
   const label = "v2"
   stage.say(`change the settings of ${tenants.join(", ")}`)
-  stage.tenants.configure(tenants, { batchSize: 50, label })
+  await stage.tenants.configure(tenants, { batchSize: 50, label })
   stage.record({ type: "changed", tenants, label })
   await stage.reconciled()
   stage.record({ type: "applied", tenants, label })
@@ -90,7 +87,7 @@ const finish = async (stage: Stage): Promise<void> => {
   stage.record({ type: "silent", emitted })
   stage.say("no further events; waiting until all are delivered")
   await stage.allDelivered(emitted)
-  stage.record({ type: "final", desired: stage.tenants.ids(), delivered: await stage.progress(emitted) })
+  stage.record({ type: "final", desired: await stage.tenants.ids(), delivered: await stage.progress(emitted) })
 }
 
 /** Spread over the list, the same in each run. */

@@ -11,7 +11,7 @@ import type { Client } from "./ponos.gen/client.ts"
 import type { RecordFile, ScriptRecord } from "./records.ts"
 import type { Screen } from "./screen.ts"
 import { seconds, type View, type WorkerRow } from "./table.ts"
-import type { Tenant, TenantTable } from "./tenants.ts"
+import type { Tenant, TenantsDb, TenantTable } from "./tenants.ts"
 import type { UpstreamStatus } from "./upstream.ts"
 import type { WorkerOptions } from "./worker.ts"
 
@@ -28,7 +28,7 @@ export interface StageParts {
   readonly screen: Screen
   readonly script: RecordFile<ScriptRecord>
   readonly tenants: TenantTable
-  readonly tenantsFile: string
+  readonly tenantsDb: TenantsDb
   readonly client: Client
   readonly pool: string
   readonly directory: string
@@ -56,7 +56,7 @@ export class Stage {
     this.#parts = parts
     this.live = parts.live
     this.tenants = parts.tenants
-    this.#controller = tenantController(parts.client, parts.tenantsFile)
+    this.#controller = tenantController(parts.client, parts.tenantsDb)
   }
 
   record(record: ScriptRecord, t?: bigint): void {
@@ -166,13 +166,13 @@ export class Stage {
 
   /** Fills the table, starts the controller and the first workers, and waits until every tenant runs. */
   async begin(workers: ReadonlyArray<string>): Promise<void> {
-    const { crew, pool, tenantsFile, tenantCount } = this.#parts
-    this.tenants.insert(this.newTenants(tenantCount))
+    const { crew, pool, tenantCount } = this.#parts
+    await this.tenants.insert(this.newTenants(tenantCount))
     this.say(`${tenantCount} tenants, ${workers.length} workers, a controller`)
-    const config: ControllerProcessOptions = { pool, shards: shardCount, tenants: tenantsFile }
+    const config: ControllerProcessOptions = { pool, shards: shardCount }
     await Promise.all([this.startWorkers(workers), crew.start("controller", "controller.ts", config)])
     await this.settled()
-    await this.running(this.tenants.ids())
+    await this.running(await this.tenants.ids())
     this.#flowing = performance.now()
   }
 
@@ -275,7 +275,8 @@ export class Stage {
   /** Ends the emission; returns the number of the last event of each tenant in the table. */
   async silence(): Promise<Record<string, number>> {
     const { elapsedMs } = await this.#ask("POST", "/stop")
-    return Object.fromEntries(this.tenants.ids().map((tenant) => [tenant, emittedBy(tenant, elapsedMs, this.#parts.emission)]))
+    const ids = await this.tenants.ids()
+    return Object.fromEntries(ids.map((tenant) => [tenant, emittedBy(tenant, elapsedMs, this.#parts.emission)]))
   }
 
   /** Waits until the receiver has all; goes on after a minute without, and the verdict says what is lost. */
@@ -321,6 +322,8 @@ export class Stage {
 
   async view(): Promise<View> {
     await this.#ask("GET", "/status").catch(() => {})
+    // What is shown fails nothing: the script asks as well.
+    const ids = await this.tenants.ids().catch(() => [])
     this.live.refresh()
     const { elapsedMs, accepted } = this.#status
     const loads = this.live.loads([...this.#states.keys()])
@@ -331,7 +334,7 @@ export class Stage {
         const live = state === "running" || state === "draining"
         return { name, state, shards: live ? (loads.get(name) ?? 0) : 0, tenants: live ? this.live.tenantsOf(name).length : 0 }
       }),
-      tenants: this.tenants.ids().map((id) => {
+      tenants: ids.map((id) => {
         const delivered = accepted[id] ?? 0
         return { id, owner: this.live.owners.get(id) ?? "–", delivered, lag: emittedBy(id, elapsedMs, this.#parts.emission) - delivered }
       }),

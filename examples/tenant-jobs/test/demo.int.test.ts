@@ -6,8 +6,11 @@ import { join } from "node:path"
 import { setTimeout as delay } from "node:timers/promises"
 import { promisify } from "node:util"
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
+import { Client } from "pg"
+import { usePostgres } from "../../../tools/with-postgres.ts"
 import { describeRedis, redisUrl } from "../../../tools/with-redis.ts"
 
+const postgres = await usePostgres()
 const demo = join(import.meta.dirname, "../src/demo.ts")
 
 /** Temporary directory of the demo under test: its name is in the arguments of every process that the demo starts. */
@@ -24,11 +27,16 @@ afterEach(async () => {
   await rm(directory, { recursive: true, force: true, maxRetries: 5 })
 })
 
-const start = (args: ReadonlyArray<string>, store?: string) => {
-  const { PONOS_STORE: _, ...environment } = process.env
+const start = (args: ReadonlyArray<string>, store?: string, tenantsDb?: string) => {
+  const { PONOS_STORE: _, PONOS_TENANTS_DB: __, ...environment } = process.env
   const child = spawn(process.execPath, ["--conditions=source", demo, ...args], {
     stdio: ["ignore", "pipe", "pipe"],
-    env: { ...environment, TMPDIR: directory, ...(store === undefined ? {} : { PONOS_STORE: store }) },
+    env: {
+      ...environment,
+      TMPDIR: directory,
+      ...(store === undefined ? {} : { PONOS_STORE: store }),
+      ...(tenantsDb === undefined ? {} : { PONOS_TENANTS_DB: tenantsDb }),
+    },
   })
   running.push(child)
   let [out, error] = ["", ""]
@@ -52,23 +60,25 @@ const eventually = async (what: string, check: () => boolean | Promise<boolean>)
   }
 }
 
-const provesItself = (store: () => string | undefined) => async () => {
-  const { code, out, error } = await start(["--tenants", "12", "--seconds", "12", "--json"], store()).ended
-  expect(code, error).toBe(0)
-  const lines = out.trimEnd().split("\n")
-  expect(lines).toHaveLength(1)
-  const verdict = JSON.parse(lines[0] ?? "") as Record<string, unknown>
-  expect(Object.keys(verdict).join()).toBe(
-    "ok,store,tenants,events,lost,duplicated,redelivered,staleRefused,overlaps,takeoverMs,handoffMs,shardsMoved,shardsMovedIdeal",
-  )
-  expect(verdict).toMatchObject({ ok: true, tenants: 12, lost: 0, duplicated: 0, overlaps: 0 })
-  expect(error).toMatch(/stops are held back: expected at most 20 % of 12 running jobs to stop .*, got 3/)
-  expect(error).toContain("approved")
-  for (const name of ["events", "takeoverMs", "handoffMs", "shardsMoved", "shardsMovedIdeal"]) expect(verdict[name]).toBeGreaterThan(0)
-  expect(verdict["shardsMoved"]).toBeLessThanOrEqual(1.1 * Number(verdict["shardsMovedIdeal"]))
-  expect(await processes()).toEqual([])
-  expect(await readdir(directory)).toEqual([])
-}
+const provesItself =
+  (store: () => string | undefined, tenantsDb: () => string | undefined = () => undefined) =>
+  async () => {
+    const { code, out, error } = await start(["--tenants", "12", "--seconds", "12", "--json"], store(), tenantsDb()).ended
+    expect(code, error).toBe(0)
+    const lines = out.trimEnd().split("\n")
+    expect(lines).toHaveLength(1)
+    const verdict = JSON.parse(lines[0] ?? "") as Record<string, unknown>
+    expect(Object.keys(verdict).join()).toBe(
+      "ok,store,tenants,events,lost,duplicated,redelivered,staleRefused,overlaps,takeoverMs,handoffMs,shardsMoved,shardsMovedIdeal",
+    )
+    expect(verdict).toMatchObject({ ok: true, tenants: 12, lost: 0, duplicated: 0, overlaps: 0 })
+    expect(error).toMatch(/stops are held back: expected at most 20 % of 12 running jobs to stop .*, got 3/)
+    expect(error).toContain("approved")
+    for (const name of ["events", "takeoverMs", "handoffMs", "shardsMoved", "shardsMovedIdeal"]) expect(verdict[name]).toBeGreaterThan(0)
+    expect(verdict["shardsMoved"]).toBeLessThanOrEqual(1.1 * Number(verdict["shardsMovedIdeal"]))
+    expect(await processes()).toEqual([])
+    expect(await readdir(directory)).toEqual([])
+  }
 
 describe("the demo on the embedded store", () => {
   test(
@@ -121,4 +131,54 @@ test("the demo says what is wrong with a store that cannot be reached, and leave
 
 describeRedis("the demo on Redis", () => {
   test("proves that nothing is lost, doubled or overlapped", provesItself(redisUrl))
+})
+
+postgres.describe("the demo with its tenants in Postgres", () => {
+  /** Schemas that demos made and did not drop. */
+  const schemas = async (): Promise<string[]> => {
+    const client = new Client({ connectionString: postgres.url() })
+    await client.connect()
+    const { rows } = await client.query<{ name: string }>(
+      "SELECT nspname AS name FROM pg_namespace WHERE nspname LIKE 'ponos\\_tenants\\_%'",
+    )
+    await client.end()
+    return rows.map(({ name }) => name)
+  }
+
+  test("proves that nothing is lost, doubled or overlapped", async () => {
+    await provesItself(() => undefined, postgres.url)()
+    expect(await schemas()).toEqual([])
+  })
+
+  test("drops its schema when it is ended by SIGINT, and shows no password", async () => {
+    const { child, ended, output } = start(["--tenants", "8", "--seconds", "60"], undefined, postgres.url())
+    await eventually("the first settled state", () => output().includes("settled"))
+    const [schema] = await schemas()
+    expect(output()).toMatch(new RegExp(`tenants in postgres://[^ @]+, schema ${schema},`))
+    const { password } = new URL(postgres.url())
+    const arguments_ = (await processes()).join("\n")
+    if (password !== "") expect(output() + arguments_).not.toContain(password)
+    child.kill("SIGINT")
+    expect((await ended).code).toBe(130)
+    expect(await schemas()).toEqual([])
+    await eventually("the end of all its processes", async () => (await processes()).length === 0)
+  })
+
+  test("drops its schema when it fails", async () => {
+    const { ended, output } = start(["--tenants", "8", "--seconds", "60"], undefined, postgres.url())
+    await eventually("the first settled state", () => output().includes("settled"))
+    const upstream = (await processes()).find((line) => line.includes("upstream.ts"))
+    process.kill(Number.parseInt(upstream ?? "", 10), "SIGKILL")
+    expect((await ended).code).toBe(1)
+    expect(await schemas()).toEqual([])
+  })
+})
+
+test("the demo says what is wrong with a Postgres that cannot be reached, and leaves nothing behind", async () => {
+  const { code, error } = await start(["--json"], undefined, "postgres://user:secret@127.0.0.1:1/app").ended
+  expect(code).toBe(1)
+  expect(error).toMatch(/StoreUnavailable .* expected postgres:\/\/127.0.0.1:1\/app to take a connection/)
+  expect(error).not.toContain("secret")
+  expect(await processes()).toEqual([])
+  expect(await readdir(directory)).toEqual([])
 })
