@@ -2,8 +2,8 @@
  * One attempt: one try of an iteration under one epoch. It replays the journal, then goes on live. All writes of a run go through here, one after
  * another, so that the journal's order is the order in which the handler saw things happen (R2).
  */
-import type { CommitItem, CommitReply, Message } from "../engine/engine.ts"
-import { Deposed, JournalFull, ReplayMismatch } from "../errors.ts"
+import type { Message } from "../engine/engine.ts"
+import { Deposed, ReplayMismatch } from "../errors.ts"
 import type { OwnedShard } from "../pool/consumer.ts"
 import type { Body, WakeReason } from "./body.ts"
 import { cancelled } from "./body.ts"
@@ -11,7 +11,8 @@ import { DurableCall } from "./call.ts"
 import type { Effects } from "./effects.ts"
 import type { Inbox } from "./inbox.ts"
 import type { CallKind, Entry } from "./journal.ts"
-import { effective, printEntry } from "./journal.ts"
+import { JournalWriter } from "./journal-writer.ts"
+import { effective } from "./journal.ts"
 import type { JobKind } from "./kind.ts"
 import { LazyAbort } from "./lazy-abort.ts"
 import { Replay } from "./replay.ts"
@@ -67,8 +68,6 @@ export interface AttemptOptions {
 
 /** How long a handler may rest between two recorded calls before its code is taken to have changed, ms. */
 const stallMs = 10_000
-/** Deferred entries that wait for a write at most: what a lost attempt computes anew, and what one write carries. */
-const deferredMax = 100
 
 export class Attempt {
   readonly options: AttemptOptions
@@ -85,21 +84,12 @@ export class Attempt {
   readonly #settledInJournal = new Set<number>()
   readonly #outstanding = new Map<number, Outstanding>()
   readonly abort = new LazyAbort()
-  #buffer: Array<Entry> = []
+  readonly #writer: JournalWriter
   readonly #versions = new Map<string, number>()
-  #answers: Array<{ readonly id: string; readonly answer: string }> = []
   readonly #live: Array<Live> = []
-  /** Live items whose entries are in the buffer or in flight, in order. */
-  #unacknowledged: Array<Live> = []
-  #flushing: Promise<void> | undefined
-  /** Something deferred is in the buffer: later bodies wait for its write (J2). */
-  #mustFlush = false
   #pumpQueued = false
   #stall: ReturnType<typeof setTimeout> | undefined
-  #journalLength: number
-  #base: number | undefined
   #time: number
-  #revision: string
   #dead: Error | undefined
   #ended = false
   #cancelReason: string | undefined
@@ -113,10 +103,25 @@ export class Attempt {
     this.#entries = entries
     this.#replay = new Replay(options.address, entries)
     for (const entry of entries) this.#noteSettled(entry)
-    this.#journalLength = options.entries.length
-    this.#revision = options.revision
-    this.#base = options.entries[0]?.b
-    this.#time = this.#base ?? options.shard.now()
+    this.#time = options.entries[0]?.b ?? options.shard.now()
+    const { shard, address, run, revision, inbox, wake } = options
+    const base = this.#time
+    this.#writer = new JournalWriter({
+      shard,
+      address,
+      run,
+      revision,
+      inbox,
+      length: options.entries.length,
+      limit: options.limits.journalLimit,
+      beginning: () => ({ b: base, w: wake }),
+      over: () => this.#dead !== undefined,
+      onWritten: (written) => {
+        for (const entry of written) this.#noteSettled(entry)
+        this.#queuePump()
+      },
+      die: (reason) => this.die(reason),
+    })
     for (const entry of entries) if ("m" in entry && entry.m !== undefined && entry.m > 0) options.inbox.markRead(entry.m)
     if (options.life.aborted) this.die(options.life.reason)
     else options.life.onAbort = () => this.die(options.life.reason)
@@ -134,10 +139,10 @@ export class Attempt {
     return this.#cancelReason === undefined ? this.abort.signal : this.options.life.signal
   }
   get revision(): string {
-    return this.#revision
+    return this.options.revision
   }
   get journalLength(): number {
-    return this.#journalLength
+    return this.#writer.length
   }
   get cancelReason(): string | undefined {
     return this.#cancelReason
@@ -181,7 +186,8 @@ export class Attempt {
       for (const live of this.#live.splice(0)) live.unseen?.()
       return mismatch
     }
-    return this.#flushing === undefined ? written() : this.#flushing.then(written)
+    const { flushing } = this.#writer
+    return flushing === undefined ? written() : flushing.then(written)
   }
 
   #stop(why: () => Error): void {
@@ -260,7 +266,7 @@ export class Attempt {
     if (recorded?.t === "poll") return recorded.m === 0 ? undefined : this.options.inbox.get(recorded.m)
     const message = this.options.inbox.nextSignal(name)
     if (message !== undefined) this.options.inbox.markRead(message.number)
-    this.#buffer.push({ t: "poll", c: call.index, n: name, m: message?.number ?? 0 })
+    this.#writer.add({ t: "poll", c: call.index, n: name, m: message?.number ?? 0 })
     return message
   }
 
@@ -285,7 +291,7 @@ export class Attempt {
     const recorded = call?.entries[0]
     if (recorded?.t === "version") return recorded.v
     if (call === undefined) return min
-    this.#buffer.push({ t: "version", c: call.index, n: name, v: max })
+    this.#writer.add({ t: "version", c: call.index, n: name, v: max })
     return max
   }
 
@@ -293,10 +299,8 @@ export class Attempt {
   record(entry: Entry, settle: () => void, unseen?: () => void): void {
     if (this.#dead !== undefined || this.#ended) return unseen?.()
     const live: Live = { settle, unseen, acknowledged: false }
-    this.#buffer.push(entry)
     this.#live.push(live)
-    this.#unacknowledged.push(live)
-    void this.flush()
+    void this.#writer.write(entry, () => (live.acknowledged = true))
   }
 
   /**
@@ -305,89 +309,20 @@ export class Attempt {
    */
   recordDeferred(entry: Entry, settle: () => void): void {
     if (this.#dead !== undefined || this.#ended) return
-    this.#buffer.push(entry)
     this.#live.push({ settle, unseen: undefined, acknowledged: true })
-    this.#mustFlush = true
+    this.#writer.defer(entry)
     this.#queuePump()
-    if (this.#buffer.length >= deferredMax) void this.flush()
   }
 
   /** Records an entry that settles nothing; resolves when it is written. */
   async note(entry: Entry): Promise<void> {
     if (this.#dead !== undefined || this.#ended) return
-    this.#buffer.push(entry)
-    await this.flush()
+    await this.#writer.write(entry)
   }
 
   /** Before a body starts: what it may depend on is written. */
   beforeBody(): Promise<void> | undefined {
-    return this.#mustFlush ? this.flush() : undefined
-  }
-
-  flush(): Promise<void> {
-    this.#flushing ??= this.#writeAll()
-    return this.#flushing
-  }
-
-  async #writeAll(): Promise<void> {
-    // one microtask: entries made in the same turn travel together
-    await Promise.resolve()
-    try {
-      while (this.#buffer.length > 0 && this.#dead === undefined) await this.#write()
-    } finally {
-      // in the same turn in which the buffer was found empty: an entry that came later would wait for a write that is over
-      this.#flushing = undefined
-    }
-  }
-
-  async #write(): Promise<void> {
-    const entries = this.#buffer
-    const live = this.#unacknowledged
-    const answers = this.#answers
-    this.#buffer = []
-    this.#unacknowledged = []
-    this.#answers = []
-    this.#mustFlush = false
-    const { journalLimit } = this.options.limits
-    if (this.#journalLength + entries.length > journalLimit)
-      return this.die(
-        new JournalFull(
-          `the journal of ${this.options.address} would exceed ${journalLimit} entries in one iteration. End iterations with job.again(…).`,
-          { journalLimit },
-        ),
-      )
-    if (this.#base === undefined) {
-      this.#base = this.#time
-      entries[0] = { ...entries[0], b: this.#time, w: this.options.wake } as Entry
-    }
-    if (!(await this.#commit({ append: entries.map(printEntry), answers }))) return
-    this.#journalLength += entries.length
-    for (const entry of entries) this.#noteSettled(entry)
-    for (const item of live) item.acknowledged = true
-    this.#queuePump()
-  }
-
-  async #commit(part: Pick<CommitItem, "append" | "answers">): Promise<boolean> {
-    const { address, run, inbox } = this.options
-    try {
-      const reply = await this.shard.commit({
-        address,
-        run,
-        revision: this.#revision,
-        newRevision: this.#revision,
-        journalLength: this.#journalLength,
-        journal: "keep",
-        next: { phase: "active" },
-        consumed: inbox.consumed,
-        seen: inbox.last,
-        ...part,
-      })
-      if (reply.status === "ok") return true
-      this.die(refusedWrite(address, reply.status))
-    } catch (error) {
-      this.die(error as Error)
-    }
-    return false
+    return this.#writer.settled()
   }
 
   #queuePump(): void {
@@ -463,7 +398,7 @@ export class Attempt {
   /** Nothing is under way but waits: for a time, a message, a result. */
   get resting(): boolean {
     if (this.#dead !== undefined || this.#ended || this.#outstanding.size === 0) return false
-    if (this.#flushing !== undefined || this.#pumpQueued || this.#live.length > 0 || this.#replay.replaying) return false
+    if (this.#writer.flushing !== undefined || this.#pumpQueued || this.#live.length > 0 || this.#replay.replaying) return false
     for (const call of this.#outstanding.values()) if (!call.cancellable) return false
     return true
   }
@@ -477,7 +412,7 @@ export class Attempt {
         case "update": {
           inbox.markRead(message.number)
           const answer = this.options.applyUpdate(message)
-          this.#answers.push({ id: message.id, answer })
+          this.#writer.answer(message, answer)
           this.record({ t: "update", c: this.#replay.made, m: message.number }, () => undefined)
           return
         }
@@ -525,11 +460,3 @@ export class Attempt {
     }
   }
 }
-
-export const refusedWrite = (address: string, status: Exclude<CommitReply["status"], "ok">): Error =>
-  new Deposed(
-    status === "poisoned"
-      ? `the store failed half way through a write of ${address}: the run is loaded again.`
-      : `the store refused a write of ${address}: ${status === "stale" ? "its shard has another owner" : "the run was ended or replaced"}. This attempt was stopped.`,
-    { status },
-  )

@@ -1,7 +1,7 @@
 /** The writes that end an iteration or an attempt: one fenced commit each. */
 import type { CommitItem, CommitReply, Next } from "../engine/engine.ts"
 import type { OwnedShard } from "../pool/consumer.ts"
-import { refusedWrite } from "./attempt.ts"
+import { refusedWrite } from "./journal-writer.ts"
 import type { Body, Waiting } from "./body.ts"
 import { printBody } from "./body.ts"
 
