@@ -71,6 +71,16 @@ export class Child {
     })
   }
 
+  /** Sends a signal. Calls that a killed process owes an answer fail. */
+  signal(signal: NodeJS.Signals): void {
+    this.#process.kill(signal)
+  }
+
+  /** Resolves when the process is gone. */
+  async exited(): Promise<void> {
+    if (!this.#ended) await once(this.#process, "exit")
+  }
+
   /** Lets it close what it has open; kills it when it does not. */
   async end(): Promise<void> {
     if (this.#ended) return

@@ -3,16 +3,28 @@
 /** What the user got wrong, and how it is right. */
 export class UsageError extends Error {}
 
-export const benchNames = ["start"] as const
+export const benchNames = ["start", "pool"] as const
 export type BenchName = (typeof benchNames)[number]
 
-/** Parts of the bench `start`. */
-export const workloadNames = ["starts", "endToEnd", "latency"] as const
-export type WorkloadName = (typeof workloadNames)[number]
+/** Parts of each bench. */
+export const workloadNames = {
+  start: ["starts", "endToEnd", "latency"],
+  pool: ["takeover", "moved", "latency", "parked"],
+} as const satisfies Record<BenchName, ReadonlyArray<string>>
+export type WorkloadName = (typeof workloadNames)[BenchName][number]
+
+export const storeNames = ["redis", "sqlite"] as const
+export type StoreName = (typeof storeNames)[number]
+
+/** Repetitions, unless `--runs` says another number. */
+const defaultRuns = { start: 3, pool: 5 } as const
+/** Of the bench `pool` with `--quick`. */
+const quickRuns = 1
 
 export interface Command {
   readonly bench: BenchName
   readonly workloads: ReadonlyArray<WorkloadName>
+  readonly stores: ReadonlyArray<StoreName>
   readonly runs: number
   readonly quick: boolean
   readonly json: boolean
@@ -21,25 +33,27 @@ export interface Command {
   readonly redis: string | undefined
 }
 
-export const usage = `usage: npm run bench -- [start] [--quick] [--json] [--runs N] [--only ${workloadNames.join(",")}]
-  start     starts, end to end and latency of durable jobs, beside BullMQ on the same Redis (the default)
-  --quick   shorter runs: under a minute, less exact
-  --json    the figures as one line of JSON at the end of stdout; all else goes to stderr
-  --runs N  repetitions of each workload, 1 to 50 (3)
-  --only W  only these workloads, separated by commas
+export const usage = `usage: npm run bench -- [start|pool] [--quick] [--json] [--runs N] [--only W] [--store S]
+  start      starts, end to end and latency of durable jobs, beside BullMQ on the same Redis (the default)
+  pool       what a pool promises: takeover, handover, overlap, moves, idle cost, parked jobs, latency
+  --quick    shorter or fewer runs, less exact: under a minute, pool under 90 seconds
+  --json     the figures as one line of JSON for each store at the end of stdout; all else goes to stderr
+  --runs N   repetitions of each workload, 1 to 50 (start 3; pool 5, quick 1)
+  --only W   only these workloads, separated by commas: ${workloadNames.start.join(",")}; pool: ${workloadNames.pool.join(",")}
+  --store S  pool only: ${storeNames.join(" or ")} (both)
 PONOS_BENCH_REDIS=redis://host:port measures on that server; without it a redis-server is started, without persistence.`
 
-const flags = ["--quick", "--json", "--help", "--runs", "--only"]
-const withValue = new Set(["--runs", "--only"])
+const flags = ["--quick", "--json", "--help", "--runs", "--only", "--store"]
+const withValue = new Set(["--runs", "--only", "--store"])
 
 export const readCommand = (args: ReadonlyArray<string>, environment: Readonly<Record<string, string | undefined>>): Command => {
   const given = new Map<string, string>()
-  let bench: BenchName | undefined
+  let named: BenchName | undefined
   for (let at = 0; at < args.length; at++) {
     const [name = "", inline] = (args[at] ?? "").split(/=(.*)/s)
     if (!name.startsWith("-")) {
-      if (bench !== undefined) throw new UsageError(`expected one bench, got two: ${bench} and ${name}`)
-      bench = oneOf(name, benchNames, "a bench")
+      if (named !== undefined) throw new UsageError(`expected one bench, got two: ${named} and ${name}`)
+      named = oneOf(name, benchNames, "a bench")
       continue
     }
     oneOf(name, flags, "a flag")
@@ -47,12 +61,19 @@ export const readCommand = (args: ReadonlyArray<string>, environment: Readonly<R
     if (!withValue.has(name) && inline !== undefined) throw new UsageError(`expected ${name} without a value, got: ${args[at]}`)
     given.set(name, withValue.has(name) ? (inline ?? args[++at] ?? "nothing") : "")
   }
-  const only = given.get("--only")
+  const bench = named ?? "start"
+  const quick = given.has("--quick")
+  const known: ReadonlyArray<WorkloadName> = workloadNames[bench]
   return {
-    bench: bench ?? "start",
-    workloads: only === undefined ? workloadNames : only.split(",").map((name) => oneOf(name, workloadNames, "a workload")),
-    runs: readRuns(given.get("--runs")),
-    quick: given.has("--quick"),
+    bench,
+    workloads:
+      given
+        .get("--only")
+        ?.split(",")
+        .map((name) => oneOf(name, known, `a workload of ${bench}`)) ?? known,
+    stores: readStores(bench, given.get("--store")),
+    runs: readRuns(given.get("--runs")) ?? (quick && bench === "pool" ? quickRuns : defaultRuns[bench]),
+    quick,
     json: given.has("--json"),
     help: given.has("--help"),
     redis: readRedis(environment["PONOS_BENCH_REDIS"]),
@@ -68,8 +89,17 @@ const oneOf = <Name extends string>(given: string, names: ReadonlyArray<Name>, w
   )
 }
 
-const readRuns = (text: string | undefined): number => {
-  if (text === undefined) return 3
+const readStores = (bench: BenchName, given: string | undefined): ReadonlyArray<StoreName> => {
+  if (bench === "start") {
+    if (given !== undefined && given !== "redis")
+      throw new UsageError(`expected --store ${given} with pool: the bench start is beside BullMQ, on Redis`)
+    return ["redis"]
+  }
+  return given === undefined ? storeNames : [oneOf(given, storeNames, "a store")]
+}
+
+const readRuns = (text: string | undefined): number | undefined => {
+  if (text === undefined) return undefined
   const runs = Number(text)
   if (!/^\d+$/.test(text) || runs < 1 || runs > 50) throw new UsageError(`expected --runs to be an integer from 1 to 50, got: ${text}`)
   return runs

@@ -6,8 +6,15 @@ export interface Figure {
   readonly label: string
   readonly unit: string
   readonly better: "more" | "less"
+  /** What was set out to be reached: at most. */
+  readonly goal?: number
   readonly own: ReadonlyArray<number>
   readonly peer: ReadonlyArray<number>
+}
+
+export interface StoreFigures {
+  readonly store: string
+  readonly figures: ReadonlyArray<Figure>
 }
 
 export const median = (values: ReadonlyArray<number>): number => {
@@ -47,20 +54,29 @@ export const toJson = (bench: string, store: string, figures: ReadonlyArray<Figu
     ),
   })
 
+const none = "-"
 const show = (value: number): string => round(value).toLocaleString("en-US", { maximumFractionDigits: 3 })
-const spread = (values: ReadonlyArray<number>): string => `${show(Math.min(...values))} - ${show(Math.max(...values))}`
+const shown = (values: ReadonlyArray<number>): string => (values.length === 0 ? none : show(median(values)))
+const spread = (values: ReadonlyArray<number>): string =>
+  values.length === 0 ? none : `${show(Math.min(...values))} - ${show(Math.max(...values))}`
+const showRatio = (figure: Figure): string => {
+  const ratio = ratioOf(figure)
+  return ratio === null ? none : `${show(ratio)} ×`
+}
+const showGoal = ({ goal, own }: Figure): string => (goal === undefined ? none : `≤ ${show(goal)}${median(own) > goal ? " missed" : ""}`)
 
 export const toTable = (figures: ReadonlyArray<Figure>, peer: string): string => {
+  const goals = figures.some(({ goal }) => goal !== undefined)
   const rows = figures.map((figure) => [
     figure.label,
-    show(median(figure.own)),
+    shown(figure.own),
     spread(figure.own),
-    show(median(figure.peer)),
+    shown(figure.peer),
     spread(figure.peer),
-    `${show(ratioOf(figure) ?? Number.NaN)} ×`,
-    figure.better === "more" ? "more" : "less",
+    showRatio(figure),
+    goals ? showGoal(figure) : figure.better,
   ])
-  const head = ["", "Ponos", "min - max", peer, "min - max", "ratio", "better"]
+  const head = ["", "Ponos", "min - max", peer, "min - max", "ratio", goals ? "goal" : "better"]
   const widths = head.map((_, column) => Math.max(...[head, ...rows].map((row) => (row[column] ?? "").length)))
   const line = (row: ReadonlyArray<string>): string =>
     row.map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0))).join("  ")

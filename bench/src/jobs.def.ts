@@ -1,5 +1,5 @@
-// The job that the benches run: as small as a real definition can be.
-import { defineJob, type } from "@ponos/sdk/define"
+// The jobs that the benches run: as small as real definitions can be.
+import { defineJob, signal, type } from "@ponos/sdk/define"
 
 export interface PingInput {
   id: string
@@ -9,3 +9,37 @@ export interface PingInput {
 
 /** Does nothing, once. */
 export const ping = defineJob({ kind: "ping", input: type<PingInput>(), key: "id" })
+
+export interface TenantInput {
+  id: string
+}
+
+export interface TenantState {
+  /** Accepted writes in all. */
+  writes: number
+  /** Fences of the last ones, the oldest first. */
+  fences: string[]
+}
+
+/** Holds a resource, runs all the time, and writes now and then. */
+export const tenant = defineJob({ kind: "tenant", input: type<TenantInput>(), state: type<TenantState>(), key: "id" })
+
+export interface ParkedInput {
+  id: string
+  padding: string
+  /** With a timer of a day; else it waits for a signal only. */
+  timer: boolean
+}
+
+export interface ParkedState {
+  padding: string
+}
+
+/** Parks at once, and stays so. */
+export const parked = defineJob({
+  kind: "parked",
+  input: type<ParkedInput>(),
+  state: type<ParkedState>(),
+  key: "id",
+  signals: { wake: signal() },
+})

@@ -6,6 +6,7 @@ describe("the command line of the bench", () => {
     expect(readCommand([], {})).toEqual({
       bench: "start",
       workloads: ["starts", "endToEnd", "latency"],
+      stores: ["redis"],
       runs: 3,
       quick: false,
       json: false,
@@ -22,8 +23,21 @@ describe("the command line of the bench", () => {
     })
   })
 
+  test("the bench pool is on both stores, with workloads and numbers of runs of its own", () => {
+    expect(readCommand(["pool"], {})).toMatchObject({
+      workloads: ["takeover", "moved", "latency", "parked"],
+      stores: ["redis", "sqlite"],
+      runs: 5,
+    })
+    expect(readCommand(["pool", "--quick", "--store", "sqlite"], {})).toMatchObject({ stores: ["sqlite"], runs: 1 })
+    expect(readCommand(["pool", "--quick", "--runs", "2"], {})).toMatchObject({ runs: 2 })
+  })
+
   test.each([
-    [["strat"], {}, "expected a bench to be one of start, got: strat"],
+    [["strat"], {}, "expected a bench to be one of start, pool, got: strat"],
+    [["pool", "--only", "starts"], {}, "expected a workload of pool to be one of takeover"],
+    [["pool", "--store", "postgres"], {}, "expected a store to be one of redis, sqlite"],
+    [["start", "--store", "sqlite"], {}, "expected --store sqlite with pool"],
     [["start", "start"], {}, "expected one bench, got two"],
     [["--quik"], {}, "did you mean --quick?"],
     [["--runs"], {}, "expected --runs to be an integer from 1 to 50, got: nothing"],

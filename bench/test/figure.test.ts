@@ -32,3 +32,13 @@ test("medians and quantiles", () => {
   expect(quantile([5, 1, 4, 2, 3], 0.5)).toBe(3)
   expect(quantile([5, 1, 4, 2, 3], 0.99)).toBe(5)
 })
+
+test("the table shows goals where there are some, and nothing for a missing peer", () => {
+  const own = { ...figure, better: "less", own: [5, 6, 7], peer: [] } as const
+  const table = toTable([{ ...own, goal: 6 }, { ...own, goal: 5 }, own], "BullMQ")
+    .split("\n")
+    .slice(2)
+  expect(table[0]).toMatch(/6 +5 - 7 +- +- +- +≤ 6$/)
+  expect(table[1]).toMatch(/≤ 5 missed$/)
+  expect(table[2]).toMatch(/ -$/)
+})

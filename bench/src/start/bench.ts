@@ -2,7 +2,7 @@
 import { randomBytes } from "node:crypto"
 import type { Child } from "../child.ts"
 import type { Command } from "../command.ts"
-import type { Figure } from "../figure.ts"
+import type { Figure, StoreFigures } from "../figure.ts"
 import type { BenchRedis } from "../redis.ts"
 import { contenderNames, type ContenderName } from "./contender.ts"
 import { endToEnd, latency, starts, type Latency, type Rate, type Run } from "./workloads.ts"
@@ -25,7 +25,7 @@ export class StartBench {
     this.#say = say
   }
 
-  async measure(): Promise<ReadonlyArray<Figure>> {
+  async measure(): Promise<ReadonlyArray<StoreFigures>> {
     const { workloads } = this.#command
     const figures: Array<Figure> = []
     if (workloads.includes("starts"))
@@ -37,7 +37,7 @@ export class StartBench {
       figures.push(this.#latency("latencyP50Ms", "start to handler at 200/s, p50 ms", found, (one) => one.p50))
       figures.push(this.#latency("latencyP99Ms", "start to handler at 200/s, p99 ms", found, (one) => one.p99))
     }
-    return figures
+    return [{ store: "redis", figures }]
   }
 
   /** Ends every process and removes every key: also in the middle of a run. */

@@ -1,0 +1,42 @@
+/**
+ * What a worker process notes about the code of its jobs, from the inside and without asking the store, all in ms on the clock of clock.ts.
+ * Everything that is measured about moves is computed from these records.
+ */
+
+/** One execution of a handler: from before its first line until after its last one. */
+export interface Interval {
+  readonly key: string
+  readonly from: number
+  /** null: it runs. */
+  readonly to: number | null
+  /** When it last did work of its user, which it does several times a second while it is not aborted. */
+  readonly worked: number
+}
+
+/** A durable write that the store acknowledged. */
+export interface Write {
+  readonly key: string
+  /** `job.fence` as digits of equal length. */
+  readonly fence: string
+  readonly iteration: number
+  readonly sent: number
+  readonly acknowledged: number
+}
+
+/** The end of `close`. */
+export interface Closing {
+  readonly key: string
+  readonly at: number
+}
+
+export interface Records {
+  readonly intervals: ReadonlyArray<Interval>
+  readonly writes: ReadonlyArray<Write>
+  readonly closings: ReadonlyArray<Closing>
+  /** Writes that were refused because another owns the job. */
+  readonly refused: number
+  /** Events that a worker which is left alone has not. */
+  readonly troubles: ReadonlyArray<string>
+}
+
+export const noRecords: Records = { intervals: [], writes: [], closings: [], refused: 0, troubles: [] }

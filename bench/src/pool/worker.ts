@@ -1,0 +1,121 @@
+/**
+ * Worker process of the bench: node worker.ts <pool> <store> <options as JSON>. Its jobs hold a resource, run until they are aborted, work for
+ * their user at every tick, and write to the store every few seconds. SIGTERM drains, as it does by default.
+ */
+import { createWorker, Deposed, StoreUnavailable, type Worker, type WorkerEvent } from "@ponos/sdk"
+import { serve } from "../child.ts"
+import { clock } from "../clock.ts"
+import { tenant } from "../ponos.gen/worker.ts"
+import type { Closing, Records, Write } from "./records.ts"
+
+const [pool = "", store = "", options = "{}"] = process.argv.slice(2)
+/** Two of three workers hold all jobs for a while: more than the default concurrency, which is meant for jobs that end or park. */
+const concurrency = 4_000
+const tickMs = 50
+/** Ticks between two writes of a job: five seconds. */
+const writeTicks = 100
+const keptFences = 10
+const fenceDigits = 19
+
+interface Live {
+  readonly key: string
+  readonly from: number
+  to: number | null
+  worked: number
+  readonly signal: AbortSignal
+  /** Lets the handler go on: it writes, or has been aborted. */
+  readonly go: () => void
+  readonly turn: number
+}
+
+const live = new Set<Live>()
+let ended: Array<Live> = []
+let writes: Array<Write> = []
+let closings: Array<Closing> = []
+let troubles: Array<string> = []
+let refused = 0
+let ticks = 0
+
+/** User code: it stops when it is told to, and only then. */
+setInterval(() => {
+  ticks++
+  for (const one of live) {
+    if (one.signal.aborted) continue
+    one.worked = clock()
+    if (one.turn === ticks % writeTicks) one.go()
+  }
+}, tickMs)
+
+const begin = (key: string, signal: AbortSignal): { readonly one: Live; readonly woken: Promise<void> } => {
+  const { promise: woken, resolve } = Promise.withResolvers<void>()
+  const go = (): void => resolve()
+  const from = clock()
+  const one: Live = { key, from, to: null, worked: from, signal, go, turn: Number(key.split("-").at(-1)) % writeTicks }
+  live.add(one)
+  if (signal.aborted) go()
+  else signal.addEventListener("abort", go, { once: true })
+  return { one, woken }
+}
+
+const end = (one: Live): void => {
+  one.to = clock()
+  live.delete(one)
+  ended.push(one)
+}
+
+const handlers = tenant.implement({
+  init: () => ({ writes: 0, fences: [] }),
+  open: (job) => ({ key: job.key }),
+  close: ({ key }) => void closings.push({ key, at: clock() }),
+  run: async (job) => {
+    const { one, woken } = begin(job.key, job.abortSignal)
+    try {
+      await woken
+      if (job.abortSignal.aborted) return job.again()
+      const fence = String(job.fence).padStart(fenceDigits, "0")
+      const sent = clock()
+      const written = await job.step("write", () => fence)
+      writes.push({ key: job.key, fence, iteration: job.iteration, sent, acknowledged: clock() })
+      job.state = { writes: job.state.writes + 1, fences: [...job.state.fences, written].slice(-keptFences) }
+      return job.again()
+    } catch (error) {
+      if (Deposed.is(error) || StoreUnavailable.is(error)) refused++
+      throw error
+    } finally {
+      end(one)
+    }
+  },
+})
+
+const onEvent = (event: WorkerEvent): void => {
+  if (event.type === "fault" || event.type === "failed" || event.type === "blocked")
+    troubles.push(`${event.type}: ${event.error instanceof Error ? event.error.message : String(event.error)}`)
+  if (event.type === "deposed") troubles.push(`deposed of ${event.shards.length} shards: ${event.why}`)
+  if (event.type === "markedDead") troubles.push(`marked ${event.session} dead by ${event.by}`)
+  if (event.type === "overrun" || event.type === "stuck" || event.type === "warning" || event.type === "storeLost")
+    troubles.push(event.type)
+}
+
+const interval = ({ key, from, to, worked }: Live): Records["intervals"][number] => ({ key, from, to, worked })
+let opening: Promise<Worker> | undefined
+
+serve({
+  open: async () => {
+    opening ??= createWorker({ pool, store, concurrency, jobs: [handlers], onEvent, ...(JSON.parse(options) as object) })
+    await opening
+  },
+  status: async () => ({ shards: (await opening)?.owned().length ?? 0, running: live.size }),
+  /** What was noted since the last call, and what runs. */
+  records: (): Records => {
+    const told = { intervals: [...ended, ...live].map(interval), writes, closings, refused, troubles }
+    ended = []
+    writes = []
+    closings = []
+    troubles = []
+    refused = 0
+    return told
+  },
+  /** Resolves when the drain that SIGTERM began is over. */
+  stopped: async () => await (await opening)?.stopped,
+  close: async () => await (await opening)?.close(),
+})
