@@ -64,10 +64,16 @@ export interface AttemptOptions {
   readonly limits: { readonly journalLimit: number; readonly payloadBytes: number }
   /** Applies an update to the state; gives the text of its answer. */
   readonly applyUpdate: (message: Message) => string
+  /** Only replays: nothing live begins, nothing is written. Told when all that is recorded was delivered and the handler rests. */
+  readonly onReplayed?: (leftover: Error | undefined) => void
 }
 
 /** How long a handler may rest between two recorded calls before its code is taken to have changed, ms. */
 const stallMs = 10_000
+/** The same where a test replays a history. */
+const replayStallMs = 1_000
+/** A call beyond the history that is replayed: it never settles. */
+const beyond = (reject: (error: unknown) => void): Outstanding => ({ settle: () => undefined, reject, cancellable: false })
 
 export class Attempt {
   readonly options: AttemptOptions
@@ -218,7 +224,8 @@ export class Attempt {
           this.#failures.push({ error, index, made: this.#replay.made })
           failed(error)
         }
-        const outstanding = begin({ index, entries, resolve: done(resolve), reject: seen })
+        const live = entries.length === 0 && this.options.onReplayed !== undefined
+        const outstanding = live ? beyond(seen) : begin({ index, entries, resolve: done(resolve), reject: seen })
         this.#outstanding.set(index, outstanding)
         this.#queuePump()
       } catch (error) {
@@ -264,6 +271,7 @@ export class Attempt {
     }
     const recorded = call.entries[0]
     if (recorded?.t === "poll") return recorded.m === 0 ? undefined : this.options.inbox.get(recorded.m)
+    this.#checkRecorded()
     const message = this.options.inbox.nextSignal(name)
     if (message !== undefined) this.options.inbox.markRead(message.number)
     this.#writer.add({ t: "poll", c: call.index, n: name, m: message?.number ?? 0 })
@@ -291,13 +299,19 @@ export class Attempt {
     const recorded = call?.entries[0]
     if (recorded?.t === "version") return recorded.v
     if (call === undefined) return min
+    this.#checkRecorded()
     this.#writer.add({ t: "version", c: call.index, n: name, v: max })
     return max
   }
 
+  /** A replay ends where it would have to go on live. */
+  #checkRecorded(): void {
+    if (this.options.onReplayed !== undefined) throw new Deposed(`the history of ${this.options.address} ends here.`)
+  }
+
   /** Records an entry that settles a call: `settle` runs when its write was acknowledged, in order. */
   record(entry: Entry, settle: () => void, unseen?: () => void): void {
-    if (this.#dead !== undefined || this.#ended) return unseen?.()
+    if (this.#dead !== undefined || this.#ended || this.options.onReplayed !== undefined) return unseen?.()
     const live: Live = { settle, unseen, acknowledged: false }
     this.#live.push(live)
     void this.#writer.write(entry, () => (live.acknowledged = true))
@@ -316,7 +330,7 @@ export class Attempt {
 
   /** Records an entry that settles nothing; resolves when it is written. */
   async note(entry: Entry): Promise<void> {
-    if (this.#dead !== undefined || this.#ended) return
+    if (this.#dead !== undefined || this.#ended || this.options.onReplayed !== undefined) return
     await this.#writer.write(entry)
   }
 
@@ -337,6 +351,7 @@ export class Attempt {
     while (this.#dead === undefined && !this.#ended) {
       const entry = this.#replay.next()
       if (entry !== undefined) this.#deliver(entry)
+      else if (this.options.onReplayed !== undefined) return this.#armReplayed(this.options.onReplayed)
       else if (this.#replay.replaying) return this.#armStall()
       else {
         const live = this.#live[0]
@@ -350,7 +365,7 @@ export class Attempt {
       }
       clearTimeout(this.#stall)
       this.#stall = undefined
-      if (this.#outstanding.size === 0) return
+      if (this.#outstanding.size === 0 && this.options.onReplayed === undefined) return
       this.#pumpQueued = true
       setImmediate(this.#pump)
       return
@@ -362,6 +377,16 @@ export class Attempt {
       // handlers may await things that are not durable (a resource): only calls that wait behind the recorded one prove a change
       if (this.#outstanding.size > 0) this.die(this.#replay.stalled())
     }, stallMs)
+  }
+
+  /** Each call that the handler makes comes by here: it rests when none came for a few turns, or, if something recorded is left, for longer. */
+  #armReplayed(onReplayed: (leftover: Error | undefined) => void): void {
+    clearTimeout(this.#stall)
+    const leftover = this.#replay.finish()
+    this.#stall = setTimeout(
+      () => onReplayed(leftover === undefined ? undefined : this.#replay.stalled()),
+      leftover === undefined ? 0 : replayStallMs,
+    )
   }
 
   #deliver(entry: Entry): void {

@@ -84,16 +84,19 @@ export class Replay {
 
   /** To be asked when the handler ended: entries left mean that its code changed (R3). */
   finish(): Error | undefined {
-    const entry = this.#settling[this.#cursor]
-    if (entry !== undefined) return this.#mismatch(entry.c, this.#describe(entry), "the end of the iteration")
-    for (const [index, { kind, name }] of this.#calls) return this.#mismatch(index, describe(kind, name), "the end of the iteration")
-    return undefined
+    return this.#left("the end of the iteration")
   }
 
   /** To be asked when the handler rests, but the next entry waits for a call that it does not make. */
   stalled(): Error {
+    return this.#left("no such call") ?? this.#mismatch(this.#made, "nothing", "no such call")
+  }
+
+  #left(found: string): Error | undefined {
     const entry = this.#settling[this.#cursor]
-    return this.#mismatch(entry?.c ?? this.#made, entry === undefined ? "nothing" : this.#describe(entry), "no such call")
+    if (entry !== undefined) return this.#mismatch(entry.c, this.#describe(entry), found)
+    for (const [index, { kind, name }] of this.#calls) return this.#mismatch(index, describe(kind, name), found)
+    return undefined
   }
 
   /** An entry as a call: the one that it settles, by the name with which it was recorded. */

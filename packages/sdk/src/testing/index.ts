@@ -12,6 +12,9 @@ import type { ActivityHandlers, JobHandlers } from "../runtime/contract.ts"
 import type { StartedWorker, WorkerEvent } from "../worker.ts"
 import { startWorker } from "../worker.ts"
 
+export { replay } from "./replay.ts"
+export type { Replayed, ReplayOptions } from "./replay.ts"
+
 export interface TestEnvOptions {
   readonly jobs: ReadonlyArray<JobHandlers<any>>
   readonly activities?: ReadonlyArray<ActivityHandlers<any>>
