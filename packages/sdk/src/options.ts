@@ -39,6 +39,13 @@ export const optionTable = {
     max: 600_000,
     why: "handlers that do not settle are abandoned after it; ponos worker kills after it, and gives workers 80 % of it",
   },
+  drainBudgetMs: {
+    unit: "ms",
+    default: 50,
+    min: 0,
+    max: 600_000,
+    why: "a worker that leaves runs on for so long before it aborts, unless nothing runs: its heirs subscribe, and short work ends by itself; a part of drainMs",
+  },
   sweepMs: { unit: "ms", default: 1_000, min: 100, max: 60_000, why: "finds what a lost hint missed" },
   concurrency: { unit: "count", default: 1_000, min: 1, max: 100_000, why: "iterations that run at the same time in one worker" },
   maxResident: {

@@ -32,18 +32,26 @@ export class Claimer {
   /** Headers that were told by a hint or by a refusal: worth one try without reading them again. */
   readonly #told = new Map<number, ShardHeader>()
   #timer: NodeJS.Timeout | undefined
+  /** All wanted shards are to be looked at, not only those that were told. */
+  #all = false
   #stopped = false
-  readonly evaluate: () => void
+  readonly #turn: () => void
 
   constructor(host: ClaimerHost) {
     this.#host = host
-    this.evaluate = coalesce(
+    this.#turn = coalesce(
       () => this.#round(),
       (error) => {
         host.onFault(error)
         this.#later()
       },
     )
+  }
+
+  /** Looks at all shards that this session shall hold. */
+  readonly evaluate = (): void => {
+    this.#all = true
+    this.#turn()
   }
 
   /** A header was seen. */
@@ -55,7 +63,8 @@ export class Claimer {
     const header = { shard, session: "", epoch }
     this.note(header)
     this.#told.set(shard, header)
-    this.evaluate()
+    // In a hand-over the others are still held: to read their headers now would make this one wait.
+    this.#turn()
   }
 
   stop(): void {
@@ -72,8 +81,10 @@ export class Claimer {
   async #round(): Promise<void> {
     const { engine, pool, session } = this.#host
     if (this.#stopped) return
+    const all = this.#all
+    this.#all = false
     this.#host.giveUpForeign()
-    const wanted = this.#host.wanted()
+    const wanted = this.#host.wanted().filter((shard) => all || this.#told.has(shard))
     if (wanted.length === 0 || !this.#host.mayClaim()) return
     await this.#host.listen(wanted)
     const headers = await this.#headers(wanted)

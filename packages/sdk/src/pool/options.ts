@@ -11,6 +11,7 @@ export const poolOptionNames = [
   "abortGraceMs",
   "settleMs",
   "drainMs",
+  "drainBudgetMs",
   "sweepMs",
 ] as const
 

@@ -2,16 +2,16 @@
  * One life of a member in a pool (S1): from its join until it left, was killed, or was marked dead. It wires the parts and gives up
  * shards; what lives longer than a session is in member.ts.
  */
-import { Batcher } from "../engine/batcher.ts"
-import type { CommitItem, CommitReply, Engine, Hint, ShardHeader, ShardOwner } from "../engine/engine.ts"
+import type { CommitItem, CommitReply, Engine, Hint, ShardHeader } from "../engine/engine.ts"
 import { StoreUnavailable } from "../errors.ts"
 import { optionTable } from "../options.ts"
 import { Assigner } from "./assigner.ts"
 import { Channels } from "./channels.ts"
 import { Claimer } from "./claimer.ts"
 import { CommitSender } from "./commits.ts"
-import type { GiveUpReason, ShardConsumer } from "./consumer.ts"
+import type { ShardConsumer } from "./consumer.ts"
 import type { PoolEvent } from "./events.ts"
+import { HandOver } from "./hand-over.ts"
 import { Keeper } from "./keeper.ts"
 import type { OwnLife } from "./lease.ts"
 import { settlesWithin } from "./loop.ts"
@@ -58,9 +58,7 @@ export class Session {
   readonly #taker: Taker
   readonly #sweeper: Sweeper
   readonly #commits: CommitSender
-  readonly #releases: Batcher<ShardOwner, "released" | "stale">
-  /** Shards that are being given up: until their handlers have settled they are not claimed again here. */
-  readonly #leaving = new Map<number, { readonly runner: ShardRunner; readonly left: Promise<void> }>()
+  readonly #handOver: HandOver
   /** Store time minus monotonic time, from the last answer. */
   #offset: number
   #unsubscribe: (() => Promise<void>) | undefined
@@ -163,7 +161,25 @@ export class Session {
       },
       onDue: (runner) => this.#taker.arm(runner),
     })
-    this.#releases = new Batcher((items: ReadonlyArray<ShardOwner>) => engine.release(pool, items))
+    this.#handOver = new HandOver({
+      engine,
+      pool,
+      consumer,
+      clock,
+      emit,
+      onFault,
+      onOverrun: host.onOverrun,
+      drainMs: options.drainMs,
+      subscribeMs: Math.min(options.drainBudgetMs, subscribeMs),
+      forget: (runner) => {
+        this.runners.delete(runner.shard)
+        this.#taker.forget(runner)
+      },
+      foreign: (runner) => !this.#draining && this.runners.get(runner.shard) === runner && this.assigner.ownerOf(runner.shard) !== session,
+      onLeft: () => {
+        if (!this.#stopped) this.#claimer.evaluate()
+      },
+    })
     this.#sweeper = new Sweeper({
       engine,
       pool,
@@ -176,7 +192,7 @@ export class Session {
       sweepMs: options.sweepMs,
       runners: this.runners,
       ownerOf: (shard) => this.assigner.ownerOf(shard),
-      concerned: (shard) => this.runners.has(shard) || this.#leaving.has(shard) || this.assigner.ownerOf(shard) === session,
+      concerned: (shard) => this.runners.has(shard) || this.#handOver.leaves(shard) || this.assigner.ownerOf(shard) === session,
       need: (runner) => this.#taker.need(runner),
       arm: (runner) => this.#taker.arm(runner),
       onStale: (runner) => this.#depose(runner, "the store names another owner"),
@@ -239,15 +255,17 @@ export class Session {
   /** A5. Resolves when all shards are released, or at the deadline. */
   async drain(reason: string | undefined, drainMs: number): Promise<void> {
     if (this.#stopped) return
-    const { engine, pool, clock } = this.#host
+    const { engine, pool, clock, options } = this.#host
     const end = clock() + drainMs
     this.#draining = true
     if (await settlesWithin(this.#registration.update({ leaving: true }), Math.min(handOverMs, drainMs))) this.assigner.refresh()
     // Until a new assignment is there, the shards run as before; without one (no other worker, no store) they are given up all the same.
     const handed = new Promise<void>((resolve) => (this.#onHanded = resolve))
     if (this.#holdsAssigned()) await settlesWithin(handed, Math.min(handOverMs, drainMs))
-    await Promise.all([...this.runners.values()].map((runner) => this.#giveUp(runner, "drain", Math.max(0, end - clock()))))
-    await this.#allLeft()
+    // And further, while their assignees subscribe, and while what runs may end by itself.
+    await this.#handOver.rest(() => this.runners.values(), Math.min(clock() + options.drainBudgetMs, end))
+    await this.#handOver.giveUpAll(() => [...this.runners.values()], "drain", end)
+    await this.#handOver.allLeft()
     try {
       await engine.leave(pool, this.id)
     } catch (error) {
@@ -270,7 +288,7 @@ export class Session {
     this.#deposeAll("marked dead", true)
     this.#end()
     await this.#registration.end()
-    await this.#allLeft()
+    await this.#handOver.allLeft()
   }
 
   #end(): void {
@@ -299,24 +317,21 @@ export class Session {
     if (this.#draining && !this.#holdsAssigned()) this.#onHanded?.()
     this.#claimer.evaluate()
     this.#channels
-      .keepOnly((shard) => this.assigner.ownerOf(shard) === this.id || this.runners.has(shard) || this.#leaving.has(shard))
+      .keepOnly((shard) => this.assigner.ownerOf(shard) === this.id || this.runners.has(shard) || this.#handOver.leaves(shard))
       .catch((error: unknown) => this.#onCallFailed(error))
   }
 
   #wanted(): ReadonlyArray<number> {
     const wanted: Array<number> = []
     this.assigner.assignment?.ownerOf.forEach((owner, shard) => {
-      if (owner === this.id && !this.runners.has(shard) && !this.#leaving.has(shard)) wanted.push(shard)
+      if (owner === this.id && !this.runners.has(shard) && !this.#handOver.leaves(shard)) wanted.push(shard)
     })
     return wanted
   }
 
   #giveUpForeign(): void {
-    if (this.assigner.assignment === undefined) return
-    for (const runner of this.runners.values()) {
-      if (this.assigner.ownerOf(runner.shard) === this.id) continue
-      this.#giveUp(runner, this.#draining ? "drain" : "moved", this.#host.options.drainMs).catch(this.#host.onFault)
-    }
+    if (this.assigner.assignment === undefined || this.#draining) return
+    for (const runner of this.runners.values()) if (this.assigner.ownerOf(runner.shard) !== this.id) this.#handOver.move(runner)
   }
 
   #onClaimed(shard: number, epoch: number, active: ReadonlyArray<string>, from: ShardHeader): void {
@@ -328,7 +343,7 @@ export class Session {
         storeNow: () => this.#storeNow(),
         commit: (owner, item) => this.#commit(owner, item),
         need: (owner) => this.#taker.need(owner),
-        exhausted: (owner) => void this.#giveUp(owner, "moved", this.#host.options.drainMs).catch(this.#host.onFault),
+        exhausted: (owner) => void this.#handOver.giveUp(owner, "moved"),
       },
       shard,
       epoch,
@@ -344,81 +359,24 @@ export class Session {
     runner.reload(active)
   }
 
-  /** Stop taking → abort → settle → release. Without release when the shard is lost already. */
-  #giveUp(runner: ShardRunner, reason: GiveUpReason, drainMs: number): Promise<void> {
-    const known = this.#leaving.get(runner.shard)
-    if (known !== undefined) return known.left
-    const { consumer, emit } = this.#host
-    this.runners.delete(runner.shard)
-    this.#taker.forget(runner)
-    runner.abort(reason)
-    const leave = async (): Promise<void> => {
-      const addresses = () => [...consumer.executing(runner)]
-      if (!(await settlesWithin(consumer.giveUp(runner, reason), drainMs)))
-        emit({ type: "overrun", shard: runner.shard, reason, addresses: addresses() })
-      if (reason !== "deposed") await this.#release(runner, reason)
-      runner.close()
-      this.#leaving.delete(runner.shard)
-      if (!this.#stopped) this.#claimer.evaluate()
-    }
-    const left = leave().catch((error: unknown) => {
-      this.#leaving.delete(runner.shard)
-      this.#host.onFault(error)
-    })
-    this.#leaving.set(runner.shard, { runner, left })
-    return left
-  }
-
-  async #allLeft(): Promise<void> {
-    await Promise.all([...this.#leaving.values()].map(({ left }) => left))
-  }
-
-  async #release(runner: ShardRunner, reason: GiveUpReason): Promise<void> {
-    const { shard, session, epoch } = runner
-    while (runner.trusted()) {
-      try {
-        const reply = await this.#releases.add({ shard, session, epoch })
-        if (reply === "released") this.#host.emit({ type: "released", shard, epoch, reason })
-        return
-      } catch (error) {
-        if (!StoreUnavailable.is(error)) throw error
-        await new Promise((resolve) => setTimeout(resolve, retryMs))
-      }
-    }
-  }
-
   /** The store refused the epoch, or names another owner. */
   #depose(runner: ShardRunner, why: string): void {
     runner.close()
     if (runner.closing) return
     this.#host.emit({ type: "deposed", shards: [runner.shard], why })
-    this.#giveUp(runner, "deposed", this.#host.options.drainMs).catch(this.#host.onFault)
+    void this.#handOver.giveUp(runner, "deposed")
   }
 
   /** `closed`: nothing counts any more. Else trust is still open, handlers settle and may still commit (S5). */
   #deposeAll(why: string, closed: boolean): void {
     const all = [...this.runners.values()]
-    // Handlers that have not settled since the abort must not see trust again, should a later renewal succeed (S5).
-    if (closed) for (const { runner } of this.#leaving.values()) runner.close()
+    if (closed) this.#handOver.closeAll()
     if (all.length > 0) this.#host.emit({ type: "deposed", shards: all.map((runner) => runner.shard), why })
     for (const runner of all) {
       if (closed) runner.close()
-      this.#giveUp(runner, "deposed", this.#host.options.drainMs).catch(this.#host.onFault)
+      void this.#handOver.giveUp(runner, "deposed")
     }
-    if (closed && this.#host.onOverrun === "exit") setTimeout(() => this.#exitUnsettled(), settleTurnMs)
-  }
-
-  /** S5. SIGKILL, because nothing in this process may run on: neither `exit` handlers nor user code that never yields to them. */
-  #exitUnsettled(): void {
-    const { consumer, emit } = this.#host
-    let unsettled = false
-    for (const { runner } of this.#leaving.values()) {
-      const addresses = [...consumer.executing(runner)]
-      if (runner.trusted() || addresses.length === 0) continue
-      unsettled = true
-      emit({ type: "overrun", shard: runner.shard, reason: "deposed", addresses })
-    }
-    if (unsettled) process.kill(process.pid, "SIGKILL")
+    if (closed) this.#handOver.exitUnsettledSoon()
   }
 
   /** S8: with a part of its connections a session takes nothing new; `whole` again, it goes on where it was. */
@@ -487,8 +445,7 @@ const peerOf = ({ leaseMs, reconnectGraceMs, life }: MemberRecord) => ({
   life: life ?? "",
 })
 
-const retryMs = 50
-/** What was aborted in the very turn in which trust was found to have ended (after a freeze) gets this long to settle before the process ends. */
-const settleTurnMs = 20
+/** A shard that moves to another worker runs on here for so long, while that one subscribes. */
+const subscribeMs = 50
 /** How long a draining member waits for a new assignment before it gives up its shards anyway. */
 const handOverMs = 1_000
