@@ -52,7 +52,8 @@ export class Crew {
   async start<Ready extends object>(name: string, module: string, config: object): Promise<Member & { readonly ready: Ready }> {
     const log = openSync(this.#log(name), "a")
     const file = fileURLToPath(new URL(module, import.meta.url))
-    const child = spawn(process.execPath, [...process.execArgv, file, JSON.stringify(config)], {
+    // The directory tells in the list of processes to which run of the demo a process belongs.
+    const child = spawn(process.execPath, [...process.execArgv, file, JSON.stringify(config), this.#directory], {
       stdio: ["ignore", log, log, "ipc"],
       env: { ...process.env, ...this.#environment },
     })
