@@ -19,7 +19,7 @@ const mistakes: ReadonlyArray<readonly [string, () => unknown, string]> = [
   [
     "a store that is no text",
     () => makeClient({ pool: "p", store: 5 as never }, { sample: contract }).sample.start({ id: "x" }),
-    "expected store to be redis://…, rediss://…, file:… or memory:, got: number",
+    "expected store to be redis://…, rediss://…, redis+sentinel://…, file:… or memory:, got: number",
   ],
   ["start with an unknown option", () => client.sample.start({ id: "x" }, { aftr: 1 }), "got: `aftr` (did you mean after?)"],
   ["start with options that are none", () => client.sample.start({ id: "x" }, "now"), "expected start to get its options as an object"],

@@ -3,7 +3,7 @@ import { BadOption } from "../errors.ts"
 import type { Engine, EngineOptions } from "./engine.ts"
 import { withoutPassword } from "./shown.ts"
 
-const forms = "redis://…, rediss://…, file:… or memory:"
+const forms = "redis://…, rediss://…, redis+sentinel://…, file:… or memory:"
 
 /** Without `url`, the address is that of the environment's PONOS_STORE. */
 export async function openEngine(url?: string, options: EngineOptions = {}): Promise<Engine> {
@@ -12,7 +12,7 @@ export async function openEngine(url?: string, options: EngineOptions = {}): Pro
     throw new BadOption(`expected a store, got none: set the option store, or PONOS_STORE in the environment, to ${forms}`)
   }
   if (typeof address !== "string") throw new BadOption(`expected store to be ${forms}, got: ${address === null ? "null" : typeof address}`)
-  if (/^rediss?:\/\//.test(address)) {
+  if (/^rediss?(\+sentinel)?:\/\//.test(address)) {
     const { openRedisEngine } = await import("./redis/redis-engine.ts")
     return await openRedisEngine(address, options)
   }

@@ -37,7 +37,7 @@ describe("the address of a store", () => {
   ])("%s is no store", async (url, named) => {
     const error = await failure(url)
     expect(BadOption.is(error)).toBe(true)
-    expect(error.message).toContain("expected store to be redis://…, rediss://…, file:… or memory:, got: ")
+    expect(error.message).toContain("expected store to be redis://…, rediss://…, redis+sentinel://…, file:… or memory:, got: ")
     expect(error.message).toContain(named)
     expect(error.message).not.toContain("secret")
   })

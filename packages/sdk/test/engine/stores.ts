@@ -25,26 +25,32 @@ async function contentOf(redis: Redis, key: string): Promise<unknown> {
   return await redis.get(key)
 }
 
-export function redisStore(url = redisUrl()): TestStore & { readonly prefix: string } {
+/** `looking`: the address of the test's own looks into the store; of a cluster, one for each primary. */
+export function redisStore(url = redisUrl(), looking: ReadonlyArray<string> = [url]): TestStore & { readonly prefix: string } {
   const prefix = uniqueName("test")
-  const withRedis = async <T>(use: (redis: Redis) => Promise<T>): Promise<T> => {
-    const redis = new Redis(url)
-    try {
-      return await use(redis)
-    } finally {
-      redis.disconnect()
-    }
-  }
+  const eachRedis = async <T>(use: (redis: Redis) => Promise<T>): Promise<T[]> =>
+    await Promise.all(
+      looking.map(async (address) => {
+        const redis = new Redis(address)
+        try {
+          return await use(redis)
+        } finally {
+          redis.disconnect()
+        }
+      }),
+    )
   return {
     prefix,
     open: (options) => openEngine(url, { ...options, prefix }),
-    dump: (pool) =>
-      withRedis(async (redis) => {
+    dump: async (pool) => {
+      const contents = await eachRedis(async (redis) => {
         const keys = await keysOf(redis, `*${pool}*`)
-        return JSON.stringify(await Promise.all(keys.map(async (key) => [key, await contentOf(redis, key)])))
-      }),
-    remove: (pool) =>
-      withRedis(async (redis) => {
+        return await Promise.all(keys.map(async (key) => [key, await contentOf(redis, key)] as const))
+      })
+      return JSON.stringify(contents.flat().toSorted(([a], [b]) => (a < b ? -1 : 1)))
+    },
+    remove: async (pool) => {
+      await eachRedis(async (redis) => {
         const keys = await keysOf(redis, `*${pool}*`)
         // One by one: on a cluster they are in many slots.
         await Promise.all(keys.map((key) => redis.unlink(key)))
@@ -52,7 +58,8 @@ export function redisStore(url = redisUrl()): TestStore & { readonly prefix: str
         const ours = new RegExp(`^${prefix}:\\{${pool}(:\\d+|:[ms]:[^{}]+)?\\}:`)
         expect(keys.filter((key) => !ours.test(key))).toEqual([])
         expect(await keysOf(redis, `${prefix}:*`)).toEqual([])
-      }),
+      })
+    },
   }
 }
 
@@ -70,7 +77,9 @@ export async function fileStore(): Promise<TestStore & { clean(): Promise<void> 
     dump: async () => {
       const db = new DatabaseSync(path, { readOnly: true })
       try {
-        const tables = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'bus' ORDER BY name").all()
+        const tables = db
+          .prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT IN ('bus', 'audit') ORDER BY name")
+          .all()
         return JSON.stringify(tables.map(({ name }) => [name, db.prepare(`SELECT * FROM "${String(name)}"`).all()]))
       } finally {
         db.close()

@@ -3,16 +3,15 @@
  * group is a call of its own. All calls of a verb are sent in one turn, in order.
  */
 import { StoreFault } from "../../errors.ts"
-import type { Link } from "./link.ts"
 import type { Script } from "./scripts.ts"
+import type { Servers } from "./servers.ts"
 
 export const maxItems = 200
 export const maxBytes = 256 * 1024
 
 /** What a verb needs of the engine. */
 export interface Store {
-  /** The seam for clusters: who serves a shard. */
-  linkOf(pool: string, shard: number): Link
+  readonly servers: Servers
   shardPrefix(pool: string, shard: number): string
   /** Override of the store's clock, "" for its own (E4). */
   now(): string
@@ -86,11 +85,9 @@ export async function batched<Item, Reply>(
   items: ReadonlyArray<Item>,
   plan: Plan<Item, Reply>,
 ): Promise<ReadonlyArray<Reply>> {
-  const first = items[0]
-  if (first === undefined) return []
-  const spans = !store.linkOf(pool, plan.shard(first)).info.cluster
+  if (items.length === 0) return []
   const replies: Reply[] = Array.from({ length: items.length })
-  await Promise.all(cut(items, plan, spans).map((groups) => send(store, pool, groups, plan, replies)))
+  await Promise.all(cut(items, plan, !store.servers.cluster).map((groups) => send(store, pool, groups, plan, replies)))
   return replies
 }
 
@@ -109,8 +106,7 @@ async function send<Item, Reply>(
     plan.encode(group.items, args)
     args[sizeAt] = String(args.length - sizeAt - 1)
   }
-  const link = store.linkOf(pool, groups[0]?.shard ?? 0)
-  const reply = (await link.run(plan.script, keys, args)) as ReadonlyArray<unknown>
+  const reply = (await store.servers.run(plan.script, keys, args)) as ReadonlyArray<unknown>
   const now = Number(reply[groups.length] ?? 0)
   for (let n = 0; n < groups.length; n++) {
     const group = groups[n] as Group<Item>

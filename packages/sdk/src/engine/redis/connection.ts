@@ -17,14 +17,24 @@ export interface ServerInfo {
   readonly runId: string
   readonly cluster: boolean
   readonly policy: string
+  /** False: a replica of another server. */
+  readonly primary: boolean
 }
+
+export const unknownServer: ServerInfo = { version: "", runId: "", cluster: false, policy: "", primary: true }
 
 export function parseInfo(text: string): ServerInfo {
   const fields = new Map(text.split(/\r?\n/).map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 1)]))
   const get = (name: string) => fields.get(name) ?? ""
   // Redis reports itself as loading in INFO before it refuses commands with the same word.
   if (get("loading") === "1") throw new Error("LOADING Redis is loading the dataset in memory")
-  return { version: get("redis_version"), runId: get("run_id"), cluster: get("cluster_enabled") === "1", policy: get("maxmemory_policy") }
+  return {
+    version: get("redis_version"),
+    runId: get("run_id"),
+    cluster: get("cluster_enabled") === "1",
+    policy: get("maxmemory_policy"),
+    primary: get("role") !== "slave",
+  }
 }
 
 export function checkVersion(shown: string, info: ServerInfo): void {
@@ -40,16 +50,18 @@ export class Connection {
   readonly #pending = new Set<(error: Error) => void>()
   #lost: Error | undefined
   #onLost: ((error: Error) => void) | undefined
-  info: ServerInfo = { version: "", runId: "", cluster: false, policy: "" }
+  readonly target: Target
+  info: ServerInfo = unknownServer
 
   private constructor(target: Target, timeout: number) {
+    this.target = target
     this.#redis = new Redis({
       host: target.host,
       port: target.port,
       db: target.db,
       ...(target.username === undefined ? {} : { username: target.username }),
       ...(target.password === undefined ? {} : { password: target.password }),
-      ...(target.tls ? { tls: { servername: target.host } } : {}),
+      ...(target.tls ? { tls: { ...target.tls, ...(target.servername === undefined ? {} : { servername: target.servername }) } } : {}),
       connectionName: "ponos",
       connectTimeout: timeout,
       lazyConnect: true,
@@ -67,10 +79,19 @@ export class Connection {
   }
 
   /** Connects and checks; the scripts are loaded before the connection is given out. */
-  static async open(target: Target, timeout: number): Promise<Connection> {
+  static open(target: Target, timeout: number): Promise<Connection> {
+    return Connection.#made(target, timeout, (connection) => connection.#handshake(target, timeout))
+  }
+
+  /** Only to ask something: a Sentinel, or any node of a cluster. */
+  static plain(target: Target, timeout: number): Promise<Connection> {
+    return Connection.#made(target, timeout, (connection) => connection.#bounded(connection.#redis.connect(), timeout))
+  }
+
+  static async #made(target: Target, timeout: number, begin: (connection: Connection) => Promise<void>): Promise<Connection> {
     const connection = new Connection(target, timeout)
     try {
-      await connection.#handshake(target, timeout)
+      await begin(connection)
       return connection
     } catch (error) {
       // ioredis says "Connection is closed" where the event before it had the reason.
@@ -81,8 +102,7 @@ export class Connection {
   }
 
   async #handshake(target: Target, timeout: number): Promise<void> {
-    const connected = this.#redis.connect()
-    await this.#bounded(connected, timeout)
+    await this.#bounded(this.#redis.connect(), timeout)
     // In one round trip: the sooner a lost connection is replaced, the surer nobody is taken for dead (S8).
     const info = this.command("info", [], timeout)
     const loaded = Promise.all(Object.values(scripts).map((script) => this.command("script", ["LOAD", script.source], timeout)))
@@ -108,6 +128,11 @@ export class Connection {
 
   onMessage(listener: (channel: string, text: string) => void): void {
     this.#redis.on("smessage", listener)
+  }
+
+  /** Told when the server ended a subscription itself: the channel's slot moved to another server. */
+  onMoved(listener: () => void): void {
+    this.#redis.on("moved", listener)
   }
 
   /** Sends at once, so that calls made in one turn stay in order; fails with `ConnectionLost` after `timeout` ms. */

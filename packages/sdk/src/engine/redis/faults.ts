@@ -5,16 +5,31 @@ import { BadOption, PonosError, StoreFault, StoreUnavailable } from "../../error
 export class ConnectionLost extends Error {}
 
 /** Refusals that pass: on a replica after a failover, while loading, at maxmemory (B3) … Repeated until the deadline. */
-const passing = /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|NOREPLICAS|MISCONF|OOM)\b/
-/** Those after which another server may answer at the same address. */
-const elsewhere = /^(READONLY|MASTERDOWN|LOADING)\b/
+const passing = /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|MOVED|ASK|BUSY|NOREPLICAS|MISCONF|OOM)\b/
+/** Those after which another server may answer, at the same address or at the one that is found now. */
+const elsewhere = /^(READONLY|MASTERDOWN|LOADING|MOVED)\b/
 const login = /^(WRONGPASS|NOAUTH|NOPERM)\b|invalid username-password|AUTH.*without any password/i
 
 const textOf = (error: unknown): string => (error instanceof Error ? error.message : String(error))
 
 export const isPassing = (error: unknown): boolean => error instanceof ConnectionLost || passing.test(textOf(error))
 export const isElsewhere = (error: unknown): boolean => elsewhere.test(textOf(error))
+export const isDown = (error: unknown): boolean => textOf(error).startsWith("CLUSTERDOWN")
 export const isNoScript = (error: unknown): boolean => textOf(error).startsWith("NOSCRIPT")
+
+/** Where a cluster says that a slot is: for good (MOVED), or for this one call while the slot is on its way (ASK). */
+export interface Redirect {
+  readonly asking: boolean
+  readonly slot: number
+  /** "" where the server means the host that was asked. */
+  readonly host: string
+  readonly port: number
+}
+export function redirectOf(error: unknown): Redirect | undefined {
+  const [, word, slot, host = "", port] = /^(MOVED|ASK) (\d+) (.*):(\d+)/.exec(textOf(error)) ?? []
+  if (word === undefined) return undefined
+  return { asking: word === "ASK", slot: Number(slot), host: host === "?" ? "" : host, port: Number(port) }
+}
 
 /** ioredis hangs the command with its arguments, AUTH's too, on its errors: only the text goes on. */
 const bare = (error: unknown): Error => new Error(textOf(error))
@@ -23,6 +38,7 @@ const bare = (error: unknown): Error => new Error(textOf(error))
 function remedy(text: string): string {
   if (text.startsWith("OOM")) return "Redis is at its maxmemory: raise it, or let workers end and trim runs."
   if (text.startsWith("READONLY")) return "This is a replica: name the primary in the store URL."
+  if (text.startsWith("CLUSTERDOWN")) return "The cluster has slots that no primary serves: look at CLUSTER INFO and CLUSTER NODES."
   if (text.startsWith("LOADING")) return "Redis is still loading its data: wait."
   if (/RESP type|Protocol error/i.test(text))
     return "What answers there does not speak the protocol of Redis: check host and port in the store URL."

@@ -1,13 +1,16 @@
 /**
- * Keeps one connection to one server alive by replacing it, and repeats on the new one the calls that the old one left unanswered: all
- * verbs are safe to repeat (E3). On a cluster there will be one link per primary; `Links.of(shard)` in redis-engine.ts is the seam.
- * A process with workers has a second link for its renewals and what it needs to see others die (lives.ts).
+ * Keeps one connection to one server alive by replacing it, and repeats on the new one the calls that the old one left unanswered. Which
+ * server that is, is asked before each connection (locate.ts): always the same, the primary that Sentinels name, or the one that has a
+ * slot. A cluster has one link for each primary (cluster.ts). A process with workers has a second link for its renewals and what it needs
+ * to see others die (lives.ts).
  */
 import { PonosError } from "../../errors.ts"
-import { Connection, type ServerInfo } from "./connection.ts"
-import { closedFault, ConnectionLost, isElsewhere, isPassing, toFault, unavailable, unreachable } from "./faults.ts"
+import { Connection, type ServerInfo, unknownServer } from "./connection.ts"
+import { isDown, isElsewhere, isPassing, type Redirect, toFault, unreachable } from "./faults.ts"
+import type { Locator } from "./locate.ts"
+import { pause, repeated, type Route } from "./repeat.ts"
 import type { Script } from "./scripts.ts"
-import type { Target } from "./url.ts"
+import { placeText, type Target } from "./url.ts"
 
 export interface LinkOptions {
   readonly callTimeout: number
@@ -16,47 +19,69 @@ export interface LinkOptions {
 
 /** Quick at first, for a blip or a restart; then gentle to a server that is down. */
 const backoff = [0, 20, 50, 100, 200, 400, 800, 1000]
-/** Between repetitions of a call that the server refused for the moment. */
-const refusedPause = 50
 
-const pause = (ms: number) => new Promise<void>((done) => setTimeout(done, ms))
+/** Before it is asked who serves, after a server said that its cluster is down. */
+const downMs = 250
 
-export class Link {
-  readonly #target: Target
+export class Link implements Route {
+  readonly #locator: Locator
   readonly #options: LinkOptions
   readonly #waiting = new Set<() => void>()
   #connection: Connection | undefined
+  /** To where a slot is moving that this link's server has: for single calls. */
+  #detour: { readonly place: string; readonly connection: Connection } | undefined
+  #watch: NodeJS.Timeout | undefined
   #connecting = false
-  #closed = false
-  #lastError: unknown
+  closed = false
+  lastError: unknown
   /** Told of a new connection before anybody may use it: restores subscriptions, asks who it is. */
   readonly #onConnected: Array<(connection: Connection) => Promise<void>> = []
   readonly #onChange: Array<(connection: Connection | undefined) => void> = []
 
-  private constructor(target: Target, options: LinkOptions) {
-    this.#target = target
+  private constructor(locator: Locator, options: LinkOptions) {
+    this.#locator = locator
     this.#options = options
   }
 
   /** Tries until `connectTimeout`: a Redis that is started together with the worker may take a moment. */
-  static async open(target: Target, options: LinkOptions): Promise<Link> {
-    const link = new Link(target, options)
+  static async open(locator: Locator, options: LinkOptions): Promise<Link> {
+    const link = new Link(locator, options)
     const deadline = performance.now() + options.connectTimeout
     for (let attempt = 0; ; attempt++) {
       try {
-        link.#use(await Connection.open(target, Math.max(1, deadline - performance.now())))
+        link.#use(await link.#connect(Math.max(1, deadline - performance.now())))
         return link
       } catch (error) {
-        if (!isPassing(error)) throw toFault(target.shown, error)
+        if (!isPassing(error)) throw toFault(locator.shown, error)
         const delay = backoff[Math.min(attempt + 1, backoff.length - 1)] ?? 0
-        if (performance.now() + delay >= deadline) throw unreachable(target.shown, options.connectTimeout, error)
+        if (performance.now() + delay >= deadline) throw unreachable(locator.shown, options.connectTimeout, error)
         await pause(delay)
       }
     }
   }
 
+  /** Connects by itself; calls wait for it. */
+  static start(locator: Locator, options: LinkOptions): Link {
+    const link = new Link(locator, options)
+    // Not in this turn: who made it has something to say to its first connection.
+    queueMicrotask(() => void link.#reconnect())
+    return link
+  }
+
   /** Of the server at hand; of the last one while there is none. */
-  info: ServerInfo = { version: "", runId: "", cluster: false, policy: "" }
+  info: ServerInfo = unknownServer
+
+  get shown(): string {
+    return this.#locator.shown
+  }
+
+  get callTimeout(): number {
+    return this.#options.callTimeout
+  }
+
+  get connection(): Connection | undefined {
+    return this.#connection
+  }
 
   onConnected(listener: (connection: Connection) => Promise<void>): void {
     this.#onConnected.push(listener)
@@ -67,63 +92,74 @@ export class Link {
     this.#onChange.push(listener)
   }
 
-  get connection(): Connection | undefined {
-    return this.#connection
-  }
-
   run(script: Script, keys: ReadonlyArray<string>, args: ReadonlyArray<string>): Promise<unknown> {
-    return this.#repeat((connection, timeout) => connection.run(script, keys, args, timeout))
+    return repeated(this, "", (connection, timeout) => connection.run(script, keys, args, timeout))
   }
 
   command(name: string, args: ReadonlyArray<string>): Promise<unknown> {
-    return this.#repeat((connection, timeout) => connection.command(name, args, timeout))
+    return repeated(this, "", (connection, timeout) => connection.command(name, args, timeout))
   }
 
   close(): void {
-    if (this.#closed) return
-    this.#closed = true
+    if (this.closed) return
+    this.closed = true
+    clearTimeout(this.#watch)
+    this.#detour?.connection.destroy("the engine was closed")
     this.#connection?.destroy("the engine was closed")
     this.#wake()
   }
 
-  async #repeat(call: (connection: Connection, timeout: number) => Promise<unknown>): Promise<unknown> {
-    const { callTimeout } = this.#options
-    const deadline = performance.now() + callTimeout
-    for (;;) {
-      if (this.#closed) throw closedFault(this.#target.shown)
-      const left = deadline - performance.now()
-      if (left <= 0) throw unavailable(this.#target.shown, callTimeout, this.#lastError)
-      const connection = this.#connection
-      if (!connection) {
-        await this.#connected(left)
-        continue
-      }
-      try {
-        // Half of the deadline, so that a connection that died silently leaves time for another one.
-        return await call(connection, Math.min(left, callTimeout / 2))
-      } catch (error) {
-        if (!isPassing(error)) throw toFault(this.#target.shown, error)
-        this.#lastError = error
-        if (isElsewhere(error)) connection.destroy(error instanceof Error ? error.message : "refused")
-        else if (!(error instanceof ConnectionLost)) await pause(Math.min(refusedPause, Math.max(0, deadline - performance.now())))
-      }
-    }
+  connectionOf(): Connection | undefined {
+    return this.#connection
   }
 
-  #connected(timeout: number): Promise<void> {
+  failed(connection: Connection, error: unknown): void {
+    this.lastError = error
+    if (connection !== this.#connection) return
+    if (isElsewhere(error)) connection.destroy(error instanceof Error ? error.message : "refused")
+    // It may be a minority, whose majority has another primary by now.
+    else if (isDown(error)) this.#look(connection, downMs)
+  }
+
+  changed(_key: string, ms: number): Promise<void> {
     return new Promise((resolve) => {
       const done = () => {
         clearTimeout(timer)
         this.#waiting.delete(done)
         resolve()
       }
-      const timer = setTimeout(done, timeout)
+      const timer = setTimeout(done, ms)
       this.#waiting.add(done)
     })
   }
 
+  async asked({ host, port }: Redirect, { target }: Connection, ms: number): Promise<Connection | undefined> {
+    const there: Target = { ...target, host: host || target.host, port }
+    const place = placeText(there)
+    if (this.#detour?.place === place) return this.#detour.connection
+    this.#detour?.connection.destroy("the slot moves elsewhere")
+    this.#detour = undefined
+    const connection = await Connection.open(there, ms).catch((error: unknown) => void (this.lastError = error))
+    if (!connection) return undefined
+    if (this.closed) connection.destroy("the engine was closed")
+    this.#detour = { place, connection }
+    connection.onLost(() => {
+      if (this.#detour?.connection === connection) this.#detour = undefined
+    })
+    return connection
+  }
+
   #wake(): void {
     for (const done of this.#waiting) done()
+  }
+
+  async #connect(timeout: number): Promise<Connection> {
+    const deadline = performance.now() + timeout
+    const target = await this.#locator.locate(timeout)
+    const connection = await Connection.open(target, Math.max(1, deadline - performance.now()))
+    if (connection.info.primary || !this.#locator.primaryOnly) return connection
+    connection.destroy("a replica")
+    throw new Error(`READONLY ${target.shown} is a replica`)
   }
 
   #use(connection: Connection): void {
@@ -132,35 +168,51 @@ export class Link {
     for (const listener of this.#onChange) listener(connection)
     connection.onLost((error) => {
       if (this.#connection === connection) this.#connection = undefined
-      this.#lastError = error
+      this.lastError = error
       for (const listener of this.#onChange) listener(undefined)
       void this.#reconnect()
     })
+    this.#look(connection)
     this.#wake()
   }
 
+  /** A server that hangs, or is cut off with this process on its side, never says that another one took its place. */
+  #look(connection: Connection, ms = this.#locator.locateMs): void {
+    clearTimeout(this.#watch)
+    if (ms === undefined || this.closed || this.#connection !== connection) return
+    this.#watch = setTimeout(() => {
+      this.#locator.locate(this.#options.connectTimeout).then(
+        (target) => {
+          if (placeText(target) !== placeText(connection.target)) connection.destroy(`the primary is now ${target.shown}`)
+          else this.#look(connection)
+        },
+        () => this.#look(connection),
+      )
+    }, ms)
+  }
+
   async #reconnect(): Promise<void> {
-    if (this.#connecting || this.#closed) return
+    if (this.#connecting || this.closed) return
     this.#connecting = true
-    for (let attempt = 0; !this.#closed && !this.#connection; attempt++) {
+    for (let attempt = 0; !this.closed && !this.#connection; attempt++) {
       const delay = backoff[Math.min(attempt, backoff.length - 1)] ?? 0
       if (delay > 0) await pause(delay)
-      if (this.#closed) break
+      if (this.closed) break
       try {
-        const connection = await Connection.open(this.#target, this.#options.connectTimeout)
+        const connection = await this.#connect(this.#options.connectTimeout)
         await Promise.all(this.#onConnected.map((listener) => listener(connection))).catch((error: unknown) => {
           connection.destroy("subscriptions could not be restored")
           throw error
         })
-        if (this.#closed) connection.destroy("the engine was closed")
+        if (this.closed) connection.destroy("the engine was closed")
         else this.#use(connection)
       } catch (error) {
         // Whatever it was, also a refused login or an older server: the verbs that wait report it at their deadline.
-        this.#lastError = error instanceof PonosError ? new Error(error.message) : error
+        this.lastError = error instanceof PonosError ? new Error(error.message) : error
       }
     }
     this.#connecting = false
     // Lost again between `#use` and here.
-    if (!this.#connection && !this.#closed) void this.#reconnect()
+    if (!this.#connection && !this.closed) void this.#reconnect()
   }
 }

@@ -3,12 +3,12 @@ import { randomUUID } from "node:crypto"
 import { PoolMismatch } from "../../errors.ts"
 import type { AssignmentEntry, MemberEntry, PoolInfo, PoolSettings, RenewReply } from "../engine.ts"
 import type { PoolKeys } from "./keys.ts"
-import type { Link } from "./link.ts"
 import { scripts } from "./scripts.ts"
+import type { Caller } from "./servers.ts"
 
 /** A pool as these verbs need it. */
 export interface PoolStore {
-  readonly link: Link
+  readonly link: Caller
   readonly keys: PoolKeys
   readonly now: string
 }

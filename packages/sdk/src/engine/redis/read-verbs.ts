@@ -25,7 +25,7 @@ export async function list(
   cursor: string,
   limit: number,
 ): Promise<{ readonly cursor: string; readonly runs: ReadonlyArray<RunRecord> }> {
-  const reply = await store.linkOf(pool, shard).run(scripts.list, [store.shardPrefix(pool, shard)], [store.now(), cursor, String(limit)])
+  const reply = await store.servers.run(scripts.list, [store.shardPrefix(pool, shard)], [store.now(), cursor, String(limit)])
   const [next, ...found] = reply as ReadonlyArray<unknown>
   const runs: RunRecord[] = []
   for (let n = 0; n < found.length; n += 3) runs.push(parseRecord(String(found[n]), String(found[n + 1]), found[n + 2] === 1))

@@ -1,12 +1,11 @@
-/** The Redis driver: wires link, bus, keys and verbs; decides nothing. */
+/** The Redis driver: wires servers, bus, keys and verbs; decides nothing. */
 import type { Engine, EngineOptions, Hint, ShardEvent } from "../engine.ts"
 import type { Store } from "./batch.ts"
 import { Bus, parseEvents, parseHint } from "./bus.ts"
 import * as client from "./client-verbs.ts"
-import type { ServerInfo } from "./connection.ts"
+import type { Connection } from "./connection.ts"
+import { type Deployment, openDeployment } from "./deployment.ts"
 import { Keys } from "./keys.ts"
-import { Link } from "./link.ts"
-import { Lives } from "./lives.ts"
 import * as maps from "./map-verbs.ts"
 import * as pools from "./pool-verbs.ts"
 import * as reads from "./read-verbs.ts"
@@ -14,56 +13,74 @@ import * as streams from "./stream-verbs.ts"
 import { parseRedisUrl } from "./url.ts"
 import * as worker from "./worker-verbs.ts"
 
+
 const defaults = { callTimeout: 5000, connectTimeout: 5000, prefix: "p" } as const
 
 const onStderr = (text: string) => void process.stderr.write(`ponos: ${text}\n`)
 
 export async function openRedisEngine(url: string, options: EngineOptions = {}): Promise<Engine> {
-  const target = parseRedisUrl(url)
-  const open = () =>
-    Link.open(target, {
+  const address = parseRedisUrl(url)
+  const keys = new Keys(options.prefix ?? defaults.prefix)
+  const deployment = await openDeployment(
+    address,
+    {
       callTimeout: options.callTimeout ?? defaults.callTimeout,
       connectTimeout: options.connectTimeout ?? defaults.connectTimeout,
-    })
-  const link = await open()
-  for (const warning of warnings(target.shown, link.info)) (options.onWarning ?? onStderr)(warning)
-  return engine(target.shown, link, new Lives(link, open), options)
+    },
+    (pool) => keys.pool(pool).settings,
+  )
+  warnOfEviction(deployment, options.onWarning ?? onStderr)
+  return engine(address.shown, deployment, keys, options)
 }
 
-function warnings(shown: string, info: ServerInfo): ReadonlyArray<string> {
-  if (info.policy === "noeviction" || info.policy === "") return []
-  return [
-    `${shown} has maxmemory-policy ${info.policy}, expected noeviction: at its memory limit Redis would delete jobs. ` +
-      "Set it with CONFIG SET maxmemory-policy noeviction and in redis.conf.",
-  ]
+/** Each server is asked, and each is warned of once. */
+function warnOfEviction({ servers }: Deployment, warn: (text: string) => void): void {
+  const warned = new Set<string>()
+  const look = ({ target, info }: Connection) => {
+    if (info.policy === "noeviction" || info.policy === "" || warned.has(target.shown)) return
+    warned.add(target.shown)
+    warn(
+      `${target.shown} has maxmemory-policy ${info.policy}, expected noeviction: at its memory limit Redis would delete jobs. ` +
+        "Set it with CONFIG SET maxmemory-policy noeviction and in redis.conf.",
+    )
+  }
+  servers.onLink((link) => {
+    if (link.connection) look(link.connection)
+    link.onConnected(async (connection) => look(connection))
+  })
 }
 
-function engine(url: string, link: Link, lives: Lives, options: EngineOptions): Engine {
-  const keys = new Keys(options.prefix ?? defaults.prefix)
-  const bus = new Bus(link)
+function engine(url: string, deployment: Deployment, keys: Keys, options: EngineOptions): Engine {
+  const { servers } = deployment
+  const bus = new Bus(servers)
   const clock = options.now
   const now = clock ? () => String(clock()) : () => ""
-  const store: Store = { linkOf: () => link, shardPrefix: (pool, shard) => keys.pool(pool).shard(shard), now }
-  const at = (pool: string) => ({ link, keys: keys.pool(pool), now: now() })
+  const store: Store = { servers, shardPrefix: (pool, shard) => keys.pool(pool).shard(shard), now }
+  /** Streams and maps have slots of their own. */
+  const at = (pool: string) => ({ link: servers, keys: keys.pool(pool), now: now() })
+  const atPool = (pool: string) => ({ link: deployment.at(pool)?.data ?? servers, keys: keys.pool(pool), now: now() })
   /** What keeps a session alive, or ends another one, does not queue behind data. */
-  const atLives = (pool: string) => ({ ...at(pool), link: lives.link })
+  const atLives = (pool: string) => ({ ...at(pool), link: deployment.at(pool)?.lives.link ?? servers })
   return {
     driver: "redis",
     url,
-    openPool: async (pool, settings) => await pools.openPool(pool, at(pool), settings),
-    poolInfo: async (pool) => await pools.poolInfo(at(pool)),
-    addKinds: async (pool, kinds) => await pools.addKinds(at(pool), kinds),
-    kinds: async (pool) => await pools.kinds(at(pool)),
+    openPool: async (pool, settings) => await pools.openPool(pool, atPool(pool), settings),
+    poolInfo: async (pool) => await pools.poolInfo(atPool(pool)),
+    addKinds: async (pool, kinds) => await pools.addKinds(atPool(pool), kinds),
+    kinds: async (pool) => await pools.kinds(atPool(pool)),
     join: async (pool, member) => await pools.join(atLives(pool), member),
-    registerLife: async (_pool, _session, lifeOptions = {}) => await lives.register(lifeOptions),
-    probe: async (_pool, signs) => await lives.probe(signs),
+    registerLife: async (pool, _session, lifeOptions = {}) => await (await deployment.register(pool)).lives.register(lifeOptions),
+    probe: async (pool, signs) => {
+      const server = deployment.at(pool) ?? (await deployment.register(pool).catch(() => undefined))
+      return (await server?.lives.probe(signs)) ?? signs.map(() => "unknown")
+    },
     updateMember: async (pool, member, from) => await pools.updateMember(atLives(pool), member, from),
     leave: async (pool, session) => await pools.leave(atLives(pool), session),
     renew: async (pool, session) => await pools.renew(atLives(pool), session),
     markDead: async (pool, session, counter, record) => await pools.markDead(atLives(pool), session, counter, record),
-    members: async (pool) => await pools.members(at(pool)),
-    assignment: async (pool) => await pools.assignment(at(pool)),
-    assign: async (pool, next) => await pools.assign(at(pool), next),
+    members: async (pool) => await pools.members(atPool(pool)),
+    assignment: async (pool) => await pools.assignment(atPool(pool)),
+    assign: async (pool, next) => await pools.assign(atPool(pool), next),
     start: (pool, items) => client.start(store, pool, items),
     message: (pool, items) => client.message(store, pool, items),
     terminate: (pool, items) => client.terminate(store, pool, items),
@@ -112,9 +129,8 @@ function engine(url: string, link: Link, lives: Lives, options: EngineOptions): 
       await bus.subscribe(`${keys.pool(pool).stream(stream)}append`, () => listener(), { pulls: true }),
     publish: async (pool, channel, text) => await bus.publish(keys.pool(pool).channel(channel), text),
     close: async () => {
-      // The connections by which others see this process close last, and together.
-      lives.close()
-      link.close()
+      bus.close()
+      deployment.close()
     },
   }
 }

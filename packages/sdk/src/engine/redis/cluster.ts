@@ -1,0 +1,247 @@
+/**
+ * A Redis Cluster: one link for each primary, made when something goes there, and a map of the slots (B4: the Cluster class of ioredis
+ * queues while it is offline and sends again whatever is set, so that nobody knows what ran).
+ *
+ * The map is read again when a server says MOVED or ends a subscription, when a link is lost, until each link in it stands, and every few
+ * seconds: a primary that hangs says nothing. MOVED alone already tells of its slot. What was under way to a server that is no primary
+ * any more fails with its link and goes to the next one.
+ */
+import type { Connection } from "./connection.ts"
+import { isElsewhere, redirectOf, type Redirect } from "./faults.ts"
+import { Link, type LinkOptions } from "./link.ts"
+import { Askable, fixedPrimary, readMap, shuffled, slotPrimary, type Locator } from "./locate.ts"
+import { type Call, repeated, type Route } from "./repeat.ts"
+import type { Script } from "./scripts.ts"
+import type { Servers } from "./servers.ts"
+import { slotOf } from "./slot.ts"
+import type { Primary, SlotMap } from "./topology.ts"
+import { type Address, type Place, placeText, targetAt } from "./url.ts"
+
+/** Between two readings of the map: at least, while something is amiss, and when nothing is. */
+const refreshMinMs = 50
+const refreshAmissMs = 250
+const refreshMs = 5_000
+
+interface Node {
+  readonly primary: Primary
+  link: Link | undefined
+}
+
+export class Cluster implements Servers, Route {
+  readonly cluster = true
+  readonly #address: Address
+  readonly #options: LinkOptions
+  readonly #asked: Askable
+  /** By slot. */
+  #served: Array<Node | undefined> = []
+  readonly #nodes = new Map<string, Node>()
+  /** Everybody of the last map: one of them knows the next. */
+  #known: ReadonlyArray<Place>
+  readonly #onLink: Array<(link: Link) => void> = []
+  readonly #onMoved: Array<() => void> = []
+  readonly #waiting = new Set<() => void>()
+  #timer: NodeJS.Timeout | undefined
+  #timerAt = Number.POSITIVE_INFINITY
+  #refreshed = 0
+  #refreshing = false
+  /** Asked for while it was being read. */
+  #again = false
+  closed = false
+  lastError: unknown
+
+  private constructor(address: Address, options: LinkOptions) {
+    this.#address = address
+    this.#options = options
+    this.#asked = new Askable(address)
+    this.#known = address.places
+  }
+
+  static async open(address: Address, options: LinkOptions): Promise<Cluster> {
+    const cluster = new Cluster(address, options)
+    try {
+      cluster.#use(await cluster.#read(options.connectTimeout))
+    } catch (error) {
+      cluster.close()
+      throw error
+    }
+    cluster.#later(refreshMs)
+    return cluster
+  }
+
+  get shown(): string {
+    return this.#address.shown
+  }
+
+  get callTimeout(): number {
+    return this.#options.callTimeout
+  }
+
+  /** For a link that follows one key, wherever its slot goes. */
+  locator(key: string): Locator {
+    return slotPrimary(this.#address, key, (timeout) => this.#read(timeout))
+  }
+
+  run(script: Script, keys: ReadonlyArray<string>, args: ReadonlyArray<string>): Promise<unknown> {
+    return this.#repeated(keys[0] ?? "", (connection, timeout) => connection.run(script, keys, args, timeout))
+  }
+
+  command(name: string, args: ReadonlyArray<string>): Promise<unknown> {
+    return this.#repeated(args[0] ?? "", (connection, timeout) => connection.command(name, args, timeout))
+  }
+
+  async #repeated(key: string, call: Call): Promise<unknown> {
+    return await repeated(this, key, call)
+  }
+
+  linkOf(key: string): Link | undefined {
+    const node = this.#served[slotOf(key)]
+    return node && this.#linkTo(node)
+  }
+
+  onLink(listener: (link: Link) => void): void {
+    this.#onLink.push(listener)
+    for (const { link } of this.#nodes.values()) if (link) listener(link)
+  }
+
+  onMoved(listener: () => void): void {
+    this.#onMoved.push(listener)
+  }
+
+  refresh(): void {
+    this.#later(Math.max(0, this.#refreshed + refreshMinMs - performance.now()))
+  }
+
+  close(): void {
+    this.closed = true
+    clearTimeout(this.#timer)
+    for (const { link } of this.#nodes.values()) link?.close()
+    this.#asked.close()
+    this.#wake()
+  }
+
+  connectionOf(key: string): Connection | undefined {
+    return this.linkOf(key)?.connection
+  }
+
+  changed(key: string, ms: number): Promise<void> {
+    this.lastError = this.linkOf(key)?.lastError ?? this.lastError
+    return new Promise((resolve) => {
+      const done = () => {
+        clearTimeout(timer)
+        this.#waiting.delete(done)
+        resolve()
+      }
+      const timer = setTimeout(done, ms)
+      this.#waiting.add(done)
+    })
+  }
+
+  failed(connection: Connection, error: unknown): void {
+    this.lastError = error
+    const redirect = redirectOf(error)
+    if (redirect?.asking) return
+    if (redirect) this.#learn(redirect, connection)
+    // A connection to a server that refuses everything is not needed; one that only lost a slot is.
+    else if (isElsewhere(error)) connection.destroy(error instanceof Error ? error.message : "refused")
+    this.refresh()
+  }
+
+  async asked(redirect: Redirect, connection: Connection, ms: number): Promise<Connection | undefined> {
+    const link = this.#linkTo(this.#nodeAt(placeOf(redirect, connection)))
+    if (!link.connection) await link.changed("", ms)
+    return link.connection
+  }
+
+  // --- the map -----------------------------------------------------------------------------------------------------
+
+  #learn(redirect: Redirect, connection: Connection): void {
+    this.#served[redirect.slot] = this.#nodeAt(placeOf(redirect, connection))
+    this.#tell()
+  }
+
+  #nodeAt(primary: Primary): Node {
+    const name = placeText(primary)
+    const known = this.#nodes.get(name)
+    if (known) return known
+    const node: Node = { primary, link: undefined }
+    this.#nodes.set(name, node)
+    return node
+  }
+
+  #linkTo(node: Node): Link {
+    if (node.link) return node.link
+    const link = Link.start(fixedPrimary(targetAt(this.#address, node.primary, node.primary.hostname)), this.#options)
+    node.link = link
+    link.onChange((connection) => (connection ? this.#wake() : this.refresh()))
+    for (const listener of this.#onLink) listener(link)
+    if (this.closed) link.close()
+    return link
+  }
+
+  /** Over the links that stand, so that it costs no connection; then from all that were ever named here. */
+  async #read(timeout: number): Promise<SlotMap> {
+    const stands = (place: Place) => this.#nodes.get(placeText(place))?.link?.connection
+    const places = [...shuffled(this.#known), ...this.#address.places].toSorted((a, b) => Number(!stands(a)) - Number(!stands(b)))
+    return await readMap(async (place, wait) => stands(place) ?? (await this.#asked.at(place, wait)), places, timeout)
+  }
+
+  #use({ ranges, nodes }: SlotMap): void {
+    const served: Array<Node | undefined> = Array.from({ length: 16_384 })
+    const serving = new Set<Node>()
+    for (const { first, last, primary } of ranges) {
+      const node = this.#nodeAt(primary)
+      serving.add(node)
+      served.fill(node, first, last + 1)
+    }
+    const moved = served.some((node, slot) => node !== this.#served[slot])
+    this.#served = served
+    this.#known = nodes
+    for (const [name, node] of this.#nodes) {
+      if (serving.has(node)) continue
+      this.#nodes.delete(name)
+      node.link?.close()
+    }
+    if (moved) this.#tell()
+  }
+
+  #tell(): void {
+    for (const listener of this.#onMoved) listener()
+    this.#wake()
+  }
+
+  #wake(): void {
+    for (const done of this.#waiting) done()
+  }
+
+  // --- when it is read ---------------------------------------------------------------------------------------------
+
+  #later(ms: number): void {
+    const at = performance.now() + ms
+    if (this.#refreshing) this.#again = true
+    if (this.closed || this.#refreshing || at >= this.#timerAt) return
+    this.#timerAt = at
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(() => void this.#refresh(), ms)
+  }
+
+  async #refresh(): Promise<void> {
+    this.#timerAt = Number.POSITIVE_INFINITY
+    this.#refreshing = true
+    this.#again = false
+    this.#refreshed = performance.now()
+    let amiss = false
+    try {
+      this.#use(await this.#read(this.#options.connectTimeout))
+    } catch (error) {
+      this.lastError = error
+      amiss = true
+    }
+    this.#refreshing = false
+    for (const { link } of this.#nodes.values()) amiss ||= link !== undefined && !link.connection
+    this.#later(this.#again ? refreshMinMs : amiss ? refreshAmissMs : refreshMs)
+  }
+}
+
+function placeOf({ host, port }: Redirect, { target }: Connection): Primary {
+  return { host: host || target.host, port, hostname: "" }
+}

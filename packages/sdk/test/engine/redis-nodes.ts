@@ -1,0 +1,285 @@
+/** Several redis-servers of a test's own: a cluster with a replica for each primary, or a primary with replicas and its Sentinels. */
+import { type ChildProcess, spawn } from "node:child_process"
+import { once } from "node:events"
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises"
+import { connect, createServer } from "node:net"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { setTimeout as delay } from "node:timers/promises"
+import { Redis } from "ioredis"
+
+export const waitFor = async (condition: () => boolean | Promise<boolean>, what: string, ms = 20_000): Promise<void> => {
+  const end = performance.now() + ms
+  while (!(await condition())) {
+    if (performance.now() > end) throw new Error(`waited ${ms} ms in vain until ${what}`)
+    await delay(20)
+  }
+}
+
+export class Node {
+  readonly port: number
+  readonly client: Redis
+  readonly #folder: string
+  readonly #args: ReadonlyArray<string>
+  #server: ChildProcess
+
+  constructor(port: number, folder: string, args: ReadonlyArray<string>, login: object = {}) {
+    this.port = port
+    this.#folder = folder
+    this.#args = args
+    this.#server = this.#start()
+    this.client = new Redis({ port, ...login, retryStrategy: () => 20, maxRetriesPerRequest: null })
+    this.client.on("error", () => {})
+  }
+
+  #start(): ChildProcess {
+    const server = spawn("redis-server", [...this.#args], { cwd: this.#folder, stdio: "ignore" })
+    const kill = (): void => void server.kill("SIGKILL")
+    process.on("exit", kill)
+    server.on("exit", () => process.off("exit", kill))
+    return server
+  }
+
+  async call(...words: ReadonlyArray<string | number>): Promise<unknown> {
+    const [command, ...args] = words.map(String)
+    return await this.client.call(command ?? "", ...args)
+  }
+
+  freeze(): void {
+    this.#server.kill("SIGSTOP")
+  }
+
+  thaw(): void {
+    this.#server.kill("SIGCONT")
+  }
+
+  async kill(): Promise<void> {
+    if (this.#server.exitCode !== null || this.#server.signalCode !== null) return
+    const exited = once(this.#server, "exit")
+    this.#server.kill("SIGKILL")
+    await exited
+  }
+
+  /** With what it has saved: nothing, unless the test set it otherwise. */
+  restart(): void {
+    this.#server = this.#start()
+  }
+
+  async stop(): Promise<void> {
+    this.client.disconnect()
+    await this.kill()
+  }
+}
+
+/** Below the ephemeral range, and the port of the cluster's bus, 10,000 above, free too. */
+async function nodePorts(count: number): Promise<ReadonlyArray<number>> {
+  const free = (port: number): Promise<boolean> =>
+    new Promise((resolve) => {
+      const server = createServer()
+      server.once("error", () => resolve(false))
+      server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)))
+    })
+  const ports: number[] = []
+  while (ports.length < count) {
+    const port = 12_000 + Math.floor(Math.random() * 10_000)
+    if (!ports.includes(port) && (await free(port)) && (await free(port + 10_000))) ports.push(port)
+  }
+  return ports
+}
+
+const listens = (port: number): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = connect(port, "127.0.0.1", () => {
+      socket.destroy()
+      resolve(true)
+    })
+    socket.on("error", () => resolve(false))
+  })
+
+export interface Nodes {
+  readonly nodes: ReadonlyArray<Node>
+  readonly url: string
+  stop(): Promise<void>
+}
+
+async function startNodes(count: number, settings: Readonly<Record<string, string>>, folder: string, login: object = {}): Promise<Node[]> {
+  const nodes = await Promise.all(
+    (await nodePorts(count)).map(async (port) => {
+      const own = join(folder, String(port))
+      await mkdir(own)
+      const options = { port: String(port), bind: "127.0.0.1", dir: own, save: "", appendonly: "no", ...settings }
+      return new Node(
+        port,
+        own,
+        Object.entries(options).flatMap(([name, value]) => [`--${name}`, value]),
+        login,
+      )
+    }),
+  )
+  await Promise.all(nodes.map((node) => waitFor(() => listens(node.port), "a server listens")))
+  return nodes
+}
+
+const stopAll = async (nodes: ReadonlyArray<Node>, folder: string): Promise<void> => {
+  await Promise.all(nodes.map((node) => node.stop()))
+  await rm(folder, { recursive: true, force: true, maxRetries: 5 })
+}
+
+export interface TestCluster extends Nodes {
+  readonly primaries: ReadonlyArray<Node>
+  readonly replicas: ReadonlyArray<Node>
+  nodeOf(id: string): Promise<Node>
+  /** The node that has the slot as primary, as the cluster sees it. */
+  primaryOf(slot: number): Promise<Node>
+  /** As a resharding does it, one slot after the other. */
+  moveSlot(slot: number, to: Node, between?: () => Promise<void>): Promise<void>
+}
+
+const third = (n: number): number => Math.floor((16_384 * n) / 3)
+
+/** Three primaries, and as many replicas: the n-th follows the n-th. `settings` of all. */
+export async function ownNodes(replicas: 0 | 3, settings: Readonly<Record<string, string>> = {}): Promise<TestCluster> {
+  const folder = await mkdtemp(join(tmpdir(), "ponos-cluster-"))
+  const nodes = await startNodes(
+    3 + replicas,
+    {
+      "cluster-enabled": "yes",
+      "cluster-announce-ip": "127.0.0.1",
+      "cluster-node-timeout": "1000",
+      "repl-diskless-sync-delay": "0",
+      ...settings,
+    },
+    folder,
+  )
+  const [first] = nodes
+  if (first === undefined) throw new Error("no node")
+  const primaries = nodes.slice(0, 3)
+  await Promise.all(primaries.map((node, n) => node.call("CLUSTER", "ADDSLOTSRANGE", third(n), third(n + 1) - 1)))
+  await Promise.all(nodes.map((node, n) => node.call("CLUSTER", "SET-CONFIG-EPOCH", n + 1)))
+  for (const node of nodes.slice(1)) await first.call("CLUSTER", "MEET", "127.0.0.1", node.port)
+  const idOf = async (node: Node): Promise<string> => String(await node.call("CLUSTER", "MYID"))
+  const view = async (node: Node): Promise<string> => String(await node.call("CLUSTER", "NODES"))
+  await waitFor(
+    async () =>
+      (await Promise.all(nodes.map(view))).every((text) => text.trim().split("\n").length === nodes.length && !text.includes("handshake")),
+    "all nodes know each other",
+  )
+  await Promise.all(nodes.slice(3).map(async (node, n) => await node.call("CLUSTER", "REPLICATE", await idOf(primaries[n] ?? first))))
+  const inOrder = async (node: Node): Promise<boolean> => String(await node.call("CLUSTER", "INFO")).includes("cluster_state:ok")
+  await waitFor(async () => (await Promise.all(nodes.map(inOrder))).every(Boolean), "the cluster is in order")
+  await waitFor(
+    async () =>
+      (await Promise.all(nodes.slice(3).map((node) => node.call("INFO", "replication")))).every((text) =>
+        String(text).includes("master_link_status:up"),
+      ),
+    "the replicas follow",
+  )
+  await waitFor(
+    async () => (await Promise.all(nodes.map(view))).every((text) => text.split("slave").length - 1 === replicas),
+    "all know the replicas",
+  )
+  const nodeOf = async (id: string): Promise<Node> => {
+    for (const node of nodes) if ((await idOf(node).catch(() => "")) === id) return node
+    throw new Error(`no node ${id}`)
+  }
+  return {
+    nodes,
+    primaries,
+    replicas: nodes.slice(3),
+    url: `redis://127.0.0.1:${first.port}`,
+    nodeOf,
+    primaryOf: async (slot) => {
+      const some = primaries[1] ?? first
+      const slots = (await some.call("CLUSTER", "SLOTS")) as ReadonlyArray<[number, number, [string, number, string]]>
+      const found = slots.find(([from, to]) => from <= slot && slot <= to)
+      const node = nodes.find(({ port }) => port === found?.[2][1])
+      if (node === undefined) throw new Error(`nobody has slot ${slot}`)
+      return node
+    },
+    moveSlot: async (slot, to, between) => {
+      let from: Node | undefined
+      for (const node of nodes.filter((each) => each.client.status === "ready")) {
+        const slots = (await node.call("CLUSTER", "SLOTS")) as ReadonlyArray<[number, number, [string, number, string]]>
+        const port = slots.find(([low, high]) => low <= slot && slot <= high)?.[2][1]
+        from = nodes.find((each) => each.port === port)
+        break
+      }
+      if (from === undefined || from === to) return
+      const [fromId, toId] = [await idOf(from), await idOf(to)]
+      await to.call("CLUSTER", "SETSLOT", slot, "IMPORTING", fromId)
+      await from.call("CLUSTER", "SETSLOT", slot, "MIGRATING", toId)
+      for (;;) {
+        const keys = (await from.call("CLUSTER", "GETKEYSINSLOT", slot, 10)) as string[]
+        if (keys.length === 0) break
+        await from.call("MIGRATE", "127.0.0.1", to.port, "", 0, 5000, "KEYS", ...keys)
+      }
+      await between?.()
+      await to.call("CLUSTER", "SETSLOT", slot, "NODE", toId)
+      await from.call("CLUSTER", "SETSLOT", slot, "NODE", toId)
+    },
+    stop: () => stopAll(nodes, folder),
+  }
+}
+
+export interface TestSentinels extends Nodes {
+  /** The first primary, and its replicas. */
+  readonly primary: Node
+  readonly sentinels: ReadonlyArray<Node>
+  /** Whom the Sentinels name. */
+  named(): Promise<Node>
+}
+
+/** A primary, two replicas, three Sentinels that take a server for dead after `downMs`. */
+export async function ownSentinels(downMs = 700): Promise<TestSentinels> {
+  const folder = await mkdtemp(join(tmpdir(), "ponos-sentinel-"))
+  const nodes = await startNodes(3, { "repl-diskless-sync-delay": "0" }, folder)
+  const [primary] = nodes
+  if (primary === undefined) throw new Error("no node")
+  for (const node of nodes.slice(1)) await node.call("REPLICAOF", "127.0.0.1", primary.port)
+  const name = "main"
+  const sentinels = await Promise.all(
+    (await nodePorts(3)).map(async (port) => {
+      const own = join(folder, `sentinel-${port}`)
+      await mkdir(own)
+      const file = join(own, "sentinel.conf")
+      await writeFile(
+        file,
+        [
+          `port ${port}`,
+          "bind 127.0.0.1",
+          `dir ${own}`,
+          `sentinel monitor ${name} 127.0.0.1 ${primary.port} 2`,
+          `sentinel down-after-milliseconds ${name} ${downMs}`,
+          `sentinel failover-timeout ${name} 5000`,
+          "",
+        ].join("\n"),
+      )
+      return new Node(port, own, [file, "--sentinel"])
+    }),
+  )
+  const field = (reply: unknown, wanted: string): string => {
+    const parts = (reply as ReadonlyArray<unknown>).map(String)
+    return parts[parts.indexOf(wanted) + 1] ?? ""
+  }
+  await waitFor(async () => {
+    const views = await Promise.all(sentinels.map((node) => node.call("SENTINEL", "MASTER", name).catch(() => [])))
+    return views.every((view) => field(view, "num-other-sentinels") === "2" && field(view, "num-slaves") === "2")
+  }, "the Sentinels know each other and the replicas")
+  const all = [...nodes, ...sentinels]
+  return {
+    nodes,
+    primary,
+    sentinels,
+    url: `redis+sentinel://${sentinels.map(({ port }) => `127.0.0.1:${port}`).join(",")}/${name}`,
+    named: async () => {
+      const views = await Promise.all(sentinels.map((node) => node.call("SENTINEL", "MASTER", name).catch(() => undefined)))
+      const latest = views
+        .filter((view) => view !== undefined)
+        .toSorted((a, b) => Number(field(b, "config-epoch")) - Number(field(a, "config-epoch")))[0]
+      const node = nodes.find(({ port }) => port === Number(field(latest, "port")))
+      if (node === undefined) throw new Error("the Sentinels name nobody")
+      return node
+    },
+    stop: () => stopAll(all, folder),
+  }
+}
