@@ -8,10 +8,13 @@ import { Resident, type Job, type ResidentHost } from "./job.ts"
 
 export interface DeskOptions {
   readonly maxResident: number
-  readonly abortGraceMs: number
+  /** How long it waits for code that was told to end; undefined: until it settles. */
+  readonly abortGraceMs: number | undefined
   readonly payloadBytes: number
   readonly resultRetentionMs: number
   readonly wantMore: () => void
+  /** The shard is let go of, although these have not settled. */
+  readonly onUnsettled: (shard: OwnedShard, reason: GiveUpReason, addresses: ReadonlyArray<Address>) => void
   readonly onFault: (error: unknown) => void
 }
 
@@ -25,7 +28,10 @@ export class JobDesk implements ShardConsumer {
   readonly #followed = new Set<Resident>()
   /** Not yet handed to a loop. */
   readonly #waiting = new Set<Resident>()
-  readonly #givingUp = new Map<OwnedShard, () => void>()
+  readonly #givingUp = new Map<
+    OwnedShard,
+    { readonly reason: GiveUpReason; readonly unsettled: Array<Address>; readonly resolve: () => void }
+  >()
   readonly #loops = new Set<() => void>()
 
   constructor(options: DeskOptions) {
@@ -105,9 +111,9 @@ export class JobDesk implements ShardConsumer {
     return this.#loops.size === 0 ? 0 : this.#options.maxResident - this.#residents.size
   }
 
-  giveUp(shard: OwnedShard, _reason: GiveUpReason): Promise<void> {
+  giveUp(shard: OwnedShard, reason: GiveUpReason): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()
-    this.#givingUp.set(shard, resolve)
+    this.#givingUp.set(shard, { reason, unsettled: [], resolve })
     for (const resident of this.#followed) if (resident.successor?.shard === shard) this.#unfollow(resident)
     for (const resident of this.#byShard.get(shard) ?? []) resident.abort(shard.abortSignal.reason)
     this.#checkGivenUp(shard)
@@ -133,6 +139,7 @@ export class JobDesk implements ShardConsumer {
     const beside = this.#byShard.get(shard)
     if (beside?.delete(resident) === true && beside.size === 0) this.#byShard.delete(shard)
     this.#unfollow(resident)
+    if (resident.abandoned) this.#givingUp.get(shard)?.unsettled.push(resident.address)
     if (successor !== undefined && successor.shard.trusted() && !successor.shard.abortSignal.aborted)
       this.#admit(successor.shard, successor.run)
     this.#checkGivenUp(shard)
@@ -140,10 +147,11 @@ export class JobDesk implements ShardConsumer {
   }
 
   #checkGivenUp(shard: OwnedShard): void {
-    const resolve = this.#givingUp.get(shard)
-    if (resolve === undefined || this.#byShard.has(shard)) return
+    const leaving = this.#givingUp.get(shard)
+    if (leaving === undefined || this.#byShard.has(shard)) return
     this.#givingUp.delete(shard)
-    resolve()
+    if (leaving.unsettled.length > 0) this.#options.onUnsettled(shard, leaving.reason, leaving.unsettled)
+    leaving.resolve()
   }
 
   #unfollow(resident: Resident): void {

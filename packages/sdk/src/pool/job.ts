@@ -20,7 +20,7 @@ export interface Job extends Disposable {
   done(result?: Uint8Array): Promise<void>
   /**
    * Says that this program has stopped working on the job, though it is not done: call it when abortSignal has fired, and the job goes on
-   * elsewhere at once, not only after `abortGraceMs`. Without abort, the job is handed out again after a second. `using job` calls it.
+   * elsewhere at once, not only after `abortGraceMs` (with `onOverrun: "exit"`: only after this process ended). Without abort, the job is handed out again after a second. `using job` calls it.
    */
   settle(): void
 }
@@ -28,7 +28,7 @@ export interface Job extends Disposable {
 export interface ResidentHost {
   readonly payloadBytes: number
   readonly resultRetentionMs: number
-  readonly abortGraceMs: number
+  readonly abortGraceMs: number | undefined
   /** The user's code is done with it, in one way or the other. */
   readonly onSettled: (resident: Resident) => void
   readonly onFault: (error: unknown) => void
@@ -49,6 +49,8 @@ export class Resident implements Job {
   /** The store has ended the run. */
   ended = false
   settled = false
+  /** Counted as settled because it did not settle within `abortGraceMs`. */
+  abandoned = false
   /** Handed to the user's loop. */
   yielded = false
   readonly #host: ResidentHost
@@ -108,7 +110,7 @@ export class Resident implements Job {
     this.#wake?.()
     if (this.settled) return
     if (!this.yielded) this.#settled()
-    else this.#grace = setTimeout(() => this.#settled(), this.#host.abortGraceMs)
+    else if (this.#host.abortGraceMs !== undefined) this.#grace = setTimeout(() => this.#abandon(), this.#host.abortGraceMs)
   }
 
   stop(): void {
@@ -175,6 +177,11 @@ export class Resident implements Job {
     if (reason instanceof PonosError) return reason
     if (this.ended) return new Terminated(`the job "${this.key}" was stopped or is done`, { key: this.key })
     return new NotAllowed(`the job "${this.key}" was left by settle() or done() before`, { key: this.key })
+  }
+
+  #abandon(): void {
+    this.abandoned = true
+    this.#settled()
   }
 
   #settled(): void {

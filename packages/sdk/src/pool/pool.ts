@@ -182,10 +182,12 @@ export class Pool implements AsyncDisposable {
       consumer: (self) =>
         (desk = new JobDesk({
           maxResident,
-          abortGraceMs: settings.abortGraceMs,
+          // Where overlap is worse than a restart, nothing is let go of while its code runs (A5).
+          abortGraceMs: this.#given.onOverrun === "exit" ? undefined : settings.abortGraceMs,
           payloadBytes: this.#limits.payloadBytes,
           resultRetentionMs: this.#limits.resultRetentionMs,
           wantMore: () => self.wantMore(),
+          onUnsettled: ({ shard }, reason, addresses) => emit({ type: "overrun", shard, reason, addresses }),
           onFault: (error) => emit({ type: "fault", error }),
         })),
     })

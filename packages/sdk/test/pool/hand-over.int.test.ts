@@ -5,7 +5,7 @@ import { join } from "node:path"
 import { afterAll, describe, expect, test } from "vitest"
 import { describeRedis, redisUrl, uniqueName } from "../../../../tools/with-redis.ts"
 import { Pool } from "../../src/pool/index.ts"
-import { Process } from "./processes.ts"
+import { now, Process } from "./processes.ts"
 import { until } from "./support.ts"
 
 const shards = 256
@@ -52,6 +52,35 @@ const suite = (what: string, store: () => string): void => {
     // P7, with room for machines that are busy.
     expect(p50).toBeLessThan(200)
     expect(p99).toBeLessThan(1_000)
+  })
+
+  test(`with onOverrun "exit", a shard whose handler does not settle passes on only after the process ended (${what})`, async () => {
+    const name = uniqueName("hand-over")
+    const client = await Pool.join(name, { store: store(), shards: 16 })
+    try {
+      const options = { shards: 16, drainMs: 300, onOverrun: "exit" } as const
+      const env = { PONOS_TEST_STUBBORN: "tenant-0" }
+      const crew = [new Process(store(), name, options, env), new Process(store(), name, options, env)]
+      await until(() => crew.every((one) => one.claims >= 8), "they share")
+      const keys = Array.from({ length: 40 }, (_, i) => `tenant-${i}`)
+      await Promise.all(keys.map((key) => client.dispatch(key, new Uint8Array())))
+      await until(() => crew.flatMap((one) => one.running()).length === keys.length, "all run")
+      const stubborn = crew.find((one) => one.running().includes("tenant-0")) as Process
+      const heir = crew.find((one) => one !== stubborn) as Process
+      await stubborn.end("SIGTERM")
+      expect(stubborn.child.signalCode).toBe("SIGKILL")
+      const diedAt = now()
+      await until(() => heir.running().length === keys.length, "the other runs all")
+      expect(stubborn.seen("overrun").map(({ addresses }) => addresses)).toEqual([["~/tenant-0"]])
+      const begins = new Map(heir.intervals().map(({ key, from }) => [key, from]))
+      // What had settled did not wait for the end of the process.
+      const late = [...begins].filter(([, from]) => from > diedAt - 100).map(([key]) => key)
+      expect(late).toContain("tenant-0")
+      expect(late.length).toBeLessThan(keys.length / 2)
+      expect(heir.seen("rescued")).toHaveLength(1)
+    } finally {
+      await client.close()
+    }
   })
 }
 

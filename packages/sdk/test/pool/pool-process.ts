@@ -1,6 +1,7 @@
 /**
  * A worker in a process of its own, for tests: `node pool-process.ts <store> <pool> [<options of Pool.join as JSON>]`. Prints what happens,
- * a JSON object a line. With `PONOS_TEST_STUBBORN` in the environment its jobs never settle.
+ * a JSON object a line. With `PONOS_TEST_STUBBORN` in the environment its jobs never settle, or only
+ * the job of that key.
  */
 import { onSignals, Pool, type PoolJoinOptions } from "../../src/pool/index.ts"
 import { fast, shards } from "./settings.ts"
@@ -18,7 +19,8 @@ onSignals(() => void worker.stop())
 for await (const job of worker.jobs()) {
   tell("begin", job.key)
   job.abortSignal.addEventListener("abort", () => {
-    if (process.env["PONOS_TEST_STUBBORN"] !== undefined) return
+    const stubborn = process.env["PONOS_TEST_STUBBORN"]
+    if (stubborn === "1" || stubborn === job.key) return
     tell("end", job.key)
     job.settle()
   })
