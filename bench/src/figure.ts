@@ -8,6 +8,8 @@ export interface Figure {
   readonly better: "more" | "less"
   /** What was set out to be reached: at most. */
   readonly goal?: number
+  /** The value is the largest one: what must never happen is not averaged away. */
+  readonly worst?: boolean
   readonly own: ReadonlyArray<number>
   readonly peer: ReadonlyArray<number>
 }
@@ -32,7 +34,8 @@ export const quantile = (values: ReadonlyArray<number>, share: number): number =
 
 const round = (value: number): number => (Math.abs(value) >= 100 ? Math.round(value) : Number(value.toPrecision(3)))
 
-const ratioOf = (figure: Figure): number | null => (figure.peer.length === 0 ? null : round(median(figure.own) / median(figure.peer)))
+const valueOf = ({ own, worst }: Figure): number => (worst === true ? Math.max(...own) : median(own))
+const ratioOf = (figure: Figure): number | null => (figure.peer.length === 0 ? null : round(valueOf(figure) / median(figure.peer)))
 
 export const toJson = (bench: string, store: string, figures: ReadonlyArray<Figure>): string =>
   JSON.stringify({
@@ -42,7 +45,7 @@ export const toJson = (bench: string, store: string, figures: ReadonlyArray<Figu
       figures.map((figure) => [
         figure.name,
         {
-          value: round(median(figure.own)),
+          value: round(valueOf(figure)),
           unit: figure.unit,
           peer: figure.peer.length === 0 ? null : round(median(figure.peer)),
           ratio: ratioOf(figure),
@@ -63,13 +66,16 @@ const showRatio = (figure: Figure): string => {
   const ratio = ratioOf(figure)
   return ratio === null ? none : `${show(ratio)} ×`
 }
-const showGoal = ({ goal, own }: Figure): string => (goal === undefined ? none : `≤ ${show(goal)}${median(own) > goal ? " missed" : ""}`)
+const showGoal = (figure: Figure): string => {
+  const { goal } = figure
+  return goal === undefined ? none : `≤ ${show(goal)}${valueOf(figure) > goal ? " missed" : ""}`
+}
 
 export const toTable = (figures: ReadonlyArray<Figure>, peer: string): string => {
   const goals = figures.some(({ goal }) => goal !== undefined)
   const rows = figures.map((figure) => [
     figure.label,
-    shown(figure.own),
+    show(valueOf(figure)),
     spread(figure.own),
     shown(figure.peer),
     spread(figure.peer),

@@ -11,10 +11,13 @@ const size = 3
 const jobs = 2_000
 const queueName = "tenants"
 
-/** As aggressive as it runs here without losing jobs of live workers. */
+/** Of BullMQ's `Worker`; what is not given is its default. */
+export type BullmqOptions = Readonly<Record<string, number>>
+
+/** As aggressive as it runs here, most of the time, without losing jobs of live workers. */
 export const fastBullmq = { lockDuration: 1_000, stalledInterval: 250, maxStalledCount: 1_000 } as const
 
-export const bullmqTakeover = async (stage: Stage, options: Readonly<Record<string, number>>, boundMs: number): Promise<number> => {
+export const bullmqTakeover = async (stage: Stage, options: BullmqOptions, boundMs: number): Promise<number> => {
   const prefix = `{${stage.name()}}`
   const { url } = stage.redis
   const connection = new Redis(url, { maxRetriesPerRequest: null })

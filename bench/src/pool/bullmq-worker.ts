@@ -6,8 +6,8 @@ import { clock } from "../clock.ts"
 
 const [prefix = "", url = "", options = "{}"] = process.argv.slice(2)
 const queue = "tenants"
-/** Two workers hold all jobs when the third one is dead. */
-const concurrency = 1_000
+/** Two workers hold all jobs when the third one is dead, and some that BullMQ gives to a second worker by mistake. */
+const concurrency = 1_500
 
 let worker: Worker | undefined
 const connection = new Redis(url, { maxRetriesPerRequest: null })

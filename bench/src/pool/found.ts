@@ -6,6 +6,7 @@ interface Kind {
   readonly unit: string
   /** At most. */
   readonly goal?: number
+  readonly worst?: boolean
 }
 
 export const kinds = {
@@ -15,8 +16,8 @@ export const kinds = {
   takeoverFreezeFastMs: { label: "the same, leaseMs 1000", unit: "ms", goal: 1_500 },
   handoverP50Ms: { label: "drain: close to next handler, p50", unit: "ms", goal: 20 },
   handoverP99Ms: { label: "drain: close to next handler, p99", unit: "ms", goal: 100 },
-  overlapWrites: { label: "accepted writes by two owners", unit: "count", goal: 0 },
-  overlapUserMs: { label: "user code of one job on two workers", unit: "ms", goal: 0 },
+  overlapWrites: { label: "accepted writes by two owners", unit: "count", goal: 0, worst: true },
+  overlapUserMs: { label: "user code of one job on two workers", unit: "ms", goal: 0, worst: true },
   movedRatioJoin: { label: "10 to 11 workers: shards moved / ideal", unit: "ratio", goal: 1.1 },
   movedRatioLeave: { label: "11 to 10 workers: shards moved / ideal", unit: "ratio", goal: 1.1 },
   idleCallsPerSecondEmpty: { label: "calls/s of 3 idle workers, no jobs", unit: "1/s", goal: 100 },

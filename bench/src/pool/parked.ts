@@ -1,4 +1,5 @@
 /** What a hundred thousand parked jobs cost: bytes in Redis, calls of idle workers, memory of an idle worker. */
+import { setTimeout as delay } from "node:timers/promises"
 import type { Child } from "../child.ts"
 import { createClient } from "../ponos.gen/client.ts"
 import { median } from "../figure.ts"
@@ -12,99 +13,105 @@ const inputBytes = 100
 /** Starts under way at a time. */
 const lanes = 500
 const mega = 1_048_576
-
-interface Pool {
-  readonly name: string
-  readonly workers: ReadonlyArray<Child>
-}
+/** Joining, and what follows from it, is not idle. */
+const restMs = 3_000
 
 export const measureParked = async (stage: Stage, runs: number, found: Found): Promise<void> => {
   const jobs = stage.quick ? 20_000 : 100_000
   const windowMs = stage.quick ? 5_000 : 10_000
   for (let run = 1; run <= runs; run++) {
-    const timed = await openPool(stage)
+    const pool = new ParkedPool(stage)
     try {
-      found.add("bytesPerParkedJobTimer", await bytesPerJob(stage, timed, jobs, true))
-    } finally {
-      await closePool(stage, timed)
-    }
-    const pool = await openPool(stage)
-    try {
+      await pool.join()
       const empty = await trafficOf(stage.redis.url, windowMs)
       found.add("idleCallsPerSecondEmpty", empty.calls)
-      found.add("bytesPerParkedJob", await bytesPerJob(stage, pool, jobs, false))
-      await measureIdle(stage, pool, windowMs, found)
-      stage.say(`idle and parked ${run}/${runs}: done`)
+      const plain = found.add("bytesPerParkedJob", await pool.bytesPerJob(jobs, false))
+      const busy = await pool.memory()
+      // whoever parked jobs has memory for more to come: what comes then is idle from the beginning
+      await pool.leave()
+      await pool.join()
+      const { calls, inner } = await trafficOf(stage.redis.url, windowMs)
+      found.add("idleCallsPerSecond", calls)
+      found.add("idleInnerCommandsPerSecond", inner)
+      const [own, base] = [await pool.memory(), await pool.baseMemory()]
+      found.add("idleWorkerMb", own - base)
+      const timed = found.add("bytesPerParkedJobTimer", await pool.bytesPerJob(jobs, true))
+      stage.say(`parked ${run}/${runs}: ${plain.toFixed(0)} bytes a job, ${timed.toFixed(0)} with a timer`)
+      stage.say(`idle ${run}/${runs}: ${empty.calls.toFixed(1)} calls/s without jobs, ${calls.toFixed(1)} with ${jobs} parked ones`)
+      const after = `${busy.toFixed(0)} MB when it had just parked its part of them`
+      stage.say(`memory ${run}/${runs}: worker ${own.toFixed(0)} MB, base ${base.toFixed(0)} MB; ${after}`)
     } finally {
-      await closePool(stage, pool)
+      await pool.end()
     }
   }
 }
 
-/** The jobs are parked and their workers gone: three new ones come, and do nothing. */
-const measureIdle = async (stage: Stage, pool: Pool, windowMs: number, found: Found): Promise<void> => {
-  const busy = await memoryOf(pool.workers)
-  await Promise.all(pool.workers.map((worker) => worker.end()))
-  const base = spawn(stage, pool.name, "base")
-  const workers = Array.from({ length: size }, () => spawn(stage, pool.name, "worker"))
-  try {
-    await base.call("open")
-    await owning(workers)
-    const { calls, inner } = await trafficOf(stage.redis.url, windowMs)
-    found.add("idleCallsPerSecond", calls)
-    found.add("idleInnerCommandsPerSecond", inner)
-    const [own, without] = [await memoryOf(workers), await memoryOf([base])]
-    found.add("idleWorkerMb", own - without)
-    const after = `${busy.toFixed(0)} MB where it had just parked its part of them`
-    stage.say(`idle: ${calls.toFixed(1)} calls/s; a worker has ${own.toFixed(0)} MB, the base ${without.toFixed(0)} MB (${after})`)
-  } finally {
-    await Promise.all([base, ...workers].map((one) => one.end()))
+/** Three workers whose jobs park, and a process that is none. */
+class ParkedPool {
+  readonly #stage: Stage
+  readonly #name: string
+  #workers: ReadonlyArray<Child> = []
+  #base: ReadonlyArray<Child> = []
+  #started = 0
+
+  constructor(stage: Stage) {
+    this.#stage = stage
+    this.#name = stage.name()
+  }
+
+  async join(): Promise<void> {
+    this.#workers = Array.from({ length: size }, () => this.#spawn("worker"))
+    this.#base = [this.#spawn("base")]
+    await Promise.all([...this.#workers, ...this.#base].map((one) => one.call("open")))
+    await until("the workers own all shards", async () => (await sum(this.#workers, "shards")) === shards)
+    await delay(restMs)
+  }
+
+  async leave(): Promise<void> {
+    await Promise.all([...this.#workers, ...this.#base].map((one) => one.end()))
+  }
+
+  async end(): Promise<void> {
+    await this.leave()
+    await this.#stage.redis.clean(this.#name)
+  }
+
+  memory(): Promise<number> {
+    return memoryOf(this.#workers)
+  }
+  baseMemory(): Promise<number> {
+    return memoryOf(this.#base)
+  }
+
+  /** Starts the jobs, waits until all are parked, and divides what Redis then holds more. */
+  async bytesPerJob(jobs: number, timer: boolean): Promise<number> {
+    const { url } = this.#stage.redis
+    const client = createClient({ pool: this.#name, store: url })
+    try {
+      const before = await usedMemory(url)
+      const ran = await sum(this.#workers, "ran")
+      const end = this.#started + jobs
+      const lane = async (): Promise<void> => {
+        while (this.#started < end) await client.parked.start(inputOf(this.#started++, timer))
+      }
+      await Promise.all(Array.from({ length: lanes }, lane))
+      await until("all jobs have parked", async () => (await sum(this.#workers, "ran")) >= ran + jobs)
+      return ((await usedMemory(url)) - before) / jobs
+    } finally {
+      await client.close()
+    }
+  }
+
+  #spawn(role: "worker" | "base"): Child {
+    return this.#stage.spawn("parked-worker.ts", [this.#name, this.#stage.redis.url, role])
   }
 }
-
-const spawn = (stage: Stage, pool: string, role: "worker" | "base"): Child => stage.spawn("parked-worker.ts", [pool, stage.redis.url, role])
 
 const memoryOf = async (workers: ReadonlyArray<Child>): Promise<number> =>
   median(await Promise.all(workers.map((worker) => worker.call<number>("memory")))) / mega
 
 const sum = async (workers: ReadonlyArray<Child>, what: string): Promise<number> =>
   (await Promise.all(workers.map((worker) => worker.call<number>(what)))).reduce((a, b) => a + b, 0)
-
-const owning = async (workers: ReadonlyArray<Child>): Promise<void> => {
-  await Promise.all(workers.map((worker) => worker.call("open")))
-  await until("the idle workers own all shards", async () => (await sum(workers, "shards")) === shards)
-}
-
-const openPool = async (stage: Stage): Promise<Pool> => {
-  const name = stage.name()
-  const workers = Array.from({ length: size }, () => spawn(stage, name, "worker"))
-  await owning(workers)
-  return { name, workers }
-}
-
-const closePool = async (stage: Stage, { name, workers }: Pool): Promise<void> => {
-  await Promise.all(workers.map((worker) => worker.end()))
-  await stage.redis.clean(name)
-}
-
-/** Starts the jobs, waits until all are parked, and divides what Redis then holds more. */
-const bytesPerJob = async (stage: Stage, { name, workers }: Pool, jobs: number, timer: boolean): Promise<number> => {
-  const client = createClient({ pool: name, store: stage.redis.url })
-  try {
-    const before = await usedMemory(stage.redis.url)
-    let next = 0
-    const lane = async (): Promise<void> => {
-      while (next < jobs) await client.parked.start(inputOf(next++, timer))
-    }
-    await Promise.all(Array.from({ length: lanes }, lane))
-    await until("all jobs have parked", async () => (await sum(workers, "ran")) >= jobs)
-    const bytes = ((await usedMemory(stage.redis.url)) - before) / jobs
-    stage.say(`${jobs.toLocaleString("en-US")} parked jobs, ${timer ? "with" : "without"} a timer: ${bytes.toFixed(0)} bytes each`)
-    return bytes
-  } finally {
-    await client.close()
-  }
-}
 
 const inputOf = (number: number, timer: boolean): { id: string; padding: string; timer: boolean } => {
   const input = { id: `tenant-${String(number).padStart(6, "0")}`, padding: "", timer }

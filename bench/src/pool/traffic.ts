@@ -11,30 +11,46 @@ export interface Traffic {
 
 /**
  * `total_commands_processed` counts calls and what scripts run alike. MONITOR names the latter ("lua"), but leaves out calls of administrators,
- * CLIENT LIST among them: so calls are the total without what MONITOR saw of scripts.
+ * CLIENT LIST among them: so calls are the total without what MONITOR saw of scripts. An ECHO in the same packet as each INFO marks the same
+ * instant in both.
  */
 export const trafficOf = async (url: string, ms: number): Promise<Traffic> => {
   const redis = new Redis(url)
   const watching = new Redis(url)
-  try {
-    let inner = 0
-    const monitor = await watching.monitor()
-    monitor.on("monitor", (_time: string, _command: ReadonlyArray<string>, source: string) => {
-      if (source === "lua") inner++
-    })
-    const from = performance.now()
-    // INFO counts itself when it has answered: one of the two is in the difference
-    const before = await infoNumber(redis, "stats", "total_commands_processed")
-    inner = 0
-    await delay(ms)
-    const total = (await infoNumber(redis, "stats", "total_commands_processed")) - before - 1
-    const seconds = (performance.now() - from) / 1_000
-    monitor.disconnect()
-    return { calls: (total - inner) / seconds, inner: inner / seconds }
-  } finally {
-    redis.disconnect()
-    watching.disconnect()
+  let inner = 0
+  let seen: ((mark: string) => void) | undefined
+  const monitor = await watching.monitor()
+  monitor.on("monitor", (_time: string, command: ReadonlyArray<string>, source: string) => {
+    if (source === "lua") inner++
+    else if (command[0] === "echo" && command[1] !== undefined) seen?.(command[1])
+  })
+  const read = async (mark: string): Promise<Reading> => {
+    const { promise, resolve } = Promise.withResolvers<number>()
+    seen = (found) => {
+      if (found === mark) resolve(inner)
+    }
+    const [total, ran] = await Promise.all([infoNumber(redis, "stats", "total_commands_processed"), promise, redis.echo(mark)])
+    return { total, inner: ran, at: performance.now() }
   }
+  try {
+    const from = await read("from")
+    await delay(ms)
+    const to = await read("to")
+    const seconds = (to.at - from.at) / 1_000
+    const ran = to.inner - from.inner
+    // two are the bench's own: the first INFO counts itself when it has answered, and the first ECHO
+    return { calls: (to.total - from.total - 2 - ran) / seconds, inner: ran / seconds }
+  } finally {
+    monitor.disconnect()
+    watching.disconnect()
+    redis.disconnect()
+  }
+}
+
+interface Reading {
+  readonly total: number
+  readonly inner: number
+  readonly at: number
 }
 
 /** Bytes that the server holds, once they stand still. */
