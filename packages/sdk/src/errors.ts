@@ -34,6 +34,7 @@ const specs = {
   RunFailed: { code: "ponos:run_failed", fate: "terminal" },
   Cancelled: { code: "ponos:cancelled", fate: "terminal" },
   Terminated: { code: "ponos:terminated", fate: "terminal" },
+  TimedOut: { code: "ponos:timed_out", fate: "terminal" },
   InboxFull: { code: "ponos:inbox_full", fate: "retryable" },
   MapFull: { code: "ponos:map_full", fate: "retryable" },
   NoWorker: { code: "ponos:no_worker", fate: "retryable" },
@@ -125,6 +126,8 @@ export const RunFailed = define("RunFailed")
 export const Cancelled = define("Cancelled")
 /** The run was ended from outside, without its handler. */
 export const Terminated = define("Terminated")
+/** The run, or one iteration of it, took longer than its definition allows; in a handler, the reason of `job.abortSignal` then. */
+export const TimedOut = define("TimedOut")
 /** The run has as many unread messages as `inboxLimit` allows; nothing was stored. */
 export const InboxFull = define("InboxFull")
 /** A replicated map would grow over its limits; it may shrink. */

@@ -68,6 +68,12 @@ export interface StepOptions {
   readonly commit?: "now" | "deferred"
 }
 
+/** What `job.saga` gives to its body. */
+export interface Saga {
+  /** What undoes the last step; to be called when that has succeeded. `options` as of a step. */
+  undo<E = never, R = never>(name: string, body: (abortSignal: AbortSignal) => Out<unknown, E, R>, options?: StepOptions): void
+}
+
 /** What every handler context has; generated interfaces add the typed rest. */
 export interface BaseJob {
   readonly key: string
@@ -84,6 +90,11 @@ export interface BaseJob {
   readonly abortSignal: AbortSignal
   /** Runs `body` at least once and journals its result once; later replays return the journaled result. */
   step<A, E = never, R = never>(name: string, body: (abortSignal: AbortSignal) => Out<A, E, R>, options?: StepOptions): Call<A, E>
+  /**
+   * Runs `body`. When it fails and no later attempt will follow (a declared error, a cancel, a limit in time, the last attempt), what it
+   * registered with `undo` is run, the last first, each as a step; then the error goes on.
+   */
+  saga<A, E = never, R = never>(body: (saga: Saga) => Out<A, E, R>): Promise<A>
   /** Sleeps durably, from milliseconds to years; never wakes early. */
   sleep(duration: DurationInput): Call<void>
   /** Sleeps durably until a time; one that has passed is awaited for a moment only. */

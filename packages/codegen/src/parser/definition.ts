@@ -18,6 +18,7 @@ export const jobProperties = [
   "updates",
   "activities",
   "retry",
+  "timeout",
 ] as const
 
 export const readDefinition = (program: ts.Program, source: ts.SourceFile, report: Report): Pick<Definition, "jobs" | "named"> => {

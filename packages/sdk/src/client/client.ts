@@ -10,6 +10,7 @@ import { checkPoolName, splitAddress } from "../key.ts"
 import { addressOfInput, addressOfKey } from "./address.ts"
 import { ClientCore } from "./core.ts"
 import { Handle } from "./handle.ts"
+import { terminateRun } from "./terminate.ts"
 import type { ClientOptions, ListOptions, Listed, StartOptions } from "./options.ts"
 import { checkListOptions, checkStartOptions, clientOptionNames } from "./options.ts"
 
@@ -92,11 +93,16 @@ export class JobClient {
     const at = addressOfInput(this.contract, encoded, core.knownShards ?? (await core.shards()))
     if (!core.isAnnounced(this.kind)) await core.announceKind(this.kind)
     const item: StartItem = { shard: at.shard, address: at.address, run: newRunId(), body }
-    const reply = await core.start(
+    const asked =
       after === undefined && options.ifEnded === undefined
         ? item
-        : { ...item, ...(after === undefined ? {} : { after }), ...(options.ifEnded === undefined ? {} : { ifEnded: options.ifEnded }) },
-    )
+        : { ...item, ...(after === undefined ? {} : { after }), ...(options.ifEnded === undefined ? {} : { ifEnded: options.ifEnded }) }
+    let reply = await core.start(asked)
+    // another one may start between the two: it is replaced as well
+    while (reply.status === "running" && options.ifRunning === "replace") {
+      await terminateRun(core, at, "replaced by a start", reply.run)
+      reply = await core.start(asked)
+    }
     if (reply.status === "running" && options.ifRunning === "reject")
       throw new RunExists(`${at.address} already has the live run ${reply.run}. Use ifRunning: "join" to get its handle.`, {
         run: reply.run,

@@ -4,6 +4,7 @@ import { InboxFull, OutcomeUnknown, QueryFailed, RunEnded, RunNotFound, UpdateFa
 import { refuseUnknown, toMillis } from "../options.ts"
 import type { Answer, ErrorData, Outcome } from "../runtime/body.ts"
 import { cancelled, decodeError, parseBody, runFailed, terminated } from "../runtime/body.ts"
+import { timedOut } from "../runtime/ending.ts"
 import type { JobContract, MaybeSchema } from "../runtime/contract.ts"
 import { codecOf } from "../runtime/contract.ts"
 import { checkBytes } from "../runtime/size.ts"
@@ -12,6 +13,7 @@ import type { ClientCore } from "./core.ts"
 import { toHistory } from "./history.ts"
 import type { Described, History, QueryOptions, ResultOptions, SignalOptions, UpdateOptions } from "./options.ts"
 import { checkMessageOptions, checkReason } from "./options.ts"
+import { terminateRun } from "./terminate.ts"
 
 type Named = Readonly<Record<string, (...args: ReadonlyArray<any>) => Promise<unknown>>>
 
@@ -245,6 +247,8 @@ export class Handle {
         throw decodeError(outcome.error, errors, this.#contract.failures, runFailed(this.#what))
       case "cancelled":
         throw cancelled(this.#what, outcome.reason)
+      case "timedOut":
+        throw timedOut(this.#what, outcome.of)
       case "terminated":
         throw terminated(this.#what, outcome.reason)
     }
@@ -259,15 +263,8 @@ export class Handle {
 
   /** Ends the run now, without its handler. */
   async terminate(reason = "terminated by a client"): Promise<void> {
-    const outcome: Outcome = { type: "terminated", reason: checkReason(reason, this.#core.options.payloadBytes) }
-    const at = await this.#locate()
-    const reply = await this.#core.terminate({
-      shard: at.shard,
-      address: at.address,
-      outcome: JSON.stringify(outcome),
-      newRevision: `t.${crypto.randomUUID()}`,
-      retention: this.#core.options.resultRetentionMs,
-    })
+    const text = checkReason(reason, this.#core.options.payloadBytes)
+    const reply = await terminateRun(this.#core, await this.#locate(), text)
     if (reply.status === "absent") throw this.#absent()
     if (reply.status === "ended") throw this.#ended(reply.run)
   }

@@ -20,8 +20,8 @@ export const clientOptionNames = ["shards", "callTimeoutMs", "queryTimeoutMs", "
 export interface StartOptions {
   /** Delay of the first iteration. */
   readonly after?: DurationInput
-  /** A live run has the key: return its handle (default) or throw `RunExists`. */
-  readonly ifRunning?: "join" | "reject"
+  /** A live run has the key: return its handle (default), throw `RunExists`, or terminate it and start anew. */
+  readonly ifRunning?: "join" | "reject" | "replace"
   /** An ended run is still retained: start anew (default) or throw `RunEnded`. */
   readonly ifEnded?: "start" | "reject"
 }
@@ -60,7 +60,8 @@ const refuse = (option: string, expected: string, value: unknown): never => {
 export const checkStartOptions = (options: StartOptions): void => {
   refuseUnknown(options, ["after", "ifRunning", "ifEnded"], "start")
   const { ifRunning = "join", ifEnded = "start" } = options
-  if (ifRunning !== "join" && ifRunning !== "reject") refuse("ifRunning", `"join" or "reject"`, ifRunning)
+  if (ifRunning !== "join" && ifRunning !== "reject" && ifRunning !== "replace")
+    refuse("ifRunning", `"join", "reject" or "replace"`, ifRunning)
   if (ifEnded !== "start" && ifEnded !== "reject") refuse("ifEnded", `"start" or "reject"`, ifEnded)
 }
 
@@ -137,6 +138,6 @@ export interface Described<State> {
   /** Why the run waits for code or an operator. */
   readonly blocked: string | undefined
   /** How it ended, if it has. */
-  readonly outcome: "done" | "failed" | "cancelled" | "terminated" | undefined
+  readonly outcome: "done" | "failed" | "cancelled" | "timedOut" | "terminated" | undefined
   readonly owner: { readonly shard: number; readonly session: string | undefined; readonly epoch: number }
 }

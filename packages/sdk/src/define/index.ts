@@ -122,6 +122,16 @@ export interface ActivityOptions {
   readonly startTimeout?: DurationInput
 }
 
+/** Limits in time of a run. A run that meets one ends with `TimedOut`; its handler sees an abort and may clean up, as after a cancel. */
+export interface Timeouts {
+  /** Of the whole run, from the begin of its first iteration; default: none. */
+  readonly run?: DurationInput
+  /** Of one iteration, with all its attempts and back-offs; default: none. */
+  readonly iteration?: DurationInput
+  /** How long a handler may clean up after a cancel or one of these; then the run ends without it. Default 1 minute. */
+  readonly cleanup?: DurationInput
+}
+
 /** A job definition as a value; its types are phantom. */
 export interface Job<
   Kind extends string = string,
@@ -139,6 +149,7 @@ export interface Job<
   /** Fields of the input that are the key, in order. The first alone decides the shard. */
   readonly key: ReadonlyArray<string>
   readonly retry?: RetryPolicy
+  readonly timeout?: Timeouts
   readonly signals: Readonly<Record<string, AnySignal>>
   readonly queries: Readonly<Record<string, AnyQuery>>
   readonly updates: Readonly<Record<string, AnyUpdate>>
@@ -182,8 +193,9 @@ export function defineJob<
   readonly activities?: Activities
   /** Of a failed attempt; default: exponential from 1 second to 5 minutes, for ever. */
   readonly retry?: RetryPolicy
+  readonly timeout?: Timeouts
 }): Job<Kind, Input, State, Result, Failure, Signals, Queries, Updates, Activities> {
-  const { kind, key, retry: policy } = definition
+  const { kind, key, retry: policy, timeout } = definition
   return {
     _tag: "Job",
     kind,
@@ -193,6 +205,7 @@ export function defineJob<
     updates: definition.updates ?? {},
     activities: definition.activities ?? {},
     ...(policy === undefined ? {} : { retry: policy }),
+    ...(timeout === undefined ? {} : { timeout }),
   }
 }
 

@@ -6,9 +6,10 @@ import type { Message } from "../engine/engine.ts"
 import { Deposed, ReplayMismatch } from "../errors.ts"
 import type { OwnedShard } from "../pool/consumer.ts"
 import type { Body, WakeReason } from "./body.ts"
-import { cancelled } from "./body.ts"
 import { DurableCall } from "./call.ts"
 import type { Effects } from "./effects.ts"
+import type { Deadlines, Ending } from "./ending.ts"
+import { endingError } from "./ending.ts"
 import type { Inbox } from "./inbox.ts"
 import type { CallKind, Entry } from "./journal.ts"
 import { JournalWriter } from "./journal-writer.ts"
@@ -17,6 +18,8 @@ import type { JobKind } from "./kind.ts"
 import { LazyAbort } from "./lazy-abort.ts"
 import { Replay } from "./replay.ts"
 import type { TaskQueue } from "./task.ts"
+import type { Wait } from "./timer.ts"
+import { atTime } from "./timer.ts"
 
 /** A durable call that was made and has not settled. */
 export interface Outstanding {
@@ -62,6 +65,9 @@ export interface AttemptOptions {
   readonly effects: Effects
   readonly tasks: TaskQueue
   readonly limits: { readonly journalLimit: number; readonly payloadBytes: number }
+  readonly deadlines: Deadlines
+  /** The handler had its time to clean up after it was asked to end, and has not ended. */
+  readonly onForced: () => void
   /** Applies an update to the state; gives the text of its answer. */
   readonly applyUpdate: (message: Message) => string
   /** Only replays: nothing live begins, nothing is written. Told when all that is recorded was delivered and the handler rests. */
@@ -98,7 +104,9 @@ export class Attempt {
   #time: number
   #dead: Error | undefined
   #ended = false
-  #cancelReason: string | undefined
+  #ending: Ending | undefined
+  /** Of its limits in time. */
+  readonly #limits: Array<() => void> = []
 
   constructor(options: AttemptOptions) {
     this.options = options
@@ -131,6 +139,14 @@ export class Attempt {
     for (const entry of entries) if ("m" in entry && entry.m !== undefined && entry.m > 0) options.inbox.markRead(entry.m)
     if (options.life.aborted) this.die(options.life.reason)
     else options.life.onAbort = () => this.die(options.life.reason)
+    if (options.onReplayed === undefined) this.#watch(options.deadlines)
+  }
+
+  #watch({ run, iteration }: Deadlines): void {
+    const late = (of: "run" | "iteration") => () =>
+      this.record({ t: "late", c: this.#replay.made, of }, () => this.#end({ type: "timedOut", of }))
+    if (run !== undefined) this.#limits.push(atTime(this, run, late("run")))
+    if (iteration !== undefined) this.#limits.push(atTime(this, iteration, late("iteration")))
   }
 
   #noteSettled(entry: Entry): void {
@@ -142,7 +158,7 @@ export class Attempt {
   }
   /** Signal for step bodies: after a cancel, clean-up steps still run. */
   get stepSignal(): AbortSignal {
-    return this.#cancelReason === undefined ? this.abort.signal : this.options.life.signal
+    return this.#ending === undefined ? this.abort.signal : this.options.life.signal
   }
   get revision(): string {
     return this.options.revision
@@ -150,8 +166,9 @@ export class Attempt {
   get journalLength(): number {
     return this.#writer.length
   }
-  get cancelReason(): string | undefined {
-    return this.#cancelReason
+  /** Why the run was asked to end, if so. */
+  get ending(): Ending | undefined {
+    return this.#ending
   }
   /** Why the attempt may not go on, if so. */
   get dead(): Error | undefined {
@@ -165,7 +182,7 @@ export class Attempt {
     return this.#time
   }
   /** Local waits for a time of the store's clock: looked at again when a test moves it. */
-  readonly waits = new Set<{ readonly due: number; check(): void }>()
+  readonly waits = new Set<Wait>()
   /** The number of random values and ids drawn so far: they derive from it (J1). */
   draws = 0
 
@@ -198,6 +215,7 @@ export class Attempt {
 
   #stop(why: () => Error): void {
     clearTimeout(this.#stall)
+    for (const stop of this.#limits.splice(0)) stop()
     if (this.#outstanding.size === 0) return
     const reason = why()
     const outstanding = [...this.#outstanding.values()]
@@ -356,7 +374,7 @@ export class Attempt {
       else {
         const live = this.#live[0]
         if (live === undefined) {
-          if (this.options.inbox.hasUnread && this.#outstanding.size > 0) setImmediate(this.#handleMessages)
+          if (this.options.inbox.hasUnread) setImmediate(this.#handleMessages)
           return
         }
         if (!live.acknowledged) return
@@ -392,6 +410,7 @@ export class Attempt {
   #deliver(entry: Entry): void {
     if (entry.t === "woke") this.#advance(entry.c)
     if (entry.t === "cancel") return this.#cancel(entry.m)
+    if (entry.t === "late") return this.#end({ type: "timedOut", of: entry.of })
     if (entry.t === "update") {
       const message = this.options.inbox.get(entry.m)
       if (message !== undefined) this.options.applyUpdate(message)
@@ -428,11 +447,13 @@ export class Attempt {
     return true
   }
 
-  /** The handler rests at an await of `job.*`: messages that change the run are applied now (J4). */
+  /** The handler rests at an await of `job.*`: messages that change the run are applied now (J4). A cancel does not wait for such an await. */
   readonly #handleMessages = (): void => {
-    if (this.#dead !== undefined || this.#ended || this.#live.length > 0 || this.#replay.replaying || this.#outstanding.size === 0) return
+    if (this.#dead !== undefined || this.#ended || this.#live.length > 0 || this.#replay.replaying) return
     const { inbox } = this.options
+    const resting = this.#outstanding.size > 0
     for (const message of inbox.unread()) {
+      if (!resting && message.kind !== "cancel") continue
       switch (message.kind) {
         case "update": {
           inbox.markRead(message.number)
@@ -475,8 +496,17 @@ export class Attempt {
 
   #cancel(number: number): void {
     const message = this.options.inbox.get(number)
-    this.#cancelReason = message === undefined ? "cancelled" : (JSON.parse(message.payload) as string)
-    const error = cancelled(this.options.address, this.#cancelReason)
+    this.#end({ type: "cancelled", reason: message === undefined ? "cancelled" : (JSON.parse(message.payload) as string) })
+  }
+
+  /** Asks the handler to end: what waits rejects, later steps still run, and after a while the run ends without it. */
+  #end(ending: Ending): void {
+    if (this.#ending !== undefined) return
+    const { address, kind, onForced } = this.options
+    this.#ending = ending
+    const error = endingError(address, ending)
+    for (const stop of this.#limits.splice(0)) stop()
+    this.#limits.push(atTime(this, this.shard.now() + kind.timeouts.cleanup, onForced))
     this.abort.abort(error)
     for (const call of Array.from(this.#outstanding.values())) {
       if (!call.cancellable) continue

@@ -41,6 +41,10 @@ export interface Body {
   error?: string
   /** The run waits for code or an operator, and why. */
   blocked?: string
+  /** Store time at which the run ends, of a job with such a limit. */
+  until?: number
+  /** Store time at which a failed iteration began, of a job with such a limit. */
+  began?: number
   /** Contract version that wrote the state (api rule 22). */
   version?: string
   /** Store time of the last commit, for queries' `idleSeconds`. */
@@ -65,6 +69,7 @@ export type Outcome =
   | { readonly type: "done"; readonly value?: unknown }
   | { readonly type: "failed"; readonly error: ErrorData; readonly unread?: ReadonlyArray<string> }
   | { readonly type: "cancelled"; readonly reason: string }
+  | { readonly type: "timedOut"; readonly of: "run" | "iteration" }
   | { readonly type: "terminated"; readonly reason: string }
 
 export type Answer = { readonly ok: unknown } | { readonly error: ErrorData }

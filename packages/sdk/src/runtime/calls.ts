@@ -11,33 +11,10 @@ import { codecOf } from "./contract.ts"
 import type { Entry } from "./journal.ts"
 import { activityLimits } from "./kind.ts"
 import { retryDelay } from "./retry.ts"
+import { atTime } from "./timer.ts"
 import { checkBytes } from "./size.ts"
 import type { TaskResult } from "./activity-executor.ts"
 import { decodeValue, encodeValue } from "./value.ts"
-
-/** `setTimeout` overflows at 24.8 days: longer waits are cut (W8). */
-const maxTimer = 60_000
-
-/** Calls back when the store's clock has reached `due`; gives a function that stops it. */
-const atTime = (attempt: Attempt, due: number, then: () => void): (() => void) => {
-  let timer: ReturnType<typeof setTimeout> | undefined
-  const check = (): void => {
-    clearTimeout(timer)
-    const left = due - attempt.shard.now()
-    if (left > 0) timer = setTimeout(check, Math.min(Math.ceil(left), maxTimer))
-    else {
-      attempt.waits.delete(wait)
-      then()
-    }
-  }
-  const wait = { due, check }
-  attempt.waits.add(wait)
-  check()
-  return () => {
-    clearTimeout(timer)
-    attempt.waits.delete(wait)
-  }
-}
 
 export interface StepRequest {
   readonly retry?: RetryPolicy

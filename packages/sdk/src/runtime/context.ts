@@ -14,6 +14,8 @@ import { startActivity, startReceive, startSleep, startStep } from "./calls.ts"
 import { codecOf } from "./contract.ts"
 import type { JobKind } from "./kind.ts"
 import type { LazyAbort } from "./lazy-abort.ts"
+import type { Saga } from "./saga.ts"
+import { runSaga } from "./saga.ts"
 import type { WakeReason } from "./wake.ts"
 
 /** The iteration, as its handler's context sees it. */
@@ -120,6 +122,12 @@ export class JobContext {
       throw new BadOption(`expected the body of step ${JSON.stringify(name)} to be a function, got: ${typeof body}`)
     if (options !== undefined) checkStep(options)
     return startStep(this.#live("job.step"), checkName(name, "a step"), body, options ?? {})
+  }
+
+  saga(body: (saga: Saga) => unknown): Promise<unknown> {
+    if (typeof body !== "function") throw new BadOption(`expected job.saga to get a function, got: ${typeof body}`)
+    const attempt = this.#live("job.saga")
+    return runSaga({ attempt, tries: this.attempt, step: (name, undo, options) => this.step(name, undo, options) }, body)
   }
 
   sleep(duration: DurationInput): DurableCall<void> {

@@ -12,6 +12,8 @@ import type { Body, Waiting, Outcome } from "./body.ts"
 import { encodeError, isDeclared, parseBody, printBody, runEnded } from "./body.ts"
 import type { AttemptSource } from "./context.ts"
 import { JobContext } from "./context.ts"
+import type { Deadlines, Ending } from "./ending.ts"
+import { endingError } from "./ending.ts"
 import type { Entry } from "./journal.ts"
 import type { IterationHost, RuntimeEvent } from "./host.ts"
 import { errorOf } from "./host.ts"
@@ -47,6 +49,8 @@ export class Iteration implements AttemptSource {
   #attempt: Attempt | undefined
   #holder: StateHolder | undefined
   #entries: ReadonlyArray<Entry> = none
+  /** Store time at which the iteration began. */
+  #began: number | undefined
   /** The handler has settled. */
   #over = false
 
@@ -86,12 +90,15 @@ export class Iteration implements AttemptSource {
   async execute(): Promise<void> {
     const { shard } = this.#resident
     const unread = this.#inbox.unread()
-    const plan = planWake({ body: this.#body, unread, underWay: this.#underWay, due: this.#loaded.due, now: shard.now() })
+    const { due } = this.#loaded
+    const deadlines = this.#deadlines(this.#body.began)
+    const plan = planWake({ body: this.#body, unread, underWay: this.#underWay, due, now: shard.now(), deadlines })
     if (plan.do === "cancel") {
       const reason = JSON.parse(plan.message.payload) as string
       this.#inbox.markRead(plan.message.number)
       return this.#end({ type: "cancelled", reason })
     }
+    if (plan.do === "end") return this.#end(plan.ending)
     if (plan.do === "run") this.#wake = plan.wake
     let holder: StateHolder
     try {
@@ -100,6 +107,12 @@ export class Iteration implements AttemptSource {
       return this.#wake === undefined ? this.#block(errorOf(error)) : this.#fail(errorOf(error))
     }
     return plan.do === "park" ? this.#repark(holder) : this.#run(holder, plan.wake)
+  }
+
+  /** Of the run, and of the iteration that began then. */
+  #deadlines(began: number | undefined): Deadlines {
+    const { iteration } = this.kind.timeouts
+    return { run: this.#body.until, iteration: iteration === undefined || began === undefined ? undefined : began + iteration }
   }
 
   /** An iteration has not begun, and its messages cannot be applied: the run keeps what it waits for. */
@@ -168,7 +181,13 @@ export class Iteration implements AttemptSource {
     // what blocked it is over, unless that is why it waits
     const { blocked: _, ...unblocked } = known
     const body = known.backoff === true ? known : unblocked
-    const { revision } = await writeRun(this.#resident.shard, target, withRead(body, read), nextOf(this.#waits), "keep")
+    const { revision } = await writeRun(
+      this.#resident.shard,
+      target,
+      withRead(body, read),
+      nextOf(this.#waits, this.#deadlines(this.#body.began)),
+      "keep",
+    )
     this.#resident.revision = revision
   }
 
@@ -179,7 +198,7 @@ export class Iteration implements AttemptSource {
   }
 
   async #run(holder: StateHolder, planned: WakeReason): Promise<void> {
-    const { shard, life } = this.#resident
+    const { shard, kind, life } = this.#resident
     if (this.#underWay) {
       try {
         this.#entries = parseJournal(this.#what, this.#loaded.journal)
@@ -190,16 +209,23 @@ export class Iteration implements AttemptSource {
     const wake = this.#entries[0]?.w ?? planned
     this.#wake = wake
     this.#holder = holder
+    const { run, iteration: limit } = kind.timeouts
+    this.#began = this.#body.began ?? this.#entries[0]?.b ?? shard.now()
+    if (run !== undefined) this.#body = { ...this.#body, until: this.#body.until ?? Math.ceil(this.#began + run) }
     if (this.#answers.length > 0 || this.#body.changed === true) await this.#commitApplied(holder, wake)
-    // what is recorded must be met by the handler's calls, and by their absence (R3)
-    if (this.#underWay) this.attempt()
+    // what is recorded must be met by the handler's calls, and by their absence (R3); a limit in time needs somebody who minds it
+    if (this.#underWay || run !== undefined || limit !== undefined) this.attempt()
     const iteration = this.#body.iteration ?? 1
     const context = new JobContext({ source: this, holder, input: this.#input, iteration, tries: (this.#body.failures ?? 0) + 1, wake })
     this.#resident.handling = true
+    this.#resident.source = this
     let value: unknown
     let failure: { readonly error: unknown } | undefined
     try {
-      value = await this.#handle(context)
+      const handling = this.#handle(context)
+      if (this.#inbox.hasUnread) this.#attempt?.messages()
+      value = handling instanceof Promise ? await this.#unlessForced(handling) : await handling
+      if (value === forced) return await this.#force(handling as Promise<unknown>)
     } catch (error) {
       failure = { error }
     }
@@ -213,6 +239,28 @@ export class Iteration implements AttemptSource {
     }
     if (!shard.trusted()) throw new Deposed(`this worker no longer owns shard ${shard.shard}: ${this.#what} goes on elsewhere.`)
     return failure === undefined ? this.#finish(value, holder, attempt) : this.#handlerFailed(failure.error, this.attempt())
+  }
+
+  /** Gives `forced` when the handler was asked to end and had its time for it. */
+  #unlessForced(handling: Promise<unknown>): Promise<unknown> {
+    return new Promise((resolve, reject) => {
+      this.#onForced = () => resolve(forced)
+      handling.then(resolve, reject)
+    })
+  }
+  #onForced: () => void = () => undefined
+
+  /** The run ends without its handler, which keeps its slot until it settles (W5). */
+  async #force(handling: Promise<unknown>): Promise<void> {
+    const attempt = this.attempt()
+    const ending = attempt.ending as Ending
+    attempt.die(endingError(this.#what, ending))
+    this.#over = true
+    await attempt.finish(false)
+    const { kind, key, run } = this.#resident
+    this.#report({ type: "stuck", kind: kind.kind, key, run })
+    await this.#end(ending, attempt)
+    await handling.catch(() => undefined)
   }
 
   /** The attempt of this pass. One that is asked for when the handler has settled refuses everything. */
@@ -236,6 +284,8 @@ export class Iteration implements AttemptSource {
       effects,
       tasks,
       limits,
+      deadlines: this.#deadlines(this.#began),
+      onForced: () => this.#onForced(),
       applyUpdate: (message) => JSON.stringify(applyUpdate(kind, holder, { key, run, input: this.#input }, message, limits.payloadBytes)),
     })
     this.#attempt = attempt
@@ -290,8 +340,7 @@ export class Iteration implements AttemptSource {
         return await this.#end({ type: "done", value: encoded }, attempt, this.#withState(holder))
       }
       if (value instanceof AgainValue) {
-        if (attempt?.cancelReason !== undefined)
-          return await this.#end({ type: "cancelled", reason: attempt.cancelReason }, attempt, this.#withState(holder))
+        if (attempt?.ending !== undefined) return await this.#end(attempt.ending, attempt, this.#withState(holder))
         return await this.#again(value, holder, attempt)
       }
     } catch (error) {
@@ -317,6 +366,7 @@ export class Iteration implements AttemptSource {
       ...(version === undefined ? {} : { version }),
       iteration: (this.#body.iteration ?? 1) + 1,
       ...(waiting === undefined ? {} : { waiting }),
+      ...(this.#body.until === undefined ? {} : { until: this.#body.until }),
       ...(inputs.length === 0 ? {} : { changed: true }),
     }
     this.#checkSize(body)
@@ -326,7 +376,7 @@ export class Iteration implements AttemptSource {
       this.#inbox
         .unread()
         .some((message) => message.kind === "update" || message.kind === "cancel" || waiting?.on?.includes(message.name) === true)
-    const next = wakes ? ({ phase: "ready" } as const) : nextOf(waiting)
+    const next = wakes ? ({ phase: "ready" } as const) : nextOf(waiting, this.#deadlines(undefined))
     const { revision } = await writeRun(shard, target, withRead(body, read), next, journalLength > 0 ? "clear" : "keep")
     this.#resident.revision = revision
     this.#resident.inbox = undefined
@@ -338,7 +388,7 @@ export class Iteration implements AttemptSource {
 
   async #handlerFailed(error: unknown, attempt: Attempt): Promise<void> {
     const { errors } = this.#resident.kind.contract.schemas
-    if (attempt.cancelReason !== undefined) return this.#end({ type: "cancelled", reason: attempt.cancelReason }, attempt)
+    if (attempt.ending !== undefined) return this.#end(attempt.ending, attempt)
     if (isDeclared(error, errors)) return this.#end({ type: "failed", error: encodeError(error, errors) }, attempt)
     await this.#fail(errorOf(error), attempt, error)
   }
@@ -378,10 +428,11 @@ export class Iteration implements AttemptSource {
       ...(this.#wake === undefined ? {} : { wake: this.#wake }),
       waiting,
       backoff: true,
+      ...(kind.timeouts.iteration === undefined || this.#began === undefined ? {} : { began: this.#began }),
       error: error.message.slice(0, 2_000),
       ...(blocked ? { blocked: error.message.slice(0, 2_000) } : {}),
     }
-    const { revision } = await writeRun(shard, target, body, nextOf(waiting), "keep")
+    const { revision } = await writeRun(shard, target, body, nextOf(waiting, this.#deadlines(body.began)), "keep")
     this.#resident.revision = revision
     this.#resident.inbox = undefined
   }
@@ -436,11 +487,13 @@ export class Iteration implements AttemptSource {
 }
 
 const none: ReadonlyArray<never> = []
+/** What a handler gave that did not end in time. */
+const forced = Symbol("forced")
 
 /** An ended run waits for nothing. */
 const endedBody = (body: Body): Body => {
-  if (body.waiting === undefined && body.backoff === undefined && body.wake === undefined) return body
-  const { waiting: _, backoff: __, wake: ___, ...rest } = body
+  if (body.waiting === undefined && body.backoff === undefined && body.wake === undefined && body.until === undefined) return body
+  const { waiting: _, backoff: __, wake: ___, until: ____, began: _____, ...rest } = body
   return rest
 }
 

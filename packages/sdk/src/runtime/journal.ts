@@ -25,6 +25,8 @@ export type Entry = { readonly b?: number; readonly w?: WakeReason } & (
   /** An update was applied when `c` calls had been made. */
   | { readonly t: "update"; readonly c: number; readonly m: number }
   | { readonly t: "cancel"; readonly c: number; readonly m: number }
+  /** A limit in time passed when `c` calls had been made. */
+  | { readonly t: "late"; readonly c: number; readonly of: "run" | "iteration" }
   /** The attempt failed with the failure of call `c`, seen when `made` calls had been made: that call is made anew, and so are those after it. */
   | { readonly t: "undo"; readonly c: number; readonly made: number }
 )
@@ -49,7 +51,10 @@ export const callKind = (entry: Entry): CallKind | undefined => kinds[entry.t]
 
 /** Entries that settle a call or change the run: they are delivered one by one, in order. */
 export const settles = (entry: Entry): boolean =>
-  entry.t === "step" || entry.t === "woke" || entry.t === "end" || entry.t === "got" || entry.t === "update" || entry.t === "cancel"
+  entry.t === "step" || entry.t === "woke" || entry.t === "end" || entry.t === "got" || isMoment(entry)
+
+/** What happens to the run, not to a call: `c` is the number of calls made until then. */
+export const isMoment = (entry: Entry): boolean => entry.t === "update" || entry.t === "cancel" || entry.t === "late"
 
 /**
  * What counts of a journal: a failure that ended an attempt is taken back, or every later attempt would only repeat it. Applied updates stay
@@ -66,7 +71,7 @@ export const effective = (entries: ReadonlyArray<Entry>): { readonly entries: Re
     }
     generation++
     kept = (kept ?? entries.slice(0, i)).flatMap((before): ReadonlyArray<Entry> => {
-      if (before.t === "update" || before.t === "cancel") return [{ ...before, c: Math.min(before.c, entry.made) }]
+      if (isMoment(before)) return [{ ...before, c: Math.min(before.c, entry.made) }]
       return before.c === entry.c || before.c >= entry.made ? [] : [before]
     })
   }

@@ -3,7 +3,14 @@ import type { Job, RetryPolicy } from "../define/index.ts"
 import type { AnyHandlers, Codec, JobContract, JobHandlers } from "./contract.ts"
 import { codecOf } from "./contract.ts"
 import { activityRetry, jobRetry } from "./retry.ts"
-import { toMillis } from "../options.ts"
+import { refuseUnknown, toMillis } from "../options.ts"
+
+/** Limits in time of a run, ms; `define` says what they mean. */
+export interface KindTimeouts {
+  readonly run: number | undefined
+  readonly iteration: number | undefined
+  readonly cleanup: number
+}
 
 export interface JobKind {
   readonly kind: string
@@ -11,6 +18,7 @@ export interface JobKind {
   readonly definition: Job
   readonly handlers: AnyHandlers
   readonly retry: RetryPolicy
+  readonly timeouts: KindTimeouts
   readonly input: Codec
   readonly state: Codec | undefined
   readonly result: Codec
@@ -24,9 +32,20 @@ export const jobKind = (job: JobHandlers<any>): JobKind => {
     definition,
     handlers,
     retry: definition.retry ?? jobRetry,
+    timeouts: timeoutsOf(definition),
     input: codecOf(contract.schemas.input),
     state: contract.schemas.state === null ? undefined : codecOf(contract.schemas.state),
     result: codecOf(contract.schemas.result),
+  }
+}
+
+const timeoutsOf = ({ kind, timeout = {} }: Job): KindTimeouts => {
+  refuseUnknown(timeout, ["run", "iteration", "cleanup"], `timeout of ${kind}`)
+  const { run, iteration, cleanup = 60_000 } = timeout
+  return {
+    run: run === undefined ? undefined : toMillis(run, `timeout.run of ${kind}`),
+    iteration: iteration === undefined ? undefined : toMillis(iteration, `timeout.iteration of ${kind}`),
+    cleanup: toMillis(cleanup, `timeout.cleanup of ${kind}`),
   }
 }
 

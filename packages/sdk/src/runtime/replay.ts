@@ -10,7 +10,7 @@
  */
 import { ReplayMismatch } from "../errors.ts"
 import type { CallKind, Entry } from "./journal.ts"
-import { callKind, settles } from "./journal.ts"
+import { callKind, isMoment, settles } from "./journal.ts"
 
 interface Recorded {
   readonly kind: CallKind
@@ -76,7 +76,7 @@ export class Replay {
   next(): Entry | undefined {
     const entry = this.#settling[this.#cursor]
     if (entry === undefined) return undefined
-    const ready = entry.t === "update" || entry.t === "cancel" ? entry.c <= this.#made : entry.c < this.#made
+    const ready = isMoment(entry) ? entry.c <= this.#made : entry.c < this.#made
     if (!ready) return undefined
     this.#cursor++
     return entry

@@ -19,6 +19,8 @@ export interface Resident {
   /** Known messages of the attempt under way. */
   inbox: Inbox | undefined
   attempt: Attempt | undefined
+  /** Makes the attempt of the pass under way, where there is none yet: to tell its handler something. */
+  source: { attempt(): Attempt } | undefined
   /** The handler runs; its attempt may not have been needed yet. */
   handling: boolean
   /** Settles when the attempt's handler has settled and its end is written (or refused). */

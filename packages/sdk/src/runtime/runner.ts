@@ -94,6 +94,7 @@ export class Runner implements ShardConsumer, IterationHost {
       resource: undefined,
       inbox: undefined,
       attempt: undefined,
+      source: undefined,
       handling: false,
       executing: undefined,
       next: undefined,
@@ -150,6 +151,7 @@ export class Runner implements ShardConsumer, IterationHost {
       return resident.resource === undefined ? this.#free(resident) : this.#close(resident)
     }
     resident.attempt = undefined
+    resident.source = undefined
     resident.executing = undefined
     const next = resident.next
     resident.next = undefined
@@ -233,8 +235,11 @@ export class Runner implements ShardConsumer, IterationHost {
     const resident = this.#residents.get(address)
     if (resident === undefined || resident.run !== run || resident.inbox === undefined || resident.executing === undefined) return
     if (resident.inbox.last >= message.number) return
-    if (resident.inbox.add([message])) resident.attempt?.messages()
-    else shard.reload([address])
+    if (resident.inbox.add([message])) {
+      // a handler that made no durable call yet hears of a cancel all the same
+      const attempt = resident.attempt ?? (message.kind === "cancel" && resident.handling ? resident.source?.attempt() : undefined)
+      attempt?.messages()
+    } else shard.reload([address])
   }
 
   /**

@@ -8,14 +8,18 @@
  *   A delayed start keeps its delay in the same way.
  * - D5 The reason is the first that holds: message, input, time; a run without a wait is ready by itself. Once an iteration has begun, its
  *   reason is kept: with its journal's first entry, and in the body when that is written before.
+ * - D6 A limit in time that has passed ends a run that is between iterations, or waits in a back-off; a handler that is to go on is told instead.
  */
 import type { Message } from "../engine/engine.ts"
 import type { Body, WakeReason } from "./body.ts"
+import type { Deadlines, Ending } from "./ending.ts"
+import { passed } from "./ending.ts"
 
 export type { WakeReason } from "./body.ts"
 
 export type WakePlan =
   | { readonly do: "cancel"; readonly message: Message }
+  | { readonly do: "end"; readonly ending: Ending }
   /** Apply these (updates and inputs), then run. */
   | { readonly do: "run"; readonly wake: WakeReason; readonly apply: ReadonlyArray<Message> }
   /** Apply these, then park as before. */
@@ -30,9 +34,10 @@ export interface WakeInput {
   /** When the agenda was to wake the run, as its record says. */
   readonly due?: number | undefined
   readonly now: number
+  readonly deadlines: Deadlines
 }
 
-export const planWake = ({ body, unread, underWay, now, ...record }: WakeInput): WakePlan => {
+export const planWake = ({ body, unread, underWay, now, deadlines, ...record }: WakeInput): WakePlan => {
   const { waiting } = body
   const due = waiting?.due
   const cancel = unread.find((message) => message.kind === "cancel")
@@ -42,6 +47,8 @@ export const planWake = ({ body, unread, underWay, now, ...record }: WakeInput):
     return { do: "run", wake: wakeOf(body, unread), apply: [] }
   }
   if (cancel !== undefined) return { do: "cancel", message: cancel }
+  const ending = passed(deadlines, now)
+  if (ending !== undefined) return { do: "end", ending }
   if (underWay) return isDue || due === undefined ? { do: "run", wake: wakeOf(body, unread), apply: [] } : { do: "park", apply: [] }
   const apply = unread.filter((message) => message.kind === "update" || message.kind === "input")
   const changed = body.changed === true || apply.some((message) => message.kind === "input")

@@ -4,6 +4,7 @@ import type { OwnedShard } from "../pool/consumer.ts"
 import { refusedWrite } from "./journal-writer.ts"
 import type { Body, Waiting } from "./body.ts"
 import { printBody } from "./body.ts"
+import type { Deadlines } from "./ending.ts"
 
 export interface WriteTarget {
   readonly address: string
@@ -45,10 +46,13 @@ export const writeRun = async (
   return { reply, revision: newRevision }
 }
 
-export const nextOf = (waiting: Waiting | undefined): Next =>
-  waiting === undefined
-    ? { phase: "ready" }
-    : { phase: "parked", on: waiting.on ?? [], ...(waiting.due === undefined ? {} : { due: { at: waiting.due } }) }
+/** Not later than the run's deadline, where it has one. */
+export const nextOf = (waiting: Waiting | undefined, { run, iteration }: Deadlines): Next => {
+  if (waiting === undefined) return { phase: "ready" }
+  const at = Math.min(waiting.due ?? never, run ?? never, iteration ?? never)
+  return { phase: "parked", on: waiting.on ?? [], ...(at === never ? {} : { due: { at } }) }
+}
+const never = Number.POSITIVE_INFINITY
 
 /**
  * Parks a run for `after` ms as it is, with its journal and what it waits for: it was brought for a reason that this worker cannot serve now.

@@ -45,6 +45,7 @@ const still = (time: number): OwnedShard => ({
   epoch: 0,
   abortSignal: new AbortController().signal,
   trusted: () => true,
+  confirmed: () => undefined,
   nextFence: () => 0n,
   nextRevision: () => "",
   commit: () => Promise.reject(new BadOption("expected a replay to write nothing")),
@@ -88,6 +89,8 @@ export const replay = async (history: History, job: JobHandlers<any>, options: R
     effects,
     tasks: noTasks,
     limits: defaults,
+    deadlines: { run: undefined, iteration: undefined },
+    onForced: () => undefined,
     applyUpdate: (message) =>
       JSON.stringify(applyUpdate(kind, holder, { key: history.key, run: loaded.run, input }, message, defaults.payloadBytes)),
     onReplayed: rested.resolve,

@@ -9,7 +9,7 @@ import type { StartedWorker } from "../../src/worker.ts"
 import { removePool } from "./cleanup.ts"
 import type { Fault, FaultyEngine, Hints } from "./faults.ts"
 import { faultyEngine, repeating } from "./faults.ts"
-import { contract, stub } from "./fixture.ts"
+import { contract, stub, stubWith } from "./fixture.ts"
 import type { Workflow } from "./workflows.ts"
 import { World } from "./workflows.ts"
 
@@ -64,7 +64,7 @@ export const tryOut = async (
       leaseMs: 5_000,
       sweepMs: 100,
       settleMs: 0,
-      jobs: [stub.implement({ init: () => ({ count: 0, log: [] }), ...workflow.handlers(world) })],
+      jobs: [stubWith(undefined, workflow.timeout).implement({ init: () => ({ count: 0, log: [] }), ...workflow.handlers(world) })],
       activities: workflow.activities === undefined ? [] : [stub.activities(workflow.activities)],
       onEvent: () => undefined,
     })

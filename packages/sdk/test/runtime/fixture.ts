@@ -2,7 +2,7 @@
 import { Schema } from "effect"
 import type { Engine } from "../../src/engine/engine.ts"
 import { activity, defineJob, query, retry, signal, type, update } from "../../src/define/index.ts"
-import type { RetryPolicy } from "../../src/define/index.ts"
+import type { RetryPolicy, Timeouts } from "../../src/define/index.ts"
 import { Failure, makeClient, makeStub } from "../../src/gen.ts"
 import type { JobContract } from "../../src/gen.ts"
 import { createWorker } from "../../src/index.ts"
@@ -34,7 +34,7 @@ const gone = Schema.TaggedStruct("Gone", { status: Schema.Int })
 const rejected = Schema.TaggedStruct("Rejected", { reason: Schema.String })
 const text = Schema.String
 
-export const definition = (policy: RetryPolicy = retry.fixed({ every: 10, attempts: 4 })) =>
+export const definition = (policy: RetryPolicy = retry.fixed({ every: 10, attempts: 4 }), timeout: Timeouts = {}) =>
   defineJob({
     kind: "sample",
     input: type<{ id: string; limit?: number }>(),
@@ -47,6 +47,7 @@ export const definition = (policy: RetryPolicy = retry.fixed({ every: 10, attemp
     updates: { add: update<number, number, Rejected>() },
     activities: { shout: activity<string, string, Rejected>({ retry: retry.fixed({ every: 10, attempts: 3 }), timeout: "5 seconds" }) },
     retry: policy,
+    timeout,
   })
 
 export const contract: JobContract = {
@@ -68,7 +69,7 @@ export const contract: JobContract = {
 }
 
 export const stub = makeStub(definition() as never, contract)
-export const stubWith = (policy: RetryPolicy) => makeStub(definition(policy) as never, contract)
+export const stubWith = (policy?: RetryPolicy, timeout?: Timeouts) => makeStub(definition(policy, timeout) as never, contract)
 
 export interface Started {
   readonly store: string
@@ -92,7 +93,7 @@ export const startPool = (store: string, pool: string, shards = 8): Started => {
     client,
     events,
     async worker(handlers, options = {}) {
-      const { activities, policy, ...rest } = options as { activities?: object; policy?: RetryPolicy }
+      const { activities, policy, timeout, ...rest } = options as { activities?: object; policy?: RetryPolicy; timeout?: Timeouts }
       const worker = await createWorker({
         pool,
         store,
@@ -101,7 +102,7 @@ export const startPool = (store: string, pool: string, shards = 8): Started => {
         leaseMs: 1_000,
         sweepMs: 200,
         settleMs: 20,
-        jobs: [(policy === undefined ? stub : stubWith(policy)).implement({ init: () => ({ count: 0, log: [] }), ...handlers })],
+        jobs: [stubWith(policy, timeout).implement({ init: () => ({ count: 0, log: [] }), ...handlers })],
         activities: activities === undefined ? [] : [stub.activities(activities)],
         onEvent: (event: WorkerEvent) => events.push(event),
         ...rest,

@@ -1,4 +1,5 @@
 import { describeRedis, redisUrl } from "../../../../tools/with-redis.ts"
+import { endingSuite } from "./endings.ts"
 import { interleavingSuite } from "./interleavings.ts"
 import { limitSuite } from "./limits.ts"
 import { runtimeSuite } from "./runtime.ts"
@@ -7,4 +8,5 @@ describeRedis("Redis", () => {
   runtimeSuite("Redis", redisUrl)
   interleavingSuite("Redis", redisUrl)
   limitSuite("Redis", redisUrl)
+  endingSuite("Redis", redisUrl)
 })

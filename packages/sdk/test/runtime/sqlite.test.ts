@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto"
+import { endingSuite } from "./endings.ts"
 import { interleavingSuite } from "./interleavings.ts"
 import { limitSuite } from "./limits.ts"
 import { runtimeSuite } from "./runtime.ts"
@@ -8,3 +9,4 @@ const memory = () => `memory:${randomUUID()}`
 runtimeSuite("SQLite in memory", memory)
 interleavingSuite("SQLite in memory", memory)
 limitSuite("SQLite in memory", memory)
+endingSuite("SQLite in memory", memory)

@@ -2,10 +2,12 @@ import fc from "fast-check"
 import { describe, expect, test } from "vitest"
 import type { Message, MessageKind } from "../../src/engine/engine.ts"
 import type { Body } from "../../src/runtime/body.ts"
+import type { Deadlines } from "../../src/runtime/ending.ts"
 import { Inbox } from "../../src/runtime/inbox.ts"
 import type { WakePlan } from "../../src/runtime/wake.ts"
 import { planWake } from "../../src/runtime/wake.ts"
 
+const unlimited: Deadlines = { run: undefined, iteration: undefined }
 const message = (number: number, kind: MessageKind, name: string = kind): Message => ({
   number,
   kind,
@@ -14,8 +16,18 @@ const message = (number: number, kind: MessageKind, name: string = kind): Messag
   at: 0,
   payload: "null",
 })
-const plan = (body: Partial<Body>, unread: ReadonlyArray<Message> = [], given: { underWay?: boolean; now?: number } = {}): WakePlan =>
-  planWake({ body: { input: {}, ...body }, unread, underWay: given.underWay ?? false, now: given.now ?? 100 })
+const plan = (
+  body: Partial<Body>,
+  unread: ReadonlyArray<Message> = [],
+  given: { underWay?: boolean; now?: number; deadlines?: Deadlines } = {},
+): WakePlan =>
+  planWake({
+    body: { input: {}, ...body },
+    unread,
+    underWay: given.underWay ?? false,
+    now: given.now ?? 100,
+    deadlines: given.deadlines ?? unlimited,
+  })
 const run = (by: string, apply: ReadonlyArray<Message> = []): unknown => ({ do: "run", wake: { by }, apply })
 
 const cancel = message(1, "cancel")
@@ -31,6 +43,19 @@ describe("what is done with a run that the pool brings", () => {
     expect(plan({}, [cancel], { underWay: true })).toEqual(run("start"))
   })
 
+  test("D6 a limit in time that has passed ends what has no handler, and reaches the others", () => {
+    const late = { run: 100, iteration: undefined }
+    expect(plan({ waiting: { on: ["note"] } }, [], { deadlines: late })).toEqual({ do: "end", ending: { type: "timedOut", of: "run" } })
+    expect(plan({ waiting: { on: ["note"] } }, [], { deadlines: { run: 101, iteration: undefined } })).toEqual({ do: "park", apply: [] })
+    expect(plan({ waiting: { due: 500 }, backoff: true }, [], { underWay: true, deadlines: { run: undefined, iteration: 99 } })).toEqual({
+      do: "end",
+      ending: { type: "timedOut", of: "iteration" },
+    })
+    expect(plan({}, [], { underWay: true, deadlines: late })).toEqual(run("start"))
+    // who asked first to end it decides how it ends
+    expect(plan({}, [cancel], { deadlines: late })).toEqual({ do: "cancel", message: cancel })
+  })
+
   test("D2 an update of a parked run is applied and leaves its wait, unless the run waits for it", () => {
     expect(plan({ waiting: { due: 500 } }, [update])).toEqual({ do: "park", apply: [update] })
     expect(plan({ waiting: { on: ["add"] } }, [update])).toEqual({ do: "run", wake: { by: "message", name: "add" }, apply: [update] })
@@ -43,9 +68,11 @@ describe("what is done with a run that the pool brings", () => {
   })
 
   test("D4 a delayed start keeps its delay, also when its input changes", () => {
-    const parked = planWake({ body: { input: {} }, unread: [update, input], underWay: false, due: 500, now: 100 })
+    const parked = planWake({ body: { input: {} }, unread: [update, input], underWay: false, due: 500, now: 100, deadlines: unlimited })
     expect(parked).toEqual({ do: "park", apply: [update, input] })
-    expect(planWake({ body: { input: {}, changed: true }, unread: [], underWay: false, due: 500, now: 500 })).toEqual(run("start"))
+    expect(planWake({ body: { input: {}, changed: true }, unread: [], underWay: false, due: 500, now: 500, deadlines: unlimited })).toEqual(
+      run("start"),
+    )
   })
 
   test("D4 messages do not end a back-off, but a changed input does where nothing is journaled", () => {

@@ -1,5 +1,6 @@
 /** Workflows that together use every feature of the runtime, each with what its client does meanwhile. Their results do not depend on timing. */
 import { Effect } from "effect"
+import type { Timeouts } from "../../src/define/index.ts"
 import { GoneError, RejectedError, until } from "./fixture.ts"
 
 /** What the world outside saw of one run of a workflow. */
@@ -39,6 +40,7 @@ export interface Workflow {
   readonly name: string
   handlers(world: World): object
   readonly activities?: object
+  readonly timeout?: Timeouts
   readonly script?: (script: Script) => Promise<void>
   /** What the undisturbed run gives. */
   readonly result?: string
@@ -244,6 +246,37 @@ export const workflows: ReadonlyArray<Workflow> = [
       await at(handle, 2)
       await changeInput({ id: handle.key, limit: 2 })
     },
+  },
+  {
+    name: "a saga undone by a declared error",
+    handlers: (world) => ({
+      run: async (job: any) => {
+        await job.saga(async (saga: any) => {
+          for (const name of ["car", "room"]) {
+            await world.step(job, name)
+            saga.undo(name, () => {})
+          }
+          throw new GoneError({ status: 409 })
+        })
+        return job.done("never")
+      },
+    }),
+  },
+  {
+    name: "a limit in time, with clean-up",
+    timeout: { iteration: 200 },
+    handlers: (world) => ({
+      run: async (job: any) => {
+        await world.step(job, "begin")
+        try {
+          await job.receive("stop")
+        } finally {
+          await world.step(job, "clean")
+          await world.step(job, "clean more")
+        }
+        return job.done("never")
+      },
+    }),
   },
   {
     name: "deferred steps, a sleep until a time, a receive with a filter, a version",
