@@ -31,6 +31,13 @@ export const optionTable = {
     why: "a process that stays away this long is dead; one that lost its connections aborts within it; at least twice probeMs",
   },
   abortGraceMs: { unit: "ms", default: 1_000, min: 0, max: 30_000, why: "abortSignal fires this long before the end of trust" },
+  maxStallMs: {
+    unit: "ms",
+    default: 3_000,
+    min: 50,
+    max: 60_000,
+    why: "a loop that is blocked for longer is reported, and its lease is not renewed until it is free; at most half of leaseMs by default",
+  },
   settleMs: { unit: "ms", default: 200, min: 0, max: 60_000, why: "joins and leaves within it are one rebalancing; orphans do not wait" },
   drainMs: {
     unit: "ms",

@@ -295,11 +295,19 @@ export interface Life {
 }
 export type Probe = "alive" | "dead" | "unknown"
 
+/** A connection of this process as the store sees it, in the driver's own words; can be sent between threads. */
+export type Presence = Readonly<Record<string, string | boolean>>
+
 export interface LifeOptions {
   /** Nothing stands between this process and the store that could close one side of a connection only, although their addresses differ (S7). */
   readonly direct?: boolean
   /** Told of each loss and of each new sign, also of one without a loss. */
   readonly onChange?: (life: Life) => void
+  /** The session is renewed over the connection of another engine of this process: what that one's `presence` tells. */
+  readonly renewals?: {
+    readonly current: () => Presence | undefined
+    readonly onChange: (listener: () => void) => void
+  }
 }
 export interface LifeHandle {
   readonly life: Life
@@ -361,9 +369,14 @@ export interface Engine extends MapVerbs, StreamVerbs {
   join(pool: string, member: MemberEntry): Promise<{ readonly memberVersion: number }>
   /**
    * Makes the process of a session visible to `probe` (S1), and gives its renewals, probes and marks a connection of their own where there are
-   * connections, so that a busy data path does not starve them.
+   * connections and no `renewals` were given, so that a busy data path does not starve them.
    */
   registerLife(pool: string, session: string, options?: LifeOptions): Promise<LifeHandle>
+  /**
+   * The connection over which this engine renews sessions of the pool, for `LifeOptions.renewals` of another engine; tells each change. `undefined`:
+   * it is lost, or the driver has no connections.
+   */
+  presence(pool: string, onChange: (presence: Presence | undefined) => void): Promise<Presence | undefined>
   /** One look at lives, in the order given. Never waits for a store that is away: that is `unknown`. */
   probe(pool: string, signs: ReadonlyArray<string>): Promise<ReadonlyArray<Probe>>
   /**

@@ -13,6 +13,11 @@ export interface OwnedShard {
   readonly abortSignal: AbortSignal
   /** False once trust ended or the store refused this epoch: nothing may be written, no user code may begin (S5). */
   trusted(): boolean
+  /**
+   * Asked before user code begins or goes on: `undefined`, or what it waits for, because this machine was suspended and nobody knows for how long
+   * (S6). Then it goes on if `trusted`.
+   */
+  confirmed(): Promise<void> | undefined
   /** `epoch × 2^22 + n`: a new one for each attempt (O2). */
   nextFence(): bigint
   /** A revision never used before: `epoch.n` in base 36. */

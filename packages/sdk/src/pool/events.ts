@@ -1,6 +1,19 @@
 import type { Address } from "../engine/engine.ts"
 import type { GiveUpReason } from "./consumer.ts"
 
+/** Who blocked the event loop, as far as it could be seen. */
+export interface BlockedLoop {
+  /** How long the loop did not turn. */
+  readonly ms: number
+  /** Of the job whose code ran: "~" in a low-level pool. */
+  readonly kind?: string
+  readonly key?: string
+  /** Of the step whose body ran, or the activity. */
+  readonly step?: string
+  /** Where, a line a frame, the innermost first; absent when it did not come out of a call into native code. */
+  readonly stack?: string
+}
+
 /** What a member of a pool tells those who watch it: for logs, metrics and tests. Nothing depends on anybody listening. */
 export type PoolEvent =
   | {
@@ -30,6 +43,13 @@ export type PoolEvent =
   | { readonly type: "warning"; readonly text: string }
   /** Connections to the store were lost (`partly`, `lost`), or all are registered again (`whole`). */
   | { readonly type: "connections"; readonly life: "whole" | "partly" | "lost" }
+  /**
+   * The event loop of this process did not turn for `maxStallMs` or more; told when it turns again. While it lasts the lease thread says so on
+   * stderr (S4).
+   */
+  | ({ readonly type: "loopBlocked" } & BlockedLoop)
+  /** The wall clock went on for so many ms without the monotonic one: this machine was suspended, or its clock was set (S6). */
+  | { readonly type: "suspended"; readonly ms: number }
   | { readonly type: "storeLost"; readonly error: unknown }
   | { readonly type: "storeBack" }
   | { readonly type: "stopped"; readonly session: string; readonly reason: string | undefined }

@@ -1,13 +1,14 @@
 /**
- * Keeps the lease of one session: sends renewals, reads the others' counters, and tells what the pure core (lease.ts) decides.
+ * Keeps the lease of one session: sends renewals, reads the others' counters, and tells what the pure core (lease.ts) decides. It runs in the
+ * lease thread (keeper-thread.ts), where nothing that the main loop does can hold it up, or in the main loop: of stores that only this
+ * process reaches, and of tests that bring a clock or a store of their own.
  */
-import type { Engine, RenewReply } from "../engine/engine.ts"
+import type { Engine } from "../engine/engine.ts"
 import {
   beginLease,
-  isTrusted,
+  endAt,
   isWatcher,
   mayRenew,
-  mayTake,
   nextTick,
   stepLease,
   type Finding,
@@ -16,22 +17,23 @@ import {
   type OwnLife,
   type Peer,
 } from "./lease.ts"
+import type { LeaseMemory } from "./lease-memory.ts"
 import type { PoolOptions } from "./options.ts"
 
-export interface KeeperHost {
-  readonly engine: Engine
-  readonly pool: string
-  readonly session: string
-  readonly options: PoolOptions
-  readonly clock: () => number
-  /** Every answer, also of mere readings: versions of members and assignment (S2). */
-  readonly onReading: (reply: RenewReply) => void
+/** Versions of members and assignment, and the store's time, of every answer, also of mere readings (S2). */
+export interface Reading {
+  readonly memberVersion: number
+  readonly assignmentVersion: number
+  readonly now: number
+}
+
+export interface KeeperEvents {
+  /** `at`: when it was answered, on the keeper's clock. */
+  readonly onReading: (reading: Reading, at: number) => void
   readonly onAbort: (why: string) => void
   readonly onDepose: (why: string) => void
   readonly onResume: () => void
   readonly onMarkedDead: (session: string, by: "counter" | "probe") => void
-  /** The member record of another session as the store has it, if it names this life. */
-  readonly recordOf: (session: string, life: string) => string | undefined
   /** A mark was refused: the session registered another life, or renewed. */
   readonly onMarkRefused: () => void
   /** A renewal failed (with its error), or succeeded again after one had failed. */
@@ -40,10 +42,38 @@ export interface KeeperHost {
   readonly onDead: () => void
 }
 
+/** What a session asks of its keeper. */
+export interface KeeperCommands {
+  start(): void
+  stop(): void
+  setPeers(peers: ReadonlyMap<string, Peer>): void
+  setLife(life: OwnLife): void
+  renewNow(): void
+  /** The main loop has handled an abort or a deposition. */
+  handled(what: "abort" | "depose"): void
+}
+
+export interface KeeperSpec {
+  readonly pool: string
+  readonly session: string
+  readonly options: PoolOptions
+  /** When the join was sent, on the keeper's clock: trust begins there (S2). */
+  readonly sentAt: number
+}
+
+export interface KeeperHost extends KeeperSpec {
+  readonly engine: Pick<Engine, "renew" | "probe" | "markDead">
+  readonly clock: () => number
+  readonly memory: LeaseMemory
+  readonly events: KeeperEvents
+  /** The keeper runs in the main loop: that it runs is the loop's beat. */
+  readonly inLoop: boolean
+}
+
 /** Renewals under way at once: a hanging one must not stop the next, and a dead store must not gather them. */
 const renewalsMax = 3
 
-export class Keeper {
+export class Keeper implements KeeperCommands {
   readonly #host: KeeperHost
   readonly #lease: LeaseState
   #renewTimer: NodeJS.Timeout | undefined
@@ -53,14 +83,13 @@ export class Keeper {
   #renewals = 0
   #watching = false
   #probing = false
-  #proving = false
   #failing = false
   #stopped = false
 
-  /** `sentAt`: when the join was sent; trust begins there (S2). */
-  constructor(host: KeeperHost, sentAt: number) {
+  constructor(host: KeeperHost) {
     this.#host = host
-    this.#lease = beginLease(host.session, host.options, sentAt)
+    this.#lease = beginLease(host.session, host.options, host.sentAt)
+    this.#tell()
   }
 
   start(): void {
@@ -78,15 +107,6 @@ export class Keeper {
     clearTimeout(this.#tickTimer)
   }
 
-  trusted(): boolean {
-    return !this.#stopped && isTrusted(this.#lease, this.#host.clock())
-  }
-
-  /** Shards may be claimed and runs taken: trust is open and not about to end, and others see all of this session. */
-  mayTake(): boolean {
-    return !this.#stopped && mayTake(this.#lease, this.#host.clock())
-  }
-
   setPeers(peers: ReadonlyMap<string, Peer>): void {
     this.#step({ type: "members", peers })
   }
@@ -101,11 +121,20 @@ export class Keeper {
     if (!this.#stopped) this.#renew()
   }
 
+  /** Only a keeper in a thread waits for it. */
+  handled(): void {}
+
+  #tell(): void {
+    const { phase, renewedAt } = this.#lease
+    this.#host.memory.tell({ phase, end: endAt(this.#lease), renewedAt })
+  }
+
   #renew(): void {
-    const { engine, pool, session, options, clock } = this.#host
+    const { engine, pool, session, options, clock, memory, events, inLoop } = this.#host
     clearTimeout(this.#renewTimer)
-    this.#prove()
-    // L11. Looked at again soon, so that the lease goes on with the data path.
+    if (inLoop) memory.beat(clock())
+    this.#step({ type: "health", beatAt: memory.beatAt, dataAt: memory.dataAt })
+    // L11, L12. Looked at again soon, so that the lease goes on with the loop and the data path.
     const may = mayRenew(this.#lease, clock())
     this.#renewTimer = setTimeout(() => this.#renew(), may ? options.renewMs : options.renewMs / 4)
     if (!may || this.#renewals >= renewalsMax) return
@@ -115,36 +144,23 @@ export class Keeper {
       (reply) => {
         this.#renewals--
         if (this.#stopped) return
-        if (this.#failing) this.#host.onStore(undefined)
+        if (this.#failing) events.onStore(undefined)
         this.#failing = false
-        this.#step({ type: "renewed", sentAt, at: clock(), alive: reply.alive, counters: reply.counters })
+        const at = clock()
+        this.#step({ type: "renewed", sentAt, at, alive: reply.alive, counters: reply.counters })
         if (this.#lease.phase === "dead") {
           this.stop()
-          this.#host.onDead()
-        } else this.#host.onReading(reply)
+          events.onDead()
+        } else events.onReading(reply, at)
       },
       (error: unknown) => {
         this.#renewals--
         if (this.#stopped) return
-        if (!this.#failing) this.#host.onStore(error)
+        if (!this.#failing) events.onStore(error)
         this.#failing = true
         clearTimeout(this.#renewTimer)
         this.#renewTimer = setTimeout(() => this.#renew(), options.renewMs / 4)
       },
-    )
-  }
-
-  /** A round trip of the data path, where renewals have a connection of their own (S4). */
-  #prove(): void {
-    if (this.#proving) return
-    this.#proving = true
-    const { engine, pool, clock } = this.#host
-    engine.poolInfo(pool).then(
-      () => {
-        this.#proving = false
-        this.#step({ type: "data", at: clock() })
-      },
-      () => (this.#proving = false),
     )
   }
 
@@ -174,7 +190,7 @@ export class Keeper {
   }
 
   #watch(): void {
-    const { engine, pool, options, clock } = this.#host
+    const { engine, pool, options, clock, events } = this.#host
     clearTimeout(this.#watchTimer)
     this.#watchTimer = setTimeout(() => this.#watch(), options.watchMs)
     if (this.#watching || !isWatcher(this.#lease)) return
@@ -183,8 +199,9 @@ export class Keeper {
       (reply) => {
         this.#watching = false
         if (this.#stopped) return
-        this.#step({ type: "watched", at: clock(), counters: reply.counters })
-        this.#host.onReading(reply)
+        const at = clock()
+        this.#step({ type: "watched", at, counters: reply.counters })
+        events.onReading(reply, at)
       },
       // The renewals tell of a lost store; a reading that failed only delays what others see too.
       () => (this.#watching = false),
@@ -204,17 +221,21 @@ export class Keeper {
 
   #step(event: LeaseEvent): void {
     if (this.#stopped) return
+    const { events, memory } = this.#host
     const actions = stepLease(this.#lease, event)
+    // V3: counted before trust can be seen to come back.
+    if (actions.some(({ type }) => type === "depose")) memory.countDeposition()
+    this.#tell()
     for (const action of actions) {
       switch (action.type) {
         case "abort":
-          this.#host.onAbort(action.why)
+          events.onAbort(action.why)
           break
         case "depose":
-          this.#host.onDepose(action.why)
+          events.onDepose(action.why)
           break
         case "resume":
-          this.#host.onResume()
+          events.onResume()
           break
         case "markDead":
           this.#markDead(action.session, action.counter, action.life)
@@ -224,15 +245,15 @@ export class Keeper {
     this.#armTick()
   }
 
+  /** By probe: only while its record is the one that names this life (S7). */
   #markDead(session: string, counter: number, life: string | undefined): void {
-    const { engine, pool } = this.#host
-    const record = life === undefined ? undefined : this.#host.recordOf(session, life)
-    if (life !== undefined && record === undefined) return
+    const { engine, pool, events } = this.#host
+    const record = life === undefined ? undefined : this.#lease.peers.get(session)?.record
     engine.markDead(pool, session, counter, record).then(
       (marked) => {
         if (this.#stopped) return
-        if (marked) this.#host.onMarkedDead(session, life === undefined ? "counter" : "probe")
-        else this.#host.onMarkRefused()
+        if (marked) events.onMarkedDead(session, life === undefined ? "counter" : "probe")
+        else events.onMarkRefused()
       },
       // Outcome unknown: the counters will tell, and after another lease it is tried again (lease.ts).
       () => {},

@@ -20,19 +20,26 @@
  *   of the server), a counter that moved, another life or a lost probe begins anew.
  * - L10 A pause in probing of a whole grace, mine or theirs, begins anew (as L6): a watcher that was frozen gives the others their time.
  * - L11 A renewal is sent only while the data path completed a round trip within half a lease (S4): renewals that have a connection of their own
- *   must not keep a worker alive that can do nothing else.
+ *   must not keep a worker alive that can do nothing else. It is judged at the last beat of the main loop: a loop that stalls cannot see
+ *   the answers that have come meanwhile, and what its stall may cost is L12's to say.
+ * - L12 A renewal is sent only while the main loop's last beat is younger than `maxStallMs` (S4): renewals that have a thread of their own must not
+ *   keep a worker alive whose loop is blocked. So a blocked loop loses its lease between `leaseMs - renewMs` and `leaseMs` after `maxStallMs`.
+ * - L13 `renewedAt` is when the last renewal that was answered `alive` was sent: whatever was doubted before it is proven by it (S6).
  */
 
 export interface LeaseOptions {
   readonly leaseMs: number
   readonly abortGraceMs: number
   readonly reconnectGraceMs: number
+  readonly maxStallMs: number
 }
 
 /** What another session's member record says of how to judge it. */
 export interface Peer {
   readonly leaseMs: number
   readonly graceMs: number
+  /** As the store has it: a mark by probe compares it. */
+  readonly record: string
   /** "": it cannot be probed, its counter alone decides. */
   readonly life: string
 }
@@ -73,7 +80,10 @@ export interface LeaseState {
   trustUntil: number
   /** Last reading of the counters. */
   readAt: number
-  /** Last round trip of the data path. */
+  /** L13. */
+  renewedAt: number
+  /** Last beat of the main loop, and last round trip of the data path. */
+  beatAt: number
   dataAt: number
   life: OwnLife
   /** Since when `life` is `lost`. */
@@ -101,8 +111,8 @@ export type LeaseEvent =
   /** One probe of all other sessions that can be probed. */
   | { readonly type: "probed"; readonly sentAt: number; readonly at: number; readonly findings: ReadonlyMap<string, Finding> }
   | { readonly type: "members"; readonly peers: ReadonlyMap<string, Peer> }
-  /** The data path completed a round trip. */
-  | { readonly type: "data"; readonly at: number }
+  /** What is known of the main loop and the data path. */
+  | { readonly type: "health"; readonly beatAt: number; readonly dataAt: number }
   | { readonly type: "life"; readonly at: number; readonly life: OwnLife }
   | { readonly type: "tick"; readonly at: number }
 
@@ -120,6 +130,8 @@ export const beginLease = (session: string, options: LeaseOptions, sentAt: numbe
   phase: "held",
   trustUntil: sentAt + options.leaseMs,
   readAt: sentAt,
+  renewedAt: sentAt,
+  beatAt: sentAt,
   dataAt: sentAt,
   life: "whole",
   lostAt: Number.POSITIVE_INFINITY,
@@ -130,7 +142,8 @@ export const beginLease = (session: string, options: LeaseOptions, sentAt: numbe
 
 const abortAt = ({ trustUntil, lostAt, options }: LeaseState): number =>
   Math.min(trustUntil - options.abortGraceMs, lostAt + options.reconnectGraceMs * abortShare)
-const endAt = ({ trustUntil, lostAt, options }: LeaseState): number => Math.min(trustUntil, lostAt + options.reconnectGraceMs)
+/** When trust ends, as far as is known now. */
+export const endAt = ({ trustUntil, lostAt, options }: LeaseState): number => Math.min(trustUntil, lostAt + options.reconnectGraceMs)
 
 export const isTrusted = (state: LeaseState, at: number): boolean =>
   at < endAt(state) && (state.phase === "held" || state.phase === "aborting")
@@ -138,8 +151,9 @@ export const isTrusted = (state: LeaseState, at: number): boolean =>
 /** Shards may be claimed and runs taken: trust is open and not about to end, and others see all of this session (L8). */
 export const mayTake = (state: LeaseState, at: number): boolean => state.phase === "held" && state.life === "whole" && at < endAt(state)
 
-/** L11. */
-export const mayRenew = (state: LeaseState, at: number): boolean => at - state.dataAt < state.options.leaseMs / 2
+/** L11, L12. */
+export const mayRenew = ({ beatAt, dataAt, options }: LeaseState, at: number): boolean =>
+  at - beatAt < options.maxStallMs && beatAt - dataAt < options.leaseMs / 2
 
 /** When `tick` has something to do next. */
 export const nextTick = (state: LeaseState): number => {
@@ -219,8 +233,9 @@ export const stepLease = (state: LeaseState, event: LeaseEvent): ReadonlyArray<L
     case "members":
       state.peers = event.peers
       return []
-    case "data":
-      state.dataAt = Math.max(state.dataAt, event.at)
+    case "health":
+      state.beatAt = Math.max(state.beatAt, event.beatAt)
+      state.dataAt = Math.max(state.dataAt, event.dataAt)
       return []
     case "life":
       state.life = event.life
@@ -245,6 +260,7 @@ export const stepLease = (state: LeaseState, event: LeaseEvent): ReadonlyArray<L
       // An end of trust is judged before the answer is believed: a late one does not hide it (L1). Within trust the answer comes first.
       const ended = event.at >= endAt(state) ? tick(state, event.at) : []
       state.trustUntil = Math.max(state.trustUntil, event.sentAt + state.options.leaseMs)
+      state.renewedAt = Math.max(state.renewedAt, event.sentAt)
       const actions = [...ended, ...tick(state, event.at)]
       if (state.phase !== "held" && event.at < abortAt(state)) {
         state.phase = "held"

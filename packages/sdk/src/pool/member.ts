@@ -32,8 +32,10 @@ export interface JoinOptions {
   /** What becomes of handlers that have not settled when trust ended (S5); default "report". */
   readonly onOverrun?: OnOverrun | undefined
   readonly onEvent?: ((event: PoolEvent) => void) | undefined
-  /** Monotonic, ms: for tests. */
+  /** Monotonic, ms: for tests. The keeper then runs in the main loop. */
   readonly clock?: (() => number) | undefined
+  /** The wall clock, ms: for tests; without it, none beside a `clock` of a test. */
+  readonly wall?: (() => number) | undefined
   /** The store's clock, where a test moves it by hand; default: estimated from the store's answers. */
   readonly storeClock?: (() => number) | undefined
 }
@@ -59,6 +61,7 @@ const joinNames = [
   "onOverrun",
   "onEvent",
   "clock",
+  "wall",
   "storeClock",
 ]
 
@@ -80,6 +83,8 @@ export class PoolMember {
   #unseen: string | undefined
   readonly #consumer: ShardConsumer
   readonly #clock: () => number
+  readonly #wall: (() => number) | undefined
+  readonly #threaded: boolean
   readonly #storeClock: (() => number) | undefined
   readonly #onEvent: ((event: PoolEvent) => void) | undefined
   readonly #resolveStopped: () => void
@@ -97,6 +102,8 @@ export class PoolMember {
     this.#direct = checkDirect(given.directConnection)
     this.#onOverrun = checkOnOverrun(given.onOverrun)
     this.#clock = given.clock ?? (() => performance.now())
+    this.#threaded = given.clock === undefined
+    this.#wall = given.wall ?? (this.#threaded ? Date.now : undefined)
     this.#storeClock = given.storeClock
     this.#onEvent = given.onEvent
     this.#given = {
@@ -198,6 +205,8 @@ export class PoolMember {
         onOverrun: this.#onOverrun,
         consumer: this.#consumer,
         clock: this.#clock,
+        wall: this.#wall,
+        threaded: this.#threaded,
         storeClock: this.#storeClock,
         claimFrom: this.#claimFrom,
         emit: (event) => this.#emit(event),

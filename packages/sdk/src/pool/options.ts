@@ -9,6 +9,7 @@ export const poolOptionNames = [
   "probeMs",
   "reconnectGraceMs",
   "abortGraceMs",
+  "maxStallMs",
   "settleMs",
   "drainMs",
   "drainBudgetMs",
@@ -17,13 +18,17 @@ export const poolOptionNames = [
 
 export type PoolOptions = { readonly [K in (typeof poolOptionNames)[number]]: number }
 
-/** Defaults follow a given lease: renewed three times in it, abort at most a quarter before its end. What is given must satisfy the same. */
+/**
+ * Defaults follow a given lease: renewed three times in it, abort at most a quarter before its end. What is given must satisfy the same. A loop
+ * may stall for half of it, as a data path may be silent (S4); more or less is the user's choice.
+ */
 export const readPoolOptions = (given: Readonly<Partial<Record<string, unknown>>>): PoolOptions => {
   const options = { ...readOptions(given, poolOptionNames) }
   const renewMax = Math.floor(options.leaseMs / 3)
   const graceMax = Math.floor(options.leaseMs / 2)
   if (given["renewMs"] === undefined) options.renewMs = Math.min(options.renewMs, renewMax)
   if (given["abortGraceMs"] === undefined) options.abortGraceMs = Math.min(options.abortGraceMs, Math.floor(options.leaseMs / 4))
+  if (given["maxStallMs"] === undefined) options.maxStallMs = Math.min(options.maxStallMs, graceMax)
   const probeMax = Math.floor(options.reconnectGraceMs / 2)
   if (given["probeMs"] === undefined) options.probeMs = Math.min(options.probeMs, probeMax)
   if (options.probeMs > probeMax)

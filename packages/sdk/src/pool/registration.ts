@@ -4,6 +4,7 @@
  * on a dying connection can then not undo a later one.
  */
 import type { Engine, Life, LifeHandle } from "../engine/engine.ts"
+import type { KeeperLink } from "./keeper-link.ts"
 import type { OwnLife } from "./lease.ts"
 import { encodeRecord, type MemberRecord } from "./record.ts"
 
@@ -18,7 +19,8 @@ export interface RegistrationHost {
 }
 
 export interface RegistrationOptions {
-  readonly engine: Engine
+  readonly engine: Pick<Engine, "registerLife" | "join">
+  readonly link: Pick<KeeperLink, "renewals" | "updateMember">
   readonly pool: string
   readonly record: MemberRecord
   /** See `LifeOptions`. */
@@ -30,7 +32,7 @@ const retryMs = 50
 const states = { all: "whole", some: "partly", none: "lost" } as const satisfies Record<Life["left"], OwnLife>
 
 export class Registration {
-  readonly #engine: Engine
+  readonly #link: RegistrationOptions["link"]
   readonly #pool: string
   readonly #session: string
   #handle: LifeHandle | undefined
@@ -47,8 +49,8 @@ export class Registration {
   /** When the join that made the session was sent: trust begins there (S2). */
   sentAt = 0
 
-  private constructor({ engine, pool, record }: RegistrationOptions) {
-    this.#engine = engine
+  private constructor({ link, pool, record }: RegistrationOptions) {
+    this.#link = link
     this.#pool = pool
     this.#session = record.session
     this.#record = record
@@ -56,14 +58,14 @@ export class Registration {
 
   /** Makes the process visible, then joins: the record names its life from the first moment. */
   static async open(options: RegistrationOptions): Promise<Registration> {
-    const { engine, pool, record, direct, clock } = options
+    const { engine, link, pool, record, direct, clock } = options
     const registration = new Registration(options)
     let changed = false
     const onChange = (life: Life): void => {
       changed = true
       registration.#onLife(life)
     }
-    const handle = await engine.registerLife(pool, record.session, { direct, onChange })
+    const handle = await engine.registerLife(pool, record.session, { direct, onChange, ...(link.renewals && { renewals: link.renewals }) })
     registration.#handle = handle
     if (!changed) registration.#life = handle.life
     const confirmed = registration.#life.sign
@@ -173,7 +175,7 @@ export class Registration {
   async #send(record: string, from: string | undefined): Promise<boolean> {
     for (;;) {
       try {
-        return await this.#engine.updateMember(this.#pool, { session: this.#session, record }, from)
+        return await this.#link.updateMember(this.#pool, { session: this.#session, record }, from)
       } catch {
         if (this.#ended) return false
         await pause()

@@ -12,8 +12,9 @@ import { CommitSender } from "./commits.ts"
 import type { ShardConsumer } from "./consumer.ts"
 import type { PoolEvent } from "./events.ts"
 import { HandOver } from "./hand-over.ts"
-import { Keeper } from "./keeper.ts"
-import type { OwnLife } from "./lease.ts"
+import { openKeeperLink, type KeeperLink } from "./keeper-link.ts"
+import type { LeaseMemory } from "./lease-memory.ts"
+import type { OwnLife, Peer } from "./lease.ts"
 import { settlesWithin } from "./loop.ts"
 import { openMembership, type Membership } from "./membership.ts"
 import type { OnOverrun, PoolOptions } from "./options.ts"
@@ -22,6 +23,7 @@ import { Registration } from "./registration.ts"
 import { ShardRunner } from "./shard-runner.ts"
 import { Sweeper } from "./sweeper.ts"
 import { Taker } from "./taker.ts"
+import { Trust } from "./trust.ts"
 
 export interface SessionHost {
   readonly engine: Engine
@@ -34,6 +36,10 @@ export interface SessionHost {
   readonly onOverrun: OnOverrun
   readonly consumer: ShardConsumer
   readonly clock: () => number
+  /** The wall clock; absent where a test moves `clock` alone (S6). */
+  readonly wall: (() => number) | undefined
+  /** The keeper has a thread, where the store is one that a thread can open; not where a test brings its own clock. */
+  readonly threaded: boolean
   readonly storeClock: (() => number) | undefined
   /** On the monotonic clock: under a new incarnation nothing is claimed before it (O4). */
   readonly claimFrom: number
@@ -52,7 +58,8 @@ export class Session {
   readonly runners = new Map<number, ShardRunner>()
   readonly #host: SessionHost
   readonly #registration: Registration
-  readonly #keeper: Keeper
+  readonly #link: KeeperLink
+  readonly #trust: Trust
   readonly #channels: Channels
   readonly #claimer: Claimer
   readonly #taker: Taker
@@ -65,51 +72,48 @@ export class Session {
   #draining = false
   #stopped = false
 
-  private constructor(host: SessionHost, record: MemberRecord, registration: Registration) {
+  private constructor(host: SessionHost, record: MemberRecord, registration: Registration, link: KeeperLink, memory: LeaseMemory) {
     const { engine, pool, shards, options, consumer, clock, emit, onFault } = host
     const session = record.session
     const { sentAt } = registration
-    const trusted = () => this.#keeper.trusted()
+    const trusted = () => this.#trust.trusted()
     this.#host = host
+    this.#link = link
     this.#registration = registration
     this.id = session
     this.#offset = record.joinedAt - sentAt
     this.membership = openMembership(engine, pool)
-    this.#keeper = new Keeper(
-      {
-        engine,
-        pool,
-        session,
-        options,
-        clock,
-        onReading: (reply) => {
-          this.#setStoreNow(reply.now)
-          this.assigner.announce(reply.memberVersion, reply.assignmentVersion)
-        },
-        onAbort: (why) =>
-          this.#deposeAll(
-            why === "trust ends" ? "the lease ends: no renewal was answered" : "all connections to the store were lost",
-            false,
-          ),
-        onDepose: (why) => this.#deposeAll(why, true),
-        onResume: () => this.#claimer.evaluate(),
-        onMarkedDead: (other, by) => {
-          emit({ type: "markedDead", session: other, by })
-          this.assigner.refresh()
-        },
-        recordOf: (other, life) => {
-          const entry = this.membership.entries.get(other)
-          return entry?.life === life ? encodeRecord(entry) : undefined
-        },
-        onMarkRefused: () => this.assigner.refresh(),
-        onStore: (error) => {
-          emit(error === undefined ? { type: "storeBack" } : { type: "storeLost", error })
-          if (error === undefined) this.#sweeper.hurry(true)
-        },
-        onDead: () => host.onDead(this),
+    this.#trust = new Trust({
+      engine,
+      pool,
+      options,
+      clock,
+      wall: host.wall,
+      offset: link.offset,
+      memory,
+      onReading: ({ now, memberVersion, assignmentVersion }, at) => {
+        this.#setStoreNow(now, at)
+        this.assigner.announce(memberVersion, assignmentVersion)
       },
-      sentAt,
-    )
+      onAbort: (why) =>
+        this.#deposeAll(why === "trust ends" ? "the lease ends: no renewal was answered" : "all connections to the store were lost", false),
+      onDepose: (why) => this.#deposeAll(why, true),
+      onResume: () => this.#claimer.evaluate(),
+      onMarkedDead: (other, by) => {
+        emit({ type: "markedDead", session: other, by })
+        this.assigner.refresh()
+      },
+      onMarkRefused: () => this.assigner.refresh(),
+      onStore: (error) => {
+        emit(error === undefined ? { type: "storeBack" } : { type: "storeLost", error })
+        if (error === undefined) this.#sweeper.hurry(true)
+      },
+      onBlocked: (blocked) => emit({ type: "loopBlocked", ...blocked }),
+      onSuspended: (ms) => emit({ type: "suspended", ms }),
+      onFault,
+      onKeeperSilent: () => link.giveUp("trust ended, and it did not tell"),
+      onDead: () => host.onDead(this),
+    })
     this.assigner = new Assigner({
       engine,
       pool,
@@ -131,7 +135,7 @@ export class Session {
       engine,
       pool,
       session,
-      mayClaim: () => !this.#draining && this.#keeper.mayTake() && clock() >= host.claimFrom,
+      mayClaim: () => !this.#draining && this.#trust.mayTake() && clock() >= host.claimFrom,
       wanted: () => this.#wanted(),
       giveUpForeign: () => this.#giveUpForeign(),
       listen: (some) => this.#channels.listen(some),
@@ -144,16 +148,16 @@ export class Session {
       consumer,
       onFault,
       runners: this.runners,
-      mayTake: () => this.#keeper.mayTake(),
+      mayTake: () => this.#trust.mayTake(),
       storeNow: () => this.#storeNow(),
-      setStoreNow: (now) => this.#setStoreNow(now),
+      setStoreNow: (now) => this.#answered(now),
       onStale: (runner) => this.#depose(runner, "the store refused a take"),
       onUnknown: () => this.#sweeper.hurry(),
     })
     this.#commits = new CommitSender({
       engine,
       pool,
-      setStoreNow: (now) => this.#setStoreNow(now),
+      setStoreNow: (now) => this.#answered(now),
       onStale: (runner) => this.#depose(runner, "the store refused a commit"),
       onReady: (runner) => {
         runner.ready = true
@@ -203,13 +207,19 @@ export class Session {
 
   /** Joins. The session is a member of the pool when this resolves; its shards come later. */
   static async open(host: SessionHost, record: MemberRecord): Promise<Session> {
-    const { engine, pool, direct, clock } = host
-    const registration = await Registration.open({ engine, pool, record, direct, clock })
-    const session = new Session(host, record, registration)
-    session.#keeper.start()
+    const { engine, pool, direct, clock, threaded, options, onOverrun, emit } = host
+    const link = await openKeeperLink({ engine, pool, clock, threaded, warn: (text) => emit({ type: "warning", text }) })
+    const registration = await Registration.open({ engine, link, pool, record, direct, clock }).catch(async (error: unknown) => {
+      await link.end()
+      throw error
+    })
+    const sentAt = registration.sentAt + link.offset
+    const memory = link.memory(sentAt)
+    const session = new Session(host, record, registration, link, memory)
+    session.#trust.start(link.keep({ pool, session: session.id, options, onOverrun, sentAt }, memory, session.#trust))
     registration.start({
       onLife: (life) => session.#onLife(life),
-      onRefused: () => session.#keeper.renewNow(),
+      onRefused: () => session.#trust.renewNow(),
       onUnseen: host.onUnseen,
       onFault: host.onFault,
     })
@@ -217,7 +227,7 @@ export class Session {
       await session.#follow()
     } catch (error) {
       session.#end()
-      await registration.end()
+      await session.#leave()
       throw error
     }
     return session
@@ -230,7 +240,7 @@ export class Session {
         if (change.type === "remove") emit({ type: "memberLeft", session: change.key })
         else if (change.previous === undefined) emit({ type: "memberJoined", session: change.key })
       }
-      this.#keeper.setPeers(new Map([...this.membership.entries].map(([key, record]) => [key, peerOf(record)])))
+      this.#trust.setPeers(new Map([...this.membership.entries].map(([key, record]) => [key, peerOf(record)])))
       // A holder may have died: what it held is free now.
       this.#claimer.evaluate()
     })
@@ -273,7 +283,7 @@ export class Session {
       this.#onCallFailed(error)
     }
     this.#end()
-    await this.#registration.end()
+    await this.#leave()
     this.#host.emit({ type: "stopped", session: this.id, reason })
   }
 
@@ -281,20 +291,27 @@ export class Session {
   kill(): void {
     this.#deposeAll("the member was killed", true)
     this.#end()
+    void this.#link.end()
   }
 
   /** Ends after the session was marked dead; resolves when its handlers have settled (or at the deadline). */
   async bury(): Promise<void> {
     this.#deposeAll("marked dead", true)
     this.#end()
-    await this.#registration.end()
+    await this.#leave()
     await this.#handOver.allLeft()
+  }
+
+  /** By which others see it: last. */
+  async #leave(): Promise<void> {
+    await this.#registration.end()
+    await this.#link.end()
   }
 
   #end(): void {
     if (this.#stopped) return
     this.#stopped = true
-    this.#keeper.stop()
+    this.#trust.stop()
     this.#registration.stop()
     this.assigner.stop()
     this.#claimer.stop()
@@ -335,11 +352,12 @@ export class Session {
   }
 
   #onClaimed(shard: number, epoch: number, active: ReadonlyArray<string>, from: ShardHeader): void {
-    if (this.#stopped || !this.#keeper.trusted()) return
+    if (this.#stopped || !this.#trust.trusted()) return
     const runner = new ShardRunner(
       {
         session: this.id,
-        trusted: () => this.#keeper.trusted(),
+        trusted: () => this.#trust.trusted(),
+        confirmed: () => this.#trust.confirmed(),
         storeNow: () => this.#storeNow(),
         commit: (owner, item) => this.#commit(owner, item),
         need: (owner) => this.#taker.need(owner),
@@ -383,7 +401,7 @@ export class Session {
   #onLife(life: OwnLife): void {
     if (this.#stopped) return
     this.#host.emit({ type: "connections", life })
-    this.#keeper.setLife(life)
+    this.#trust.setLife(life)
     if (life !== "whole") return
     this.#taker.pump()
     this.#claimer.evaluate()
@@ -429,8 +447,16 @@ export class Session {
     return this.#host.storeClock?.() ?? this.#host.clock() + this.#offset
   }
 
-  #setStoreNow(now: number): void {
-    this.#offset = now - this.#host.clock()
+  /** `at`: when the answer came. */
+  #setStoreNow(now: number, at: number): void {
+    this.#offset = now - at
+  }
+
+  /** Of the data path: that it answers keeps the lease, too (S4). */
+  #answered(now: number): void {
+    const at = this.#host.clock()
+    this.#setStoreNow(now, at)
+    this.#trust.answered(at)
   }
 
   /** A call of the slow cycles failed: they repeat by themselves. Only what is not an unreachable store is told. */
@@ -439,10 +465,11 @@ export class Session {
   }
 }
 
-const peerOf = ({ leaseMs, reconnectGraceMs, life }: MemberRecord) => ({
-  leaseMs,
-  graceMs: reconnectGraceMs ?? optionTable.reconnectGraceMs.default,
-  life: life ?? "",
+const peerOf = (record: MemberRecord): Peer => ({
+  leaseMs: record.leaseMs,
+  graceMs: record.reconnectGraceMs ?? optionTable.reconnectGraceMs.default,
+  life: record.life ?? "",
+  record: encodeRecord(record),
 })
 
 /** A shard that moves to another worker runs on here for so long, while that one subscribes. */

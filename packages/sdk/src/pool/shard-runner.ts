@@ -10,6 +10,7 @@ import type { GiveUpReason, OwnedShard } from "./consumer.ts"
 export interface RunnerHost {
   readonly session: string
   readonly trusted: () => boolean
+  readonly confirmed: () => Promise<void> | undefined
   readonly storeNow: () => number
   readonly commit: (runner: ShardRunner, item: CommitItem) => Promise<CommitReply>
   /** The runner has something to take. */
@@ -81,6 +82,10 @@ export class ShardRunner implements OwnedShard {
 
   trusted(): boolean {
     return !this.#closed && this.#host.trusted()
+  }
+
+  confirmed(): Promise<void> | undefined {
+    return this.#host.confirmed()
   }
 
   nextFence(): bigint {

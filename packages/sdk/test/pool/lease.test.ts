@@ -16,7 +16,7 @@ import {
   type Peer,
 } from "../../src/pool/lease.ts"
 
-const options = { leaseMs: 600, abortGraceMs: 100, reconnectGraceMs: 200 }
+const options = { leaseMs: 600, abortGraceMs: 100, reconnectGraceMs: 200, maxStallMs: 300 }
 const counters = (text: string): ReadonlyMap<string, number> =>
   new Map(
     text
@@ -31,7 +31,7 @@ const peers = (text: string): ReadonlyMap<string, Peer> =>
   new Map(
     text.split(" ").map((part) => {
       const [, id = "", leaseMs, graceMs, life] = /^(\w+)=(\d+)(?:\/(\d+):(\w+))?$/.exec(part) ?? []
-      return [id, { leaseMs: Number(leaseMs), graceMs: Number(graceMs ?? 200), life: life ?? "" }]
+      return [id, { leaseMs: Number(leaseMs), graceMs: Number(graceMs ?? 200), life: life ?? "", record: "" }]
     }),
   )
 /** `a:life=dead`. */
@@ -72,7 +72,6 @@ const transcript = (script: string): string => {
         if (what === "tick") return { type: "tick", at }
         if (what === "members") return { type: "members", peers: peers([first, ...rest].join(" ")) }
         if (what === "life") return { type: "life", at, life: first as OwnLife }
-        if (what === "data") return { type: "data", at }
         if (what === "probed") return { type: "probed", at, sentAt: Number(first.slice(5)), findings: findings(rest.join(" ")) }
         if (what === "watched") return { type: "watched", at, counters: counters([first, ...rest].join(" ")) }
         return { type: "renewed", at, sentAt: Number(first.slice(5)), alive: what === "alive", counters: counters(rest.join(" ")) }
@@ -206,7 +205,7 @@ describe("lease", () => {
     ).toMatchSnapshot()
   })
 
-  test("takes nothing new with a part of its connections, and renews only while its data path answers (L8, L11)", () => {
+  test("takes nothing new with a part of its connections (L8)", () => {
     const state = beginLease("m", options, 0)
     const takes: Array<boolean> = []
     for (const life of ["partly", "lost", "partly", "whole"] as const) {
@@ -215,9 +214,49 @@ describe("lease", () => {
       expect(isTrusted(state, 10)).toBe(true)
     }
     expect(takes).toEqual([false, false, false, true])
-    expect([mayRenew(state, 299), mayRenew(state, 300)]).toEqual([true, false])
-    stepLease(state, { type: "data", at: 250 })
-    expect([mayRenew(state, 549), mayRenew(state, 550)]).toEqual([true, false])
+  })
+
+  /** A script of `at beat=… data=…` or `at tick`, and whether it may renew then. */
+  const gates = (script: string): string => {
+    const state = beginLease("m", options, 0)
+    return script
+      .trim()
+      .split("\n")
+      .map((line) => {
+        const [, time = "", beat = "0", data = "0"] = /^\s*(\d+)(?: beat=(\d+))?(?: data=(\d+))?/.exec(line) ?? []
+        stepLease(state, { type: "health", beatAt: Number(beat), dataAt: Number(data) })
+        return `${line.trim().padEnd(26)} → ${mayRenew(state, Number(time)) ? "renews" : "-"}`
+      })
+      .join("\n")
+  }
+
+  test("renews only while the loop beats, and while the data path answered before its last beat (L11, L12)", () => {
+    expect(
+      gates(`
+        10
+        100 beat=90 data=80
+        389 beat=90 data=80
+        390 beat=90 data=80
+        391 beat=391 data=80
+        392 beat=391 data=392
+        600 beat=600 data=392
+        690 beat=690 data=392
+        691 beat=691 data=392
+        692 beat=692 data=392
+        693 beat=692 data=393
+        992 beat=692 data=393
+        993 beat=692 data=393
+      `),
+    ).toMatchSnapshot()
+  })
+
+  test("knows when the renewal was sent that proves it (L13)", () => {
+    const state = beginLease("m", options, 0)
+    const renewed = (sentAt: number, at: number, alive: boolean): number => {
+      stepLease(state, { type: "renewed", sentAt, at, alive, counters: new Map() })
+      return state.renewedAt
+    }
+    expect([renewed(100, 300, true), renewed(50, 310, true), renewed(320, 330, false)]).toEqual([100, 100, 100])
   })
 
   test("a mark by probe has a whole grace of deaths behind it, of one life and one counter, without a pause (L9, L10)", () => {
@@ -239,7 +278,7 @@ describe("lease", () => {
           at = sentAt + takes
           counter += beat
           stepLease(state, { type: "watched", at: sentAt, counters: new Map([["a", counter]]) })
-          stepLease(state, { type: "members", peers: new Map([["a", { leaseMs: 1_000_000, graceMs: 200, life }]]) })
+          stepLease(state, { type: "members", peers: new Map([["a", { leaseMs: 1_000_000, graceMs: 200, life, record: "" }]]) })
           const actions = stepLease(state, {
             type: "probed",
             sentAt,
@@ -293,7 +332,7 @@ describe("lease", () => {
             while (nextTick(session) <= at) stepLease(session, { type: "tick", at: nextTick(session) })
             // The compare-and-set: from then on the old life marks nobody.
             if (happens(registered)) told = "y"
-            stepLease(watcher, { type: "members", peers: new Map([["s", { leaseMs: 1_000_000, graceMs: 200, life: told }]]) })
+            stepLease(watcher, { type: "members", peers: new Map([["s", { leaseMs: 1_000_000, graceMs: 200, life: told, record: "" }]]) })
             const found = told === "x" && at >= lostAt ? ("dead" as const) : ("alive" as const)
             const actions = stepLease(watcher, { type: "probed", sentAt: at, at, findings: new Map([["s", { life: told, found }]]) })
             if (actions.length > 0) {

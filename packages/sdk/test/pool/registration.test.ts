@@ -2,6 +2,7 @@
 import { expect, test } from "vitest"
 import type { Engine, Life, LifeOptions, MemberEntry } from "../../src/engine/engine.ts"
 import { StoreUnavailable } from "../../src/errors.ts"
+import type { KeeperLink } from "../../src/pool/keeper-link.ts"
 import { decodeRecord, describeSelf } from "../../src/pool/record.ts"
 import { Registration } from "../../src/pool/registration.ts"
 import { until } from "./support.ts"
@@ -18,7 +19,7 @@ const stage = async (first: Life) => {
   const updates: Array<Update> = []
   const told: Array<string> = []
   const lives: { change: (life: Life) => void; ended: number } = { change: () => {}, ended: 0 }
-  const engine: Pick<Engine, "registerLife" | "join" | "updateMember"> = {
+  const engine: Pick<Engine, "registerLife" | "join"> = {
     async registerLife(_pool: string, _session: string, options: LifeOptions = {}) {
       lives.change = (life) => options.onChange?.(life)
       return { life: first, end: async () => void lives.ended++ }
@@ -27,6 +28,9 @@ const stage = async (first: Life) => {
       joined.push(member.record)
       return { memberVersion: 1 }
     },
+  }
+  const link: Pick<KeeperLink, "renewals" | "updateMember"> = {
+    renewals: undefined,
     updateMember: (_pool: string, { record }: MemberEntry, from?: string) =>
       new Promise((resolve, reject) =>
         updates.push({ record, from, answer: resolve, lose: () => reject(new StoreUnavailable("lost by the test")) }),
@@ -34,7 +38,7 @@ const stage = async (first: Life) => {
   }
   const given = { group: "default", weight: 1, kinds: [], leaseMs: 6_000, reconnectGraceMs: 250, groups: undefined }
   const record = describeSelf("s1", 1, given)
-  const registration = await Registration.open({ engine: engine as Engine, pool: "pool", record, direct: false, clock: () => 7 })
+  const registration = await Registration.open({ engine, link, pool: "pool", record, direct: false, clock: () => 7 })
   registration.start({
     onLife: (life) => told.push(life),
     onRefused: () => told.push("refused"),

@@ -4,7 +4,15 @@ import { ShardRunner } from "../../src/pool/shard-runner.ts"
 
 const runner = (epoch: number, exhausted: () => void = () => {}): ShardRunner =>
   new ShardRunner(
-    { session: "s", trusted: () => true, storeNow: () => 0, commit: () => Promise.reject(new Error("unused")), need: () => {}, exhausted },
+    {
+      session: "s",
+      trusted: () => true,
+      confirmed: () => undefined,
+      storeNow: () => 0,
+      commit: () => Promise.reject(new Error("unused")),
+      need: () => {},
+      exhausted,
+    },
     3,
     epoch,
   )

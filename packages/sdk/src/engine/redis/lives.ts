@@ -2,9 +2,10 @@
  * How the server sees the processes of sessions (S7, S8): by two connections, the data link's and one for renewals, which close when the
  * process dies. Their client ids, the addresses that the server saw and the server's run_id are the life's sign.
  *
- * The renewal connection is opened with the first registration (a client has none). Renewals, changes of the member record, probes and
- * marks go over it: a data path with a second of queued batches would else delay a renewal by that second, and a worker would be told
- * dead by its own load. What S4 adds to it (a thread, so that neither a blocked loop nor a dead data path renews) can come later.
+ * Renewals, changes of the member record, probes and marks go over the renewal connection: a data path with a second of queued batches would
+ * else delay a renewal by that second, and a worker would be told dead by its own load. It is the connection of the lease thread's own
+ * engine (S4), which tells who it is (`presence`) to the engine of the data path (`LifeOptions.renewals`). Where there is no such thread, it
+ * is opened here with the first registration. A client has none.
  *
  * Only a direct path counts: there a connection that the server sees closed is one that the worker sees closed. Behind a proxy it
  * need not be (S7), so that others would take over from a worker that has seen nothing. Where the path is direct and a close was false
@@ -12,24 +13,25 @@
  * worker's writes are refused from the first claim on (its epoch is old, and they would come on a connection that is gone), its next
  * renewal answers "dead", and without any answer its trust ends by its own clock.
  */
-import type { Life, LifeHandle, LifeOptions, Probe } from "../engine.ts"
+import type { Life, LifeHandle, LifeOptions, Presence, Probe } from "../engine.ts"
 import type { Connection } from "./connection.ts"
 import type { Link } from "./link.ts"
 
 /** One connection as the server names it. */
-interface Identity {
+type Identity = {
   readonly runId: string
   readonly id: string
   /** As the server saw it. */
   readonly address: string
   readonly direct: boolean
 }
-/** An identity, or why there is none. */
+/** An identity, or why there is none; what `presence` gives. */
 type Found = Identity | { readonly why: string }
 
 interface Registration {
   readonly direct: boolean
   readonly onChange: ((life: Life) => void) | undefined
+  readonly renewal: () => Found | undefined
   /** Client ids of the last sign told. */
   told: ReadonlyArray<string>
   sign: string
@@ -98,8 +100,10 @@ export class Lives {
   readonly #data: Link
   readonly #openRenewal: () => Promise<Link>
   readonly #registrations = new Set<Registration>()
+  readonly #watchers = new Set<(presence: Presence | undefined) => void>()
   #renewal: Link | undefined
-  #opening: Promise<Link> | undefined
+  #opening: Promise<void> | undefined
+  #following: Promise<void> | undefined
   readonly #found: { data: Found | undefined; renewal: Found | undefined } = { data: undefined, renewal: undefined }
   /** The user may not look at the list of connections: no probe is sent. */
   #blind = false
@@ -116,11 +120,26 @@ export class Lives {
   }
 
   async register(options: LifeOptions): Promise<LifeHandle> {
-    await this.#open()
-    const registration: Registration = { direct: options.direct ?? false, onChange: options.onChange, told: [], sign: "" }
+    const { renewals } = options
+    await (renewals === undefined ? this.#open() : this.#followData())
+    const registration: Registration = {
+      direct: options.direct ?? false,
+      onChange: options.onChange,
+      renewal: renewals === undefined ? () => this.#found.renewal : () => renewals.current() as Found | undefined,
+      told: [],
+      sign: "",
+    }
+    renewals?.onChange(() => this.#tell(registration))
     const life = this.#lifeOf(registration)
     this.#registrations.add(registration)
     return { life, end: async () => void this.#registrations.delete(registration) }
+  }
+
+  /** Who the data link is to the server: for a life that another engine of this process registers. */
+  async presence(onChange: (presence: Presence | undefined) => void): Promise<Presence | undefined> {
+    await this.#followData()
+    this.#watchers.add(onChange)
+    return this.#found.data
   }
 
   async probe(signs: ReadonlyArray<string>): Promise<ReadonlyArray<Probe>> {
@@ -140,17 +159,17 @@ export class Lives {
   close(): void {
     this.#closed = true
     this.#registrations.clear()
+    this.#watchers.clear()
     this.#renewal?.close()
   }
 
   /** Both connections are asked once; later ones as they come. */
-  #open(): Promise<Link> {
+  #open(): Promise<void> {
     this.#opening ??= (async () => {
       const renewal = await this.#openRenewal()
       if (this.#closed) renewal.close()
       this.#renewal = renewal
-      await Promise.all([this.#follow("data", this.#data), this.#follow("renewal", renewal)])
-      return renewal
+      await Promise.all([this.#followData(), this.#follow("renewal", renewal)])
     })().catch((error: unknown) => {
       this.#opening = undefined
       this.#renewal?.close()
@@ -158,6 +177,11 @@ export class Lives {
       throw error
     })
     return this.#opening
+  }
+
+  #followData(): Promise<void> {
+    this.#following ??= this.#follow("data", this.#data)
+    return this.#following
   }
 
   async #follow(name: "data" | "renewal", link: Link): Promise<void> {
@@ -172,12 +196,18 @@ export class Lives {
 
   #set(name: "data" | "renewal", found: Found | undefined): void {
     this.#found[name] = found
+    if (name === "data") for (const watcher of this.#watchers) watcher(found)
     if (found !== undefined) this.#blind = "why" in found
-    for (const registration of this.#registrations) registration.onChange?.(this.#lifeOf(registration))
+    for (const registration of this.#registrations) this.#tell(registration)
+  }
+
+  #tell(registration: Registration): void {
+    if (this.#registrations.has(registration)) registration.onChange?.(this.#lifeOf(registration))
   }
 
   #lifeOf(registration: Registration): Life {
-    const { data, renewal } = this.#found
+    const { data } = this.#found
+    const renewal = registration.renewal()
     const why = this.#why(registration)
     if (why !== undefined) {
       registration.told = []
@@ -199,7 +229,7 @@ export class Lives {
   }
 
   #why(registration: Registration): string | undefined {
-    for (const found of [this.#found.data, this.#found.renewal]) {
+    for (const found of [this.#found.data, registration.renewal()]) {
       if (found === undefined) continue
       if ("why" in found) return found.why
       if (!found.direct && !registration.direct)

@@ -70,6 +70,7 @@ function engine(url: string, deployment: Deployment, keys: Keys, options: Engine
     kinds: async (pool) => await pools.kinds(atPool(pool)),
     join: async (pool, member) => await pools.join(atLives(pool), member),
     registerLife: async (pool, _session, lifeOptions = {}) => await (await deployment.register(pool)).lives.register(lifeOptions),
+    presence: async (pool, onChange) => await (await deployment.register(pool)).lives.presence(onChange),
     probe: async (pool, signs) => {
       const server = deployment.at(pool) ?? (await deployment.register(pool).catch(() => undefined))
       return (await server?.lives.probe(signs)) ?? signs.map(() => "unknown")

@@ -127,6 +127,9 @@ class SqliteEngine implements Engine {
     }
   }
 
+  /** A file has no connections that could be lost. */
+  async presence(): Promise<undefined> {}
+
   async probe(_pool: string, signs: ReadonlyArray<string>): Promise<ReadonlyArray<Probe>> {
     const { path } = this.#store
     return signs.map((sign) => (path === undefined ? "unknown" : probeLife(path, sign)))
