@@ -6,6 +6,7 @@ import type { DurationInput } from "./define/index.ts"
 import type { OptionName, OptionSpec } from "./options.ts"
 import { optionTable, toMillis } from "./options.ts"
 import { supervise } from "./supervisor/index.ts"
+import { verify } from "./verify/command.ts"
 
 const { version } = createRequire(import.meta.url)("../package.json") as { version: string }
 
@@ -79,6 +80,6 @@ const worker = Command.make("worker", options, run).pipe(
 
 export const main = Command.make("ponos").pipe(
   Command.withDescription("Durable jobs, one per tenant."),
-  Command.withSubcommands([worker]),
+  Command.withSubcommands([worker, verify]),
   Command.run({ version }),
 )

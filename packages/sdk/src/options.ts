@@ -83,6 +83,7 @@ export const optionTable = {
   sinkBatch: { unit: "count", default: 16, min: 1, max: 200, why: "events that a consumer holds at once; they wait for each other" },
   ackGraceMs: { unit: "ms", default: 30_000, min: 100, max: 86_400_000, why: "an event that is not acknowledged in it is given again" },
   consumerLeaseMs: { unit: "ms", default: 6_000, min: 300, max: 60_000, why: "a consumer that is silent for so long is removed" },
+  auditLength: { unit: "count", default: 256, min: 10, max: 100_000, why: "claims and releases of a shard that its audit keeps" },
   updateTimeoutMs: { unit: "ms", default: 30_000, min: 10, max: 3_600_000, why: "how long update() waits for its answer" },
   processes: { unit: "count", default: 1, min: 1, max: 256, why: "worker processes of one supervisor; about one for each core" },
   restartFirstMs: { unit: "ms", default: 500, min: 10, max: 60_000, why: "wait before a process that died is started again; doubles" },

@@ -34,6 +34,7 @@ const workerOptionNames = [
   "maxResident",
   "activityConcurrency",
   "callTimeoutMs",
+  "auditLength",
   "payloadBytes",
   "inboxLimit",
   "inboxReserve",
@@ -169,7 +170,11 @@ export const startWorker = async (options: object, test: { readonly storeClock?:
 
   const engine =
     given.engine ??
-    (await openEngine(given.store, { callTimeout: limits.callTimeoutMs, onWarning: (text) => onEvent({ type: "warning", text }) }))
+    (await openEngine(given.store, {
+      callTimeout: limits.callTimeoutMs,
+      auditLength: limits.auditLength,
+      onWarning: (text) => onEvent({ type: "warning", text }),
+    }))
   const started: Array<() => Promise<void>> = []
   try {
     const effects = new Effects(given.layer)

@@ -4,7 +4,7 @@
  * - E1 Every verb takes many items, groups them by shard, and answers per item in the order given. A batch is not a
  *   transaction (B1); a driver cuts it at 200 items or 256 KiB (B2). An empty list answers an empty list, without a call.
  * - E2 Worker verbs (`claim`, `release`, `take`, `commit`, `trim`) carry (shard, session, epoch) and begin with that fence; a stale one
- *   changes nothing and answers `"stale"` (O3). `commit` also carries run and revision per item.
+ *   changes nothing but the shard's audit (audit.ts) and answers `"stale"` (O3). `commit` also carries run and revision per item.
  * - E3 All verbs are safe to repeat and then give the first answer (B4). A verb that fails throws `StoreUnavailable`
  *   (outcome unknown: repeat it) or `StoreFault` (a bug or a damaged store).
  * - E4 Only the store's clock decides what is due, expired or how large an epoch is. Times are epoch milliseconds of that clock.
@@ -21,6 +21,7 @@
  *   repetition within the given retention changes nothing and gets the first answer. A write to a map takes effect whole or not at all, and
  *   adds one to the revision; an event's number in its stream is the one before it plus one.
  */
+import type { AuditVerbs, WriteInterval } from "./audit.ts"
 import type { MapVerbs } from "./maps.ts"
 import type { StreamVerbs } from "./event-streams.ts"
 
@@ -159,6 +160,11 @@ export interface ShardOwner {
   readonly shard: number
   readonly session: string
   readonly epoch: number
+}
+
+/** A release tells when its owner's writes were accepted, for the audit. */
+export interface ReleaseItem extends ShardOwner {
+  readonly writes?: WriteInterval | undefined
 }
 
 export interface ShardHeader {
@@ -351,7 +357,7 @@ export type ShardEvent =
 
 export type Unsubscribe = () => Promise<void>
 
-export interface Engine extends MapVerbs, StreamVerbs {
+export interface Engine extends AuditVerbs, MapVerbs, StreamVerbs {
   readonly driver: "redis" | "sqlite"
   /** The address as given, without a password: for messages. */
   readonly url: string
@@ -421,7 +427,7 @@ export interface Engine extends MapVerbs, StreamVerbs {
 
   // --- worker verbs (fenced) --------------------------------------------------------------------------------------
   claim(pool: string, items: ReadonlyArray<ClaimItem>): Promise<ReadonlyArray<ClaimReply>>
-  release(pool: string, items: ReadonlyArray<ShardOwner>): Promise<ReadonlyArray<"released" | "stale">>
+  release(pool: string, items: ReadonlyArray<ReleaseItem>): Promise<ReadonlyArray<"released" | "stale">>
   take(pool: string, groups: ReadonlyArray<TakeGroup>): Promise<ReadonlyArray<TakeReply>>
   commit(pool: string, groups: ReadonlyArray<CommitGroup>): Promise<ReadonlyArray<ReadonlyArray<CommitReply>>>
   /** Removes at most `limit` ended runs, request ids and answers whose retention is over, the oldest first. */
@@ -455,6 +461,8 @@ export interface EngineOptions {
   readonly connectTimeout?: number
   /** Key prefix in Redis; default "p". */
   readonly prefix?: string
+  /** Entries that the audit of each shard keeps; default 256. */
+  readonly auditLength?: number
   /** Test override of the store's clock (E4); absent: the store's own. */
   readonly now?: () => number
   /** Receives warnings (eviction policy, old server …); default: one line on stderr. */

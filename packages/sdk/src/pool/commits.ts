@@ -96,6 +96,8 @@ export class CommitSender {
     let stale = false
     let ready = false
     let due = false
+    let accepted = 0
+    let at = 0
     for (let k = 0; k < indices.length; k++) {
       const i = indices[k] as number
       const reply = replies[k] as CommitReply
@@ -103,6 +105,8 @@ export class CommitSender {
       if (reply.status === "stale") stale = true
       if (reply.status !== "ok") continue
       if (k === 0) this.#host.setStoreNow(reply.now)
+      accepted++
+      at = reply.now
       const { next } = (entries[i] as Entry).item
       // The owner gets no hint of its own writes.
       if (reply.phase === "ready") ready = true
@@ -111,6 +115,7 @@ export class CommitSender {
         due = true
       }
     }
+    if (accepted > 0) runner.noteWrites(accepted, at)
     if (stale) this.#host.onStale(runner)
     if (ready) this.#host.onReady(runner)
     if (due) this.#host.onDue(runner)

@@ -9,7 +9,7 @@
  * - H4 A shard that is lost already (`deposed`) is given up at once, without a release.
  */
 import { Batcher } from "../engine/batcher.ts"
-import type { Engine, ShardOwner } from "../engine/engine.ts"
+import type { Engine, ReleaseItem } from "../engine/engine.ts"
 import { StoreUnavailable } from "../errors.ts"
 import type { GiveUpReason, ShardConsumer } from "./consumer.ts"
 import type { PoolEvent } from "./events.ts"
@@ -57,14 +57,14 @@ interface Leaving {
 export class HandOver {
   readonly #host: HandOverHost
   readonly #leaving = new Map<number, Leaving>()
-  readonly #releases: Batcher<ShardOwner, "released" | "stale">
+  readonly #releases: Batcher<ReleaseItem, "released" | "stale">
   /** Shards that are to move, by the time from which they may. */
   readonly #moving = new Map<ShardRunner, number>()
   #pumping = false
 
   constructor(host: HandOverHost) {
     this.#host = host
-    this.#releases = new Batcher((items: ReadonlyArray<ShardOwner>) => host.engine.release(host.pool, items))
+    this.#releases = new Batcher((items: ReadonlyArray<ReleaseItem>) => host.engine.release(host.pool, items))
   }
 
   /** The shard is being given up: until its handlers have settled it is not claimed again here. */
@@ -163,10 +163,10 @@ export class HandOver {
   }
 
   async #release(runner: ShardRunner, reason: GiveUpReason): Promise<void> {
-    const { shard, session, epoch } = runner
+    const { shard, session, epoch, writes } = runner
     while (runner.trusted()) {
       try {
-        const reply = await this.#releases.add({ shard, session, epoch })
+        const reply = await this.#releases.add({ shard, session, epoch, writes })
         if (reply === "released") this.#host.emit({ type: "released", shard, epoch, reason })
         return
       } catch (error) {

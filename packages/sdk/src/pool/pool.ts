@@ -42,6 +42,7 @@ const poolNames = [
   "groups",
   "onEvent",
   "callTimeoutMs",
+  "auditLength",
   "directConnection",
   "onOverrun",
   ...limitNames,
@@ -60,6 +61,8 @@ export interface PoolJoinOptions extends Partial<PoolOptions>, Partial<Limits> {
   readonly groups?: Readonly<Record<string, number>>
   /** Deadline of one store call, ms. */
   readonly callTimeoutMs?: number
+  /** Claims and releases that the audit of each shard keeps. */
+  readonly auditLength?: number
   /** Nothing stands between this process and Redis, although Redis sees it at another address; default: their addresses tell. */
   readonly directConnection?: boolean
   /** Ends the process (SIGKILL) when jobs of a worker have not settled at the end of its trust; default "report". */
@@ -140,8 +143,8 @@ export class Pool implements AsyncDisposable {
     checkDirect(given.directConnection)
     checkOnOverrun(given.onOverrun)
     const { shards } = given.shards === undefined ? { shards: undefined } : readOptions({ shards: given.shards }, ["shards"])
-    const { callTimeoutMs } = readOptions({ ...given }, ["callTimeoutMs"])
-    const engine = await openEngine(given.store, { callTimeout: callTimeoutMs })
+    const { callTimeoutMs, auditLength } = readOptions({ ...given }, ["callTimeoutMs", "auditLength"])
+    const engine = await openEngine(given.store, { callTimeout: callTimeoutMs, auditLength })
     try {
       const info = await openPool(engine, name, shards)
       return new Pool(name, info.shards, engine, given, limits)

@@ -3,6 +3,7 @@
  *
  * Its life: claimed → `closing` (abortSignal has fired, nothing is taken; commits still count) → `closed` (released or deposed; nothing counts).
  */
+import type { WriteInterval } from "../engine/audit.ts"
 import type { Address, CommitItem, CommitReply } from "../engine/engine.ts"
 import { Deposed } from "../errors.ts"
 import type { GiveUpReason, OwnedShard } from "./consumer.ts"
@@ -60,6 +61,8 @@ export class ShardRunner implements OwnedShard {
   dueSince = Number.POSITIVE_INFINITY
   /** Addresses with a commit under way: until its answer is here, the store may be ahead of the consumer. */
   readonly committing = new Set<Address>()
+  /** What its release tells the audit: accepted commits, in store time. */
+  writes: WriteInterval | undefined
   /** Addresses that the last sweep found active but not executing, and executing but not active. */
   suspects: ReadonlySet<Address> = new Set()
 
@@ -127,6 +130,15 @@ export class ShardRunner implements OwnedShard {
   /** Nothing counts any more. */
   close(): void {
     this.#closed = true
+  }
+
+  /** So many commits were accepted at this store time. Answers of calls that ran side by side may come in any order. */
+  noteWrites(count: number, at: number): void {
+    const { writes } = this
+    this.writes =
+      writes === undefined
+        ? { count, first: at, last: at }
+        : { count: writes.count + count, first: Math.min(writes.first, at), last: Math.max(writes.last, at) }
   }
 
   noteDue(at: number): void {

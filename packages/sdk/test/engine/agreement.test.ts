@@ -155,7 +155,8 @@ async function state({ world: { engine, pool } }: Side): Promise<unknown> {
   const digests = await engine.digests(pool, "controller", [0])
   const ids = Array.from({ length: 6 }, (_, n) => ({ shard: 0, id: `id-${n}` }))
   const answers = await engine.answers(pool, ids)
-  return { runs, status: status && { ...status, active: status.active.toSorted() }, digests, answers }
+  const audit = await engine.audit(pool, [{ shard: 0, after: 0, limit: 200 }])
+  return { runs, status: status && { ...status, active: status.active.toSorted() }, digests, answers, audit }
 }
 
 describeRedis("Redis and SQLite", () => {

@@ -1,5 +1,6 @@
 /** What every driver of the engine does. Each part is a file by noun in conformance/; a driver's test names its store once. */
 import { afterEach, beforeEach, describe } from "vitest"
+import { auditConformance } from "./conformance/audit.ts"
 import { busConformance } from "./conformance/bus.ts"
 import { commitConformance } from "./conformance/commits.ts"
 import { digestConformance } from "./conformance/digests.ts"
@@ -39,6 +40,7 @@ export function conformance(name: string, store: () => TestStore): void {
     describe("runs", () => runConformance(world))
     describe("messages", () => messageConformance(world))
     describe("ownership", () => ownershipConformance(world))
+    describe("audit", () => auditConformance(world))
     describe("takes", () => takeConformance(world))
     describe("commits", () => commitConformance(world))
     describe("timers", () => timerConformance(world))

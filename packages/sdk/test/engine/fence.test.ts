@@ -90,7 +90,7 @@ function fenceTest(name: string, store: () => TestStore): void {
     const world = worlds(store)
 
     for (const [verb, call] of Object.entries(verbs)) {
-      test(`${verb} refuses strangers and changes nothing`, async () => {
+      test(`${verb} refuses strangers and changes nothing but the audit`, async () => {
         const w = world()
         const stage = await scene(w)
         const hints = new Heard<Hint>()

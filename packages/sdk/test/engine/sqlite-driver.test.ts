@@ -64,13 +64,25 @@ test("a file of the first layout gets what it lacks, and keeps what it has", asy
   await before.start("pool", [run(1)])
   await before.close()
   const db = new DatabaseSync(path)
-  for (const table of ["maps", "map_entries", "map_requests", "streams", "events", "stream_requests", "sinks", "consumers", "deliveries"])
+  for (const table of [
+    "maps",
+    "map_entries",
+    "map_requests",
+    "streams",
+    "events",
+    "stream_requests",
+    "sinks",
+    "consumers",
+    "deliveries",
+    "audit",
+  ])
     db.exec(`DROP TABLE ${table}`)
   db.exec("PRAGMA user_version = 1")
   db.close()
   const engine = await open(`file:${path}`)
   expect(await engine.readMaps("pool", [{ map: "m" }])).toEqual([{ revision: 0, entries: new Map() }])
   expect(await engine.lastPositions("pool", ["s"])).toEqual([""])
+  expect(await engine.audit("pool", [{ shard: 0, after: 0, limit: 10 }])).toMatchObject([{ entries: [] }])
   expect((await engine.read("pool", [{ shard: 0, address: "job/1" }]))[0]?.run).toBe("run-1")
 })
 

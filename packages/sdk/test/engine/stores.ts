@@ -44,7 +44,7 @@ export function redisStore(url = redisUrl(), looking: ReadonlyArray<string> = [u
     open: (options) => openEngine(url, { ...options, prefix }),
     dump: async (pool) => {
       const contents = await eachRedis(async (redis) => {
-        const keys = await keysOf(redis, `*${pool}*`)
+        const keys = (await keysOf(redis, `*${pool}*`)).filter((key) => !key.endsWith("}:h"))
         return await Promise.all(keys.map(async (key) => [key, await contentOf(redis, key)] as const))
       })
       return JSON.stringify(contents.flat().toSorted(([a], [b]) => (a < b ? -1 : 1)))

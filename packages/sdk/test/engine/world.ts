@@ -22,7 +22,7 @@ import type {
 /** One store; all engines that it opens see the same data. */
 export interface TestStore {
   open(options?: EngineOptions): Promise<Engine>
-  /** All that the store holds of the pool, as text: equal before and after what must change nothing. */
+  /** All that the store holds of the pool but its audit, as text: equal before and after what must change nothing (E2). */
   dump?(pool: string): Promise<string>
   /** Removes the pool and fails when something of it is elsewhere than it should be. */
   remove(pool: string): Promise<void>

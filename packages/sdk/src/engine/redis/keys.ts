@@ -13,6 +13,7 @@
  * | `d`          | zset | request id → expiry                                                           |
  * | `o`          | hash | request id → answer                                                           |
  * | `k`          | hash | per controller: fence, count, first and second sum                             |
+ * | `h`          | list | audit: claims, releases, refused writes (audit-verbs.ts)                       |
  *
  * A map has the hash tag `{pool:m:name}`, a stream with its sinks `{pool:s:name}`:
  *

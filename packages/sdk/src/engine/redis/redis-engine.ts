@@ -1,5 +1,7 @@
 /** The Redis driver: wires servers, bus, keys and verbs; decides nothing. */
+import { optionTable } from "../../options.ts"
 import type { Engine, EngineOptions, Hint, ShardEvent } from "../engine.ts"
+import { audit } from "./audit-verbs.ts"
 import type { Store } from "./batch.ts"
 import { Bus, parseEvents, parseHint } from "./bus.ts"
 import * as client from "./client-verbs.ts"
@@ -13,8 +15,7 @@ import * as streams from "./stream-verbs.ts"
 import { parseRedisUrl } from "./url.ts"
 import * as worker from "./worker-verbs.ts"
 
-
-const defaults = { callTimeout: 5000, connectTimeout: 5000, prefix: "p" } as const
+const defaults = { callTimeout: 5000, connectTimeout: 5000, prefix: "p", auditLength: optionTable.auditLength.default } as const
 
 const onStderr = (text: string) => void process.stderr.write(`ponos: ${text}\n`)
 
@@ -54,6 +55,7 @@ function engine(url: string, deployment: Deployment, keys: Keys, options: Engine
   const { servers } = deployment
   const bus = new Bus(servers)
   const clock = options.now
+  const auditLength = options.auditLength ?? defaults.auditLength
   const now = clock ? () => String(clock()) : () => ""
   const store: Store = { servers, shardPrefix: (pool, shard) => keys.pool(pool).shard(shard), now }
   /** Streams and maps have slots of their own. */
@@ -89,11 +91,12 @@ function engine(url: string, deployment: Deployment, keys: Keys, options: Engine
     answers: (pool, items) => reads.answers(store, pool, items),
     list: (pool, shard, cursor, limit) => reads.list(store, pool, shard, cursor, limit),
     digests: (pool, controller, shards, fence) => client.digests(store, pool, controller, shards, fence),
-    claim: (pool, items) => worker.claim(store, pool, items),
-    release: (pool, items) => worker.release(store, pool, items),
+    claim: (pool, items) => worker.claim(store, pool, items, auditLength),
+    release: (pool, items) => worker.release(store, pool, items, auditLength),
     take: (pool, groups) => worker.take(store, pool, groups),
     commit: (pool, groups) => worker.commit(store, pool, groups),
     trim: (pool, groups) => worker.trim(store, pool, groups),
+    audit: (pool, items) => audit(store, pool, items),
     headers: (pool, shards) => reads.headers(store, pool, shards),
     sweep: (pool, shards) => reads.sweep(store, pool, shards),
     onHint: async (pool, shard, listener: (hint: Hint) => void) =>

@@ -136,6 +136,34 @@ local stored = call("HMGET", KEYS[2], "members", "value")
 return { call("HGET", KEYS[1], "assignment"), stored[1], stored[2] }
 `,
   },
+  audit: {
+    name: "audit",
+    caller: "reader",
+    keys: "shard…",
+    sha1: "41834686ea54325862b6ca8a0a55ce7f133ed90f",
+    source: `#!lua flags=no-writes
+local call = redis.call
+local function groups(handle)
+  local replies, at = {}, 2
+  for g = 1, #KEYS do
+    local last = at + tonumber(ARGV[at])
+    local ok, reply = pcall(handle, KEYS[g], at + 1, last)
+    if not ok then reply = "!" .. (type(reply) == "table" and tostring(reply.err) or tostring(reply)) end
+    replies[g] = reply
+    at = last + 1
+  end
+  return replies
+end
+return groups(function(shard, at)
+  local h = shard .. "h"
+  local oldest = call("LINDEX", h, 0)
+  local from = oldest and math.max(ARGV[at] + 1 - tonumber(string.match(oldest, "^%d+")), 0) or 0
+  local reply = call("LRANGE", h, from, from + ARGV[at + 1])
+  table.insert(reply, 1, call("HGET", shard .. "r", "") or "")
+  return reply
+end)
+`,
+  },
   beat_sink: {
     name: "beat_sink",
     caller: "member",
@@ -332,7 +360,7 @@ return replies
     name: "claim",
     caller: "worker",
     keys: "shard…",
-    sha1: "5b7e5756f86a58170c972327290f83855c4b33de",
+    sha1: "bb0af46b0b283310511a3c6e0b0801d5b615be3a",
     source: `#!lua flags=allow-oom
 local call = redis.call
 local store_time
@@ -357,6 +385,13 @@ local function groups(handle)
   end
   return replies
 end
+local function append_audit(shard, keep, entry)
+  local h = shard .. "h"
+  local last = call("LINDEX", h, -1)
+  local number = last and tonumber(string.match(last, "^%d+")) or 0
+  call("RPUSH", h, string.format("%.0f", number + 1) .. "\\t" .. entry)
+  if keep then call("LTRIM", h, -keep, -1) end
+end
 local EPOCH_ZERO = 1735689600000 -- 2025-01-01
 return groups(function(shard, at)
   local from, session, known, padding = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3]
@@ -365,8 +400,12 @@ return groups(function(shard, at)
   local owner, epoch = string.match(header, "^([^\\t]*)\\t(%d+)\\t")
   epoch = tonumber(epoch or 0)
   if header == from then
+    local before = string.format("%.0f", epoch)
     epoch = math.max(epoch + 1, now() - EPOCH_ZERO, known + 1)
-    call("HSET", r, "", session .. "\\t" .. string.format("%.0f", epoch) .. "\\t" .. padding)
+    local granted = string.format("%.0f", epoch)
+    call("HSET", r, "", session .. "\\t" .. granted .. "\\t" .. padding)
+    local entry = { "c", string.format("%.0f", now()), granted, session, before, owner or "", ARGV[at + 2] }
+    append_audit(shard, ARGV[at + 4], table.concat(entry, "\\t"))
   elseif owner ~= session or epoch <= known then
     return { 0, header }
   end
@@ -381,7 +420,7 @@ end)
     name: "commit",
     caller: "worker",
     keys: "shard…",
-    sha1: "7e5bb9c46135304b41043c48d4af3553d934f64c",
+    sha1: "540cf703ef162a386aa1de262e50d1e5767495ac",
     source: `#!lua flags=allow-oom
 local call = redis.call
 local store_time
@@ -406,8 +445,38 @@ local function groups(handle)
   end
   return replies
 end
-local function fence(shard, header)
-  return call("HGET", shard .. "r", "") == header
+local function append_audit(shard, keep, entry)
+  local h = shard .. "h"
+  local last = call("LINDEX", h, -1)
+  local number = last and tonumber(string.match(last, "^%d+")) or 0
+  call("RPUSH", h, string.format("%.0f", number + 1) .. "\\t" .. entry)
+  if keep then call("LTRIM", h, -keep, -1) end
+end
+local KEPT = 16
+local function refuse(shard, verb, writer)
+  local h = shard .. "h"
+  local session, epoch = string.match(writer, "^([^\\t]*)\\t(%d+)\\t")
+  local time = string.format("%.0f", now())
+  local who = epoch .. "\\t" .. session .. "\\t" .. verb .. "\\t"
+  local recent = call("LRANGE", h, -KEPT, -1)
+  local refusals, newest = 0, nil
+  for n = #recent, 1, -1 do
+    local start, was, header, count, last, others = string.match(recent[n], "^(%d+\\tx\\t%d+\\t)(%d+\\t[^\\t]*\\t%a+\\t)(%d+\\t[^\\t]*\\t)(%d+)\\t(%d+)\\t(%d+)$")
+    if not start then break end
+    refusals = refusals + 1
+    if was == who then
+      call("LSET", h, n - #recent - 1, start .. was .. header .. (count + 1) .. "\\t" .. time .. "\\t" .. others)
+      return "stale"
+    end
+    newest = newest or start .. was .. header .. count .. "\\t" .. last .. "\\t" .. (others + 1)
+  end
+  if refusals == KEPT then
+    call("LSET", h, -1, newest)
+    return "stale"
+  end
+  local owner, owned = string.match(call("HGET", shard .. "r", "") or "", "^([^\\t]*)\\t(%d+)\\t")
+  append_audit(shard, nil, "x\\t" .. time .. "\\t" .. who .. (owned or "0") .. "\\t" .. (owner or "") .. "\\t1\\t" .. time .. "\\t0")
+  return "stale"
 end
 local function parse(record)
   return string.match(record, "^(%a)\\t([^\\t]*\\t[^\\t]*)\\t(%d*)\\t(%d*)\\t([^\\t]*)\\t([^\\t]*)\\t()")
@@ -439,7 +508,7 @@ local replies = groups(function(shard, at, last)
   local first = at + 2
   local r, w = shard .. "r", shard .. "w"
   local records = call("HMGET", r, "", unpack(ARGV, first, first + count - 1))
-  if records[1] ~= ARGV[at] then return "stale" end
+  if records[1] ~= ARGV[at] then return refuse(shard, "commit", ARGV[at]) end
   local active = call("SMISMEMBER", w, unpack(ARGV, first, first + count - 1))
   local lists = {}
   for n = 0, count - 1 do
@@ -1102,9 +1171,20 @@ return reply
     name: "release",
     caller: "worker",
     keys: "shard…",
-    sha1: "c432b5123b81929e1ab0ce1a82f9e0e0d966a296",
+    sha1: "30a8be34cfba4099aa3c6c670d55cacd681b19ba",
     source: `#!lua flags=allow-oom
 local call = redis.call
+local store_time
+local function now()
+  if store_time then return store_time end
+  if ARGV[1] ~= "" then
+    store_time = tonumber(ARGV[1])
+  else
+    local time = call("TIME")
+    store_time = time[1] * 1000 + math.floor(time[2] / 1000)
+  end
+  return store_time
+end
 local function groups(handle)
   local replies, at = {}, 2
   for g = 1, #KEYS do
@@ -1119,12 +1199,47 @@ end
 local function fence(shard, header)
   return call("HGET", shard .. "r", "") == header
 end
+local function append_audit(shard, keep, entry)
+  local h = shard .. "h"
+  local last = call("LINDEX", h, -1)
+  local number = last and tonumber(string.match(last, "^%d+")) or 0
+  call("RPUSH", h, string.format("%.0f", number + 1) .. "\\t" .. entry)
+  if keep then call("LTRIM", h, -keep, -1) end
+end
+local KEPT = 16
+local function refuse(shard, verb, writer)
+  local h = shard .. "h"
+  local session, epoch = string.match(writer, "^([^\\t]*)\\t(%d+)\\t")
+  local time = string.format("%.0f", now())
+  local who = epoch .. "\\t" .. session .. "\\t" .. verb .. "\\t"
+  local recent = call("LRANGE", h, -KEPT, -1)
+  local refusals, newest = 0, nil
+  for n = #recent, 1, -1 do
+    local start, was, header, count, last, others = string.match(recent[n], "^(%d+\\tx\\t%d+\\t)(%d+\\t[^\\t]*\\t%a+\\t)(%d+\\t[^\\t]*\\t)(%d+)\\t(%d+)\\t(%d+)$")
+    if not start then break end
+    refusals = refusals + 1
+    if was == who then
+      call("LSET", h, n - #recent - 1, start .. was .. header .. (count + 1) .. "\\t" .. time .. "\\t" .. others)
+      return "stale"
+    end
+    newest = newest or start .. was .. header .. count .. "\\t" .. last .. "\\t" .. (others + 1)
+  end
+  if refusals == KEPT then
+    call("LSET", h, -1, newest)
+    return "stale"
+  end
+  local owner, owned = string.match(call("HGET", shard .. "r", "") or "", "^([^\\t]*)\\t(%d+)\\t")
+  append_audit(shard, nil, "x\\t" .. time .. "\\t" .. who .. (owned or "0") .. "\\t" .. (owner or "") .. "\\t1\\t" .. time .. "\\t0")
+  return "stale"
+end
 return groups(function(shard, at)
   local header, released = ARGV[at], ARGV[at + 1]
   if not fence(shard, header) then
-    return fence(shard, released) and "released" or "stale"
+    return fence(shard, released) and "released" or refuse(shard, "release", header)
   end
   call("HSET", shard .. "r", "", released)
+  local session = string.match(header, "^[^\\t]*")
+  append_audit(shard, ARGV[at + 3], table.concat({ "l", string.format("%.0f", now()), ARGV[at + 2], session, ARGV[at + 4] }, "\\t"))
   call("SPUBLISH", shard .. "hint", "l\\t" .. ARGV[at + 2])
   return "released"
 end)
@@ -1325,7 +1440,7 @@ return replies
     name: "take",
     caller: "worker",
     keys: "shard…",
-    sha1: "f5c3b68133f8f199035a4f102f4fa3516cff9367",
+    sha1: "2b9b4785d92815e112077bfeedae8660b07c0646",
     source: `#!lua flags=allow-oom
 local call = redis.call
 local store_time
@@ -1352,6 +1467,39 @@ local function groups(handle)
 end
 local function fence(shard, header)
   return call("HGET", shard .. "r", "") == header
+end
+local function append_audit(shard, keep, entry)
+  local h = shard .. "h"
+  local last = call("LINDEX", h, -1)
+  local number = last and tonumber(string.match(last, "^%d+")) or 0
+  call("RPUSH", h, string.format("%.0f", number + 1) .. "\\t" .. entry)
+  if keep then call("LTRIM", h, -keep, -1) end
+end
+local KEPT = 16
+local function refuse(shard, verb, writer)
+  local h = shard .. "h"
+  local session, epoch = string.match(writer, "^([^\\t]*)\\t(%d+)\\t")
+  local time = string.format("%.0f", now())
+  local who = epoch .. "\\t" .. session .. "\\t" .. verb .. "\\t"
+  local recent = call("LRANGE", h, -KEPT, -1)
+  local refusals, newest = 0, nil
+  for n = #recent, 1, -1 do
+    local start, was, header, count, last, others = string.match(recent[n], "^(%d+\\tx\\t%d+\\t)(%d+\\t[^\\t]*\\t%a+\\t)(%d+\\t[^\\t]*\\t)(%d+)\\t(%d+)\\t(%d+)$")
+    if not start then break end
+    refusals = refusals + 1
+    if was == who then
+      call("LSET", h, n - #recent - 1, start .. was .. header .. (count + 1) .. "\\t" .. time .. "\\t" .. others)
+      return "stale"
+    end
+    newest = newest or start .. was .. header .. count .. "\\t" .. last .. "\\t" .. (others + 1)
+  end
+  if refusals == KEPT then
+    call("LSET", h, -1, newest)
+    return "stale"
+  end
+  local owner, owned = string.match(call("HGET", shard .. "r", "") or "", "^([^\\t]*)\\t(%d+)\\t")
+  append_audit(shard, nil, "x\\t" .. time .. "\\t" .. who .. (owned or "0") .. "\\t" .. (owner or "") .. "\\t1\\t" .. time .. "\\t0")
+  return "stale"
 end
 local function load(shard, addresses, records, reply)
   local inbox, journal = shard .. "i:", shard .. "j:"
@@ -1390,7 +1538,7 @@ local function take_due(shard, limit, fresh)
   return next_due, more
 end
 local replies = groups(function(shard, at, last)
-  if not fence(shard, ARGV[at]) then return "stale" end
+  if not fence(shard, ARGV[at]) then return refuse(shard, "take", ARGV[at]) end
   local limit = tonumber(ARGV[at + 1])
   local r, w, q = shard .. "r", shard .. "w", shard .. "q"
   local wanted = {}
@@ -1624,7 +1772,7 @@ end)
     name: "trim",
     caller: "worker",
     keys: "shard…",
-    sha1: "3e990f08207280ae05433c8d6bf261d7e08dc689",
+    sha1: "0ec874db104b5db0ecf7b506243089983ff11988",
     source: `#!lua flags=allow-oom
 local call = redis.call
 local store_time
@@ -1652,8 +1800,41 @@ end
 local function fence(shard, header)
   return call("HGET", shard .. "r", "") == header
 end
+local function append_audit(shard, keep, entry)
+  local h = shard .. "h"
+  local last = call("LINDEX", h, -1)
+  local number = last and tonumber(string.match(last, "^%d+")) or 0
+  call("RPUSH", h, string.format("%.0f", number + 1) .. "\\t" .. entry)
+  if keep then call("LTRIM", h, -keep, -1) end
+end
+local KEPT = 16
+local function refuse(shard, verb, writer)
+  local h = shard .. "h"
+  local session, epoch = string.match(writer, "^([^\\t]*)\\t(%d+)\\t")
+  local time = string.format("%.0f", now())
+  local who = epoch .. "\\t" .. session .. "\\t" .. verb .. "\\t"
+  local recent = call("LRANGE", h, -KEPT, -1)
+  local refusals, newest = 0, nil
+  for n = #recent, 1, -1 do
+    local start, was, header, count, last, others = string.match(recent[n], "^(%d+\\tx\\t%d+\\t)(%d+\\t[^\\t]*\\t%a+\\t)(%d+\\t[^\\t]*\\t)(%d+)\\t(%d+)\\t(%d+)$")
+    if not start then break end
+    refusals = refusals + 1
+    if was == who then
+      call("LSET", h, n - #recent - 1, start .. was .. header .. (count + 1) .. "\\t" .. time .. "\\t" .. others)
+      return "stale"
+    end
+    newest = newest or start .. was .. header .. count .. "\\t" .. last .. "\\t" .. (others + 1)
+  end
+  if refusals == KEPT then
+    call("LSET", h, -1, newest)
+    return "stale"
+  end
+  local owner, owned = string.match(call("HGET", shard .. "r", "") or "", "^([^\\t]*)\\t(%d+)\\t")
+  append_audit(shard, nil, "x\\t" .. time .. "\\t" .. who .. (owned or "0") .. "\\t" .. (owner or "") .. "\\t1\\t" .. time .. "\\t0")
+  return "stale"
+end
 return groups(function(shard, at)
-  if not fence(shard, ARGV[at]) then return "stale" end
+  if not fence(shard, ARGV[at]) then return refuse(shard, "trim", ARGV[at]) end
   local limit = tonumber(ARGV[at + 1])
   local ended = call("ZREVRANGEBYSCORE", shard .. "a", "(0", -now(), "LIMIT", 0, limit)
   if #ended > 0 then

@@ -1,10 +1,23 @@
 /** Verbs of a shard's owner: each carries (session, epoch) and begins with the fence (E2, O3). */
-import type { ClaimItem, ClaimReply, CommitGroup, CommitItem, CommitReply, LoadedRun, ShardOwner, TakeGroup, TakeReply } from "../engine.ts"
+import type {
+  ClaimItem,
+  ClaimReply,
+  CommitGroup,
+  CommitItem,
+  CommitReply,
+  LoadedRun,
+  ReleaseItem,
+  ShardOwner,
+  TakeGroup,
+  TakeReply,
+} from "../engine.ts"
+import { writesText } from "./audit-verbs.ts"
 import { batched, maxItems, type Store } from "./batch.ts"
 import { headerText, onText, padding, parseHeader, parseLoaded, phaseOf } from "./record.ts"
 import { scripts } from "./scripts.ts"
 
-export const claim = (store: Store, pool: string, items: ReadonlyArray<ClaimItem>) =>
+/** `auditLength`: entries that the shard's audit keeps. */
+export const claim = (store: Store, pool: string, items: ReadonlyArray<ClaimItem>, auditLength: number) =>
   batched<ClaimItem, ClaimReply>(store, pool, items, {
     script: scripts.claim,
     shard: (item) => item.shard,
@@ -13,7 +26,8 @@ export const claim = (store: Store, pool: string, items: ReadonlyArray<ClaimItem
       if (!item) return
       const { session, epoch } = item.from
       // A shard that was never claimed has no header.
-      out.push(session === "" && epoch === 0 ? "" : headerText(session, epoch), item.session, String(item.knownEpoch), padding)
+      const from = session === "" && epoch === 0 ? "" : headerText(session, epoch)
+      out.push(from, item.session, String(item.knownEpoch), padding, String(auditLength))
     },
     decode: ([granted, detail, ...active], [item]) => [
       granted === 1
@@ -24,13 +38,14 @@ export const claim = (store: Store, pool: string, items: ReadonlyArray<ClaimItem
 
 const ownHeader = (owner: ShardOwner): string => headerText(owner.session, owner.epoch)
 
-export const release = (store: Store, pool: string, items: ReadonlyArray<ShardOwner>) =>
-  batched<ShardOwner, "released" | "stale">(store, pool, items, {
+export const release = (store: Store, pool: string, items: ReadonlyArray<ReleaseItem>, auditLength: number) =>
+  batched<ReleaseItem, "released" | "stale">(store, pool, items, {
     script: scripts.release,
     shard: (item) => item.shard,
     joins: () => false,
     encode: ([item], out) => {
-      if (item) out.push(ownHeader(item), headerText("", item.epoch), String(item.epoch))
+      if (!item) return
+      out.push(ownHeader(item), headerText("", item.epoch), String(item.epoch), String(auditLength), writesText(item.writes))
     },
     decode: () => [],
     refused: (reply) => (reply === "released" || reply === "stale" ? [reply] : undefined),

@@ -1,10 +1,11 @@
 import type { CommitGroup, CommitItem, CommitReply, Next } from "../engine.ts"
+import { refuse } from "./audit.ts"
 import type { Tx } from "./calls.ts"
 import { removeFromDigest } from "./digests.ts"
 import { dropInbox, dropJournal, lastMessage, packNames, ReadyList, runHead, wakes } from "./runs.ts"
 import type { RunHead } from "./runs.ts"
 import { ACTIVE, ENDED, PARKED, phases, READY } from "./schema.ts"
-import { owns } from "./shards.ts"
+import { header, owns } from "./shards.ts"
 
 const write =
   "UPDATE runs SET phase = ?, ready_seq = ?, due = ?, wakes = ?, revision = ?, consumed = ?, expiry = ?, outcome = ?, body = coalesce(?, body) " +
@@ -21,7 +22,10 @@ const refused = (status: CommitReply["status"], now: number): CommitReply => ({ 
 export const poisonedGroup = (group: CommitGroup): CommitReply[] => group.items.map(() => refused("poisoned", 0))
 
 export const commitRuns = (tx: Tx, group: CommitGroup): CommitReply[] => {
-  if (!owns(tx, group)) return group.items.map(() => refused("stale", 0))
+  if (!owns(tx, group)) {
+    const status = refuse(tx, group, "commit", header(tx, group.shard))
+    return group.items.map(() => refused(status, 0))
+  }
   const ready = new ReadyList(tx, group.shard, { hints: false })
   return group.items.map((item) => commitRun(tx, group.shard, item, ready))
 }

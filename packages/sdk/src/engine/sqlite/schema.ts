@@ -5,7 +5,7 @@ import { StoreUnsupported } from "../../errors.ts"
 const applicationId = 0x506f6e6f
 
 /** Layout of the tables below; kept in `PRAGMA user_version`. A newer one is refused. */
-export const layoutVersion = 2
+export const layoutVersion = 3
 
 /** Values of `runs.phase`, in the order of the numbers stored. The partial indexes below spell these numbers. */
 export const phases = ["ready", "active", "parked", "ended"] as const
@@ -194,7 +194,17 @@ CREATE TABLE deliveries (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX deliveries_at ON deliveries (sink, at);
 CREATE INDEX deliveries_consumer ON deliveries (sink, consumer);
-PRAGMA user_version = ${layoutVersion};
+`
+
+/** Layout 3 adds the audit of each shard: `entry` is JSON. */
+const audits = `
+CREATE TABLE audit (
+  pool INTEGER NOT NULL,
+  shard INTEGER NOT NULL,
+  number INTEGER NOT NULL,
+  entry TEXT NOT NULL,
+  PRIMARY KEY (pool, shard, number)
+) STRICT, WITHOUT ROWID;
 `
 
 const pragma = (db: DatabaseSync, name: string): number => Number(db.prepare(`PRAGMA ${name}`).get()?.[name])
@@ -230,6 +240,8 @@ export const migrate = (db: DatabaseSync, url: string): void => {
     const layout = inspect(db, url)
     if (layout < 1) db.exec(tables)
     if (layout < 2) db.exec(mapsAndStreams)
+    if (layout < 3) db.exec(audits)
+    db.exec(`PRAGMA user_version = ${layoutVersion}`)
     db.exec("COMMIT")
   } catch (error) {
     if (db.isTransaction) db.exec("ROLLBACK")

@@ -1,4 +1,5 @@
-import type { ClaimItem, ClaimReply, ShardHeader, ShardOwner, ShardStatus } from "../engine.ts"
+import type { ClaimItem, ClaimReply, ReleaseItem, ShardHeader, ShardOwner, ShardStatus } from "../engine.ts"
+import { appendAudit, refuse } from "./audit.ts"
 import type { Tx } from "./calls.ts"
 
 /** O2: epochs count from here, so that they survive a stale copy and an emptied store. */
@@ -28,12 +29,14 @@ const active = (tx: Tx, shard: number): ReadonlyArray<string> =>
 export const nextDue = (tx: Tx, shard: number): number | undefined => tx.one<{ due: number }>(firstDue, tx.poolId, shard)?.due
 
 /** O1, O2. */
-export const claim = (tx: Tx, item: ClaimItem): ClaimReply => {
+export const claim = (tx: Tx, item: ClaimItem, auditLength: number): ClaimReply => {
   const { shard, session, from, knownEpoch } = item
   const stored = header(tx, shard)
   if (stored.session === from.session && stored.epoch === from.epoch) {
     const epoch = Math.max(stored.epoch + 1, tx.now - epochOrigin, knownEpoch + 1)
     tx.run(writeHeader, tx.poolId, shard, session, epoch)
+    const before = { session: stored.session, epoch: stored.epoch }
+    appendAudit(tx, shard, { type: "claim", at: tx.now, epoch, session, from: before, known: knownEpoch }, auditLength)
     return { status: "claimed", epoch, active: active(tx, shard) }
   }
   // My own header, newer than what I knew when I asked: this claim was granted before, and its reply was lost (E3).
@@ -43,12 +46,13 @@ export const claim = (tx: Tx, item: ClaimItem): ClaimReply => {
   return { status: "refused", header: stored }
 }
 
-export const release = (tx: Tx, owner: ShardOwner): "released" | "stale" => {
+export const release = (tx: Tx, owner: ReleaseItem, auditLength: number): "released" | "stale" => {
   const { shard, epoch } = owner
   const stored = header(tx, shard)
   if (stored.session === "" && stored.epoch === epoch) return "released"
-  if (stored.session !== owner.session || stored.epoch !== epoch) return "stale"
+  if (stored.session !== owner.session || stored.epoch !== epoch) return refuse(tx, owner, "release", stored)
   tx.run(writeHeader, tx.poolId, shard, "", epoch)
+  appendAudit(tx, shard, { type: "release", at: tx.now, epoch, session: owner.session, writes: owner.writes }, auditLength)
   tx.hint({ type: "released", shard, epoch })
   return "released"
 }

@@ -15,6 +15,7 @@ import type {
   PoolInfo,
   PoolSettings,
   Probe,
+  ReleaseItem,
   RenewReply,
   RunRecord,
   ShardDigest,
@@ -30,8 +31,11 @@ import type {
   TerminateReply,
   Unsubscribe,
 } from "../engine.ts"
+import type { AuditPage } from "../audit.ts"
 import type { MapNotice, MapState, MapWrite, MapWriteReply } from "../maps.ts"
 import type { Retention, SinkConsumer, SinkTake, SinkTakeReply, StreamAppend, StreamRead, StreamReadReply } from "../event-streams.ts"
+import { optionTable } from "../../options.ts"
+import { readAudit } from "./audit.ts"
 import { appendChannel, eventChannel, hintChannel, mapChannel, textChannel } from "./bus.ts"
 import { Calls } from "./calls.ts"
 import type { Tx } from "./calls.ts"
@@ -71,6 +75,7 @@ class SqliteEngine implements Engine {
   readonly url: string
   readonly #store: Store
   readonly #calls: Calls
+  readonly #auditLength: number
   readonly #warn: (text: string) => void
   readonly #subscriptions = new Set<() => void>()
   readonly #lives = new Set<HeldLife>()
@@ -80,6 +85,7 @@ class SqliteEngine implements Engine {
     this.url = store.url
     this.#store = store
     this.#calls = new Calls(store, options.now ?? Date.now, options.callTimeout ?? defaultTimeout)
+    this.#auditLength = options.auditLength ?? optionTable.auditLength.default
     this.#warn = options.onWarning ?? ((text) => void process.stderr.write(`ponos: ${text}\n`))
   }
 
@@ -210,11 +216,11 @@ class SqliteEngine implements Engine {
   // --- worker verbs -------------------------------------------------------------------------------------------------
 
   claim(pool: string, items: ReadonlyArray<ClaimItem>): Promise<ReadonlyArray<ClaimReply>> {
-    return this.#calls.batch(pool, { units: items, apply: claim, cost: () => share(1, 0) })
+    return this.#eachOf(pool, items, (tx, item) => claim(tx, item, this.#auditLength))
   }
 
-  release(pool: string, items: ReadonlyArray<ShardOwner>): Promise<ReadonlyArray<"released" | "stale">> {
-    return this.#calls.batch(pool, { units: items, apply: release, cost: () => share(1, 0) })
+  release(pool: string, items: ReadonlyArray<ReleaseItem>): Promise<ReadonlyArray<"released" | "stale">> {
+    return this.#eachOf(pool, items, (tx, item) => release(tx, item, this.#auditLength))
   }
 
   take(pool: string, groups: ReadonlyArray<TakeGroup>): Promise<ReadonlyArray<TakeReply>> {
@@ -231,6 +237,13 @@ class SqliteEngine implements Engine {
 
   trim(pool: string, groups: ReadonlyArray<ShardOwner & { readonly limit: number }>): Promise<ReadonlyArray<number | "stale">> {
     return this.#calls.batch(pool, { units: groups, apply: trimShard, cost: (_, reply) => (reply === "stale" ? 0 : share(reply, 0)) })
+  }
+
+  async audit(
+    pool: string,
+    items: ReadonlyArray<{ readonly shard: number; readonly after: number; readonly limit: number }>,
+  ): Promise<ReadonlyArray<AuditPage>> {
+    return await this.#calls.readEach(pool, items, (tx, item) => readAudit(tx, item, header(tx, item.shard)))
   }
 
   // --- reads for the pool's slow cycle --------------------------------------------------------------------------------

@@ -1,9 +1,10 @@
 import type { LoadedRun, TakeGroup, TakeReply } from "../engine.ts"
+import { refuse } from "./audit.ts"
 import type { Tx } from "./calls.ts"
 import { readRun, runColumns, toLoaded } from "./runs.ts"
 import type { RunRow } from "./runs.ts"
 import { ACTIVE } from "./schema.ts"
-import { owns } from "./shards.ts"
+import { header, owns } from "./shards.ts"
 
 /** More than this many of a group do not fit into one short transaction: the rest is `more`. */
 export const takeLimit = 200
@@ -14,7 +15,7 @@ const activate = "UPDATE runs SET phase = 1, ready_seq = NULL WHERE id = ?"
 const futureDue = "SELECT due FROM runs WHERE pool = ? AND shard = ? AND phase = 2 AND due IS NOT NULL AND due > ? ORDER BY due LIMIT 1"
 
 export const takeRuns = (tx: Tx, group: TakeGroup): TakeReply => {
-  if (!owns(tx, group)) return { status: "stale" }
+  if (!owns(tx, group)) return { status: refuse(tx, group, "take", header(tx, group.shard)) }
   const { shard, timers } = group
   const limit = Math.min(group.limit, takeLimit)
   // One more than wanted tells whether there is more.

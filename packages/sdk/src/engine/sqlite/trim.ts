@@ -1,6 +1,7 @@
 import type { ShardOwner } from "../engine.ts"
+import { refuse } from "./audit.ts"
 import type { Tx } from "./calls.ts"
-import { owns } from "./shards.ts"
+import { header, owns } from "./shards.ts"
 
 /** Deletions of one transaction (B2); a larger `limit` is cut to it, and the caller asks again. */
 const trimLimit = 200
@@ -14,7 +15,7 @@ const trimRequests =
 
 /** Ended runs have no inbox and no journal any more: their end dropped them. */
 export const trimShard = (tx: Tx, group: ShardOwner & { readonly limit: number }): number | "stale" => {
-  if (!owns(tx, group)) return "stale"
+  if (!owns(tx, group)) return refuse(tx, group, "trim", header(tx, group.shard))
   const limit = Math.min(group.limit, trimLimit)
   const runs = tx.run(trimRuns, tx.poolId, group.shard, tx.now, limit)
   return runs + tx.run(trimRequests, tx.poolId, group.shard, tx.poolId, group.shard, tx.now, limit - runs)

@@ -1,10 +1,11 @@
 --- name:   claim
 --- caller: worker
 --- keys:   shard…
---- args:   now; per shard: size, from ("": no header) session known_epoch padding
+--- args:   now; per shard: size, from ("": no header) session known_epoch padding audit_length
 --- reply:  per shard: 1 epoch active… | 0 header|nil
---- include "now" "groups"
+--- include "now" "groups" "append_audit"
 --- Takes a shard by compare-and-set on its header (O1). The epoch grows even over a stale replica and an emptied store (O2).
+--- Its entry in the audit: number c at epoch session from_epoch from_session known_epoch.
 local EPOCH_ZERO = 1735689600000 -- 2025-01-01
 
 return groups(function(shard, at)
@@ -14,8 +15,12 @@ return groups(function(shard, at)
   local owner, epoch = string.match(header, "^([^\t]*)\t(%d+)\t")
   epoch = tonumber(epoch or 0)
   if header == from then
+    local before = string.format("%.0f", epoch)
     epoch = math.max(epoch + 1, now() - EPOCH_ZERO, known + 1)
-    call("HSET", r, "", session .. "\t" .. string.format("%.0f", epoch) .. "\t" .. padding)
+    local granted = string.format("%.0f", epoch)
+    call("HSET", r, "", session .. "\t" .. granted .. "\t" .. padding)
+    local entry = { "c", string.format("%.0f", now()), granted, session, before, owner or "", ARGV[at + 2] }
+    append_audit(shard, ARGV[at + 4], table.concat(entry, "\t"))
   elseif owner ~= session or epoch <= known then
     return { 0, header }
   end
