@@ -46,6 +46,11 @@ function ofCluster(cluster: Cluster, keyOf: (pool: string) => string, options: L
   const opening = new Map<string, Promise<PoolServer>>()
   const pools = new Map<string, PoolServer & { readonly data: Link }>()
   let closed = false
+  // What is idle hears of no move.
+  cluster.onMoved(() => {
+    for (const [pool, { data }] of pools)
+      if (data.connection && !cluster.serves(keyOf(pool), data.connection)) data.connection.destroy("the pool's slot moved")
+  })
   const open = async (pool: string): Promise<PoolServer> => {
     const locator = cluster.locator(keyOf(pool))
     const data = await Link.open(locator, options)

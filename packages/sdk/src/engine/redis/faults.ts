@@ -74,6 +74,10 @@ export function toFault(shown: string, error: unknown): PonosError {
       bare(error),
     )
   }
+  if (text.includes("SELECT is not allowed in cluster mode"))
+    return new BadOption(`expected the store URL to end without a database number, because a Redis Cluster has only one, got: ${shown}`, {
+      store: shown,
+    })
   if (/DB index/i.test(text))
     return new BadOption(
       `expected the store URL to end with the number of a database that Redis has (16 of them, 0 to 15, by default), got: ${shown}`,

@@ -17,12 +17,13 @@ export const scripts = {
     name: "answers",
     caller: "reader",
     keys: "shard…",
-    sha1: "7ead3aeba775b771114114c4b8c7022230be59e8",
+    sha1: "9e424c2eda9b951627cbce1189f81bacecfe9732",
     source: `#!lua flags=no-writes
 local call = redis.call
 local function groups(handle)
   local replies, at = {}, 2
   for g = 1, #KEYS do
+    if at > #ARGV then break end
     local last = at + tonumber(ARGV[at])
     local ok, reply = pcall(handle, KEYS[g], at + 1, last)
     if not ok then reply = "!" .. (type(reply) == "table" and tostring(reply.err) or tostring(reply)) end
@@ -140,12 +141,13 @@ return { call("HGET", KEYS[1], "assignment"), stored[1], stored[2] }
     name: "audit",
     caller: "reader",
     keys: "shard…",
-    sha1: "41834686ea54325862b6ca8a0a55ce7f133ed90f",
+    sha1: "cef253b0726dcc8be59d1d309d8fe883a7dadd62",
     source: `#!lua flags=no-writes
 local call = redis.call
 local function groups(handle)
   local replies, at = {}, 2
   for g = 1, #KEYS do
+    if at > #ARGV then break end
     local last = at + tonumber(ARGV[at])
     local ok, reply = pcall(handle, KEYS[g], at + 1, last)
     if not ok then reply = "!" .. (type(reply) == "table" and tostring(reply.err) or tostring(reply)) end
@@ -360,7 +362,7 @@ return replies
     name: "claim",
     caller: "worker",
     keys: "shard…",
-    sha1: "bb0af46b0b283310511a3c6e0b0801d5b615be3a",
+    sha1: "ac609dfd2f9a9080114347b21b01468aae375b0f",
     source: `#!lua flags=allow-oom
 local call = redis.call
 local store_time
@@ -377,6 +379,7 @@ end
 local function groups(handle)
   local replies, at = {}, 2
   for g = 1, #KEYS do
+    if at > #ARGV then break end
     local last = at + tonumber(ARGV[at])
     local ok, reply = pcall(handle, KEYS[g], at + 1, last)
     if not ok then reply = "!" .. (type(reply) == "table" and tostring(reply.err) or tostring(reply)) end
@@ -420,7 +423,7 @@ end)
     name: "commit",
     caller: "worker",
     keys: "shard…",
-    sha1: "540cf703ef162a386aa1de262e50d1e5767495ac",
+    sha1: "a4cf2101bc9a80728dd97ea168aa40e20aeaa980",
     source: `#!lua flags=allow-oom
 local call = redis.call
 local store_time
@@ -437,6 +440,7 @@ end
 local function groups(handle)
   local replies, at = {}, 2
   for g = 1, #KEYS do
+    if at > #ARGV then break end
     local last = at + tonumber(ARGV[at])
     local ok, reply = pcall(handle, KEYS[g], at + 1, last)
     if not ok then reply = "!" .. (type(reply) == "table" and tostring(reply.err) or tostring(reply)) end
@@ -697,12 +701,13 @@ return 1
     name: "digests",
     caller: "client",
     keys: "shard…",
-    sha1: "975c0538d9f1dca5a84a52e55875c585c5a5fdd0",
+    sha1: "d672e21894a8e3a77b996dbb6aaec72d377eb019",
     source: `#!lua
 local call = redis.call
 local function groups(handle)
   local replies, at = {}, 2
   for g = 1, #KEYS do
+    if at > #ARGV then break end
     local last = at + tonumber(ARGV[at])
     local ok, reply = pcall(handle, KEYS[g], at + 1, last)
     if not ok then reply = "!" .. (type(reply) == "table" and tostring(reply.err) or tostring(reply)) end
@@ -729,12 +734,13 @@ end)
     name: "headers",
     caller: "reader",
     keys: "shard…",
-    sha1: "3cbeb1267b5f1d59096daa11aa5dafb1f80fcc93",
+    sha1: "d9ecf3e4296fae921ed7a7b4c186c0666653af63",
     source: `#!lua flags=no-writes
 local call = redis.call
 local function groups(handle)
   local replies, at = {}, 2
   for g = 1, #KEYS do
+    if at > #ARGV then break end
     local last = at + tonumber(ARGV[at])
     local ok, reply = pcall(handle, KEYS[g], at + 1, last)
     if not ok then reply = "!" .. (type(reply) == "table" and tostring(reply.err) or tostring(reply)) end
@@ -882,7 +888,7 @@ return reply
     name: "message",
     caller: "client",
     keys: "shard…",
-    sha1: "c7954aa32ba666d7e610a6b46aaacf814fe31a0a",
+    sha1: "56387f33292dbf46826bd959c322aabc0c31fe43",
     source: `#!lua
 local call = redis.call
 local store_time
@@ -899,6 +905,7 @@ end
 local function groups(handle)
   local replies, at = {}, 2
   for g = 1, #KEYS do
+    if at > #ARGV then break end
     local last = at + tonumber(ARGV[at])
     local ok, reply = pcall(handle, KEYS[g], at + 1, last)
     if not ok then reply = "!" .. (type(reply) == "table" and tostring(reply.err) or tostring(reply)) end
@@ -1053,12 +1060,13 @@ return { stored[1], stored[2], now() }
     name: "read",
     caller: "reader",
     keys: "shard…",
-    sha1: "b8457a289b3e7f21adc6271a20f6cd54c86ab900",
+    sha1: "cba7d74abd7857fcf3beafff1d129a1329f55bfe",
     source: `#!lua flags=no-writes
 local call = redis.call
 local function groups(handle)
   local replies, at = {}, 2
   for g = 1, #KEYS do
+    if at > #ARGV then break end
     local last = at + tonumber(ARGV[at])
     local ok, reply = pcall(handle, KEYS[g], at + 1, last)
     if not ok then reply = "!" .. (type(reply) == "table" and tostring(reply.err) or tostring(reply)) end
@@ -1171,7 +1179,7 @@ return reply
     name: "release",
     caller: "worker",
     keys: "shard…",
-    sha1: "30a8be34cfba4099aa3c6c670d55cacd681b19ba",
+    sha1: "91c407792284a791f6a67d16a97c4ead72e6bcd3",
     source: `#!lua flags=allow-oom
 local call = redis.call
 local store_time
@@ -1188,6 +1196,7 @@ end
 local function groups(handle)
   local replies, at = {}, 2
   for g = 1, #KEYS do
+    if at > #ARGV then break end
     local last = at + tonumber(ARGV[at])
     local ok, reply = pcall(handle, KEYS[g], at + 1, last)
     if not ok then reply = "!" .. (type(reply) == "table" and tostring(reply.err) or tostring(reply)) end
@@ -1279,7 +1288,7 @@ return reply
     name: "start",
     caller: "client",
     keys: "shard…",
-    sha1: "594fd147b8bf28ceb32b2caf1f47f73a0b38e6d6",
+    sha1: "338270566390277f8862696a6b8216d6a2f74b28",
     source: `#!lua
 local call = redis.call
 local store_time
@@ -1296,6 +1305,7 @@ end
 local function groups(handle)
   local replies, at = {}, 2
   for g = 1, #KEYS do
+    if at > #ARGV then break end
     local last = at + tonumber(ARGV[at])
     local ok, reply = pcall(handle, KEYS[g], at + 1, last)
     if not ok then reply = "!" .. (type(reply) == "table" and tostring(reply.err) or tostring(reply)) end
@@ -1399,7 +1409,7 @@ end)
     name: "sweep",
     caller: "reader",
     keys: "shard…",
-    sha1: "5fe5e962c6fdfe095b6650f332d653d27a509394",
+    sha1: "9e62cc0ccede07318a59f6af98466eb0f7422610",
     source: `#!lua flags=no-writes
 local call = redis.call
 local store_time
@@ -1416,6 +1426,7 @@ end
 local function groups(handle)
   local replies, at = {}, 2
   for g = 1, #KEYS do
+    if at > #ARGV then break end
     local last = at + tonumber(ARGV[at])
     local ok, reply = pcall(handle, KEYS[g], at + 1, last)
     if not ok then reply = "!" .. (type(reply) == "table" and tostring(reply.err) or tostring(reply)) end
@@ -1440,7 +1451,7 @@ return replies
     name: "take",
     caller: "worker",
     keys: "shard…",
-    sha1: "2b9b4785d92815e112077bfeedae8660b07c0646",
+    sha1: "6621eeaede5e2707ba96921c6310899411497d4f",
     source: `#!lua flags=allow-oom
 local call = redis.call
 local store_time
@@ -1457,6 +1468,7 @@ end
 local function groups(handle)
   local replies, at = {}, 2
   for g = 1, #KEYS do
+    if at > #ARGV then break end
     local last = at + tonumber(ARGV[at])
     local ok, reply = pcall(handle, KEYS[g], at + 1, last)
     if not ok then reply = "!" .. (type(reply) == "table" and tostring(reply.err) or tostring(reply)) end
@@ -1673,7 +1685,7 @@ return reply
     name: "terminate",
     caller: "client",
     keys: "shard…",
-    sha1: "d1d9405a54e2f61fc5a41d4c5f9e8321dcb4226d",
+    sha1: "f17c18e1d1b3f65aa6e50b82a366ae02424acede",
     source: `#!lua
 local call = redis.call
 local store_time
@@ -1690,6 +1702,7 @@ end
 local function groups(handle)
   local replies, at = {}, 2
   for g = 1, #KEYS do
+    if at > #ARGV then break end
     local last = at + tonumber(ARGV[at])
     local ok, reply = pcall(handle, KEYS[g], at + 1, last)
     if not ok then reply = "!" .. (type(reply) == "table" and tostring(reply.err) or tostring(reply)) end
@@ -1772,7 +1785,7 @@ end)
     name: "trim",
     caller: "worker",
     keys: "shard…",
-    sha1: "0ec874db104b5db0ecf7b506243089983ff11988",
+    sha1: "469edd405a174d4c08aa3e7a48afc450e71605ce",
     source: `#!lua flags=allow-oom
 local call = redis.call
 local store_time
@@ -1789,6 +1802,7 @@ end
 local function groups(handle)
   local replies, at = {}, 2
   for g = 1, #KEYS do
+    if at > #ARGV then break end
     local last = at + tonumber(ARGV[at])
     local ok, reply = pcall(handle, KEYS[g], at + 1, last)
     if not ok then reply = "!" .. (type(reply) == "table" and tostring(reply.err) or tostring(reply)) end
