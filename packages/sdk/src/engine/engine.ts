@@ -468,3 +468,8 @@ export interface EngineOptions {
   /** Receives warnings (eviction policy, old server …); default: one line on stderr. */
   readonly onWarning?: (text: string) => void
 }
+  /**
+   * Whether a `file:` store works in a thread of its own, so that its transactions stop no event loop; default true, and false inside of
+   * another thread and with `now`.
+   */
+  readonly ownThread?: boolean

@@ -1,10 +1,12 @@
 /** What each driver makes visible of its process, and what of it a probe believes (E8, S7, S9). */
-import { copyFileSync, existsSync, mkdtempSync, readdirSync, renameSync, rmSync, utimesSync, writeFileSync } from "node:fs"
+import { copyFileSync, existsSync, mkdtempSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { DatabaseSync } from "node:sqlite"
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest"
 import type { Engine, Life, LifeOptions } from "../../src/engine/engine.ts"
 import { openEngine } from "../../src/engine/open.ts"
+import { removeLeftovers } from "../../src/engine/sqlite/life-file.ts"
 import { describeOwnRedis, ownRedis, type OwnRedis } from "./redis-server.ts"
 import { Heard } from "./world.ts"
 
@@ -52,13 +54,35 @@ describe("lives on a file", () => {
     const path = freshPath()
     const engine = await open(`file:${path}`)
     await engine.registerLife("pool", "held")
-    const long = new Date(Date.now() - 3_600_000)
-    for (const name of ["old", "young"]) writeFileSync(lifePath(path, name), "")
-    for (const name of ["old", "held"]) utimesSync(lifePath(path, name), long, long)
+    writeFileSync(lifePath(path, "left"), "")
+    const there = () => ["left", "held"].map((name) => existsSync(lifePath(path, name)))
     const other = await open(`file:${path}`)
     await other.registerLife("pool", "next")
-    expect(["old", "young", "held", "next"].map((name) => existsSync(lifePath(path, name)))).toEqual([false, true, true, true])
-    rmSync(lifePath(path, "young"))
+    expect(there()).toEqual([true, true])
+    removeLeftovers(path, Date.now() + 3_600_000)
+    expect(there()).toEqual([false, true])
+  })
+
+  test("a session's renewals are the mtime of its file, and go on while another holds the write lock (S9)", async () => {
+    const path = freshPath()
+    const [engine, other] = [await open(`file:${path}`), await open(`file:${path}`)]
+    await engine.registerLife("pool", "s1")
+    await engine.join("pool", { session: "s1", record: "{}" })
+    const writer = new DatabaseSync(path)
+    writer.exec("BEGIN IMMEDIATE")
+    try {
+      const before = performance.now()
+      for (const counter of [2, 3, 4])
+        expect(await engine.renew("pool", "s1")).toMatchObject({ alive: true, counters: new Map([["s1", counter]]) })
+      expect((await other.renew("pool", undefined)).counters).toEqual(new Map([["s1", 4]]))
+      expect(performance.now() - before).toBeLessThan(1_000)
+      expect(statSync(lifePath(path, "s1")).mtimeMs).toBe(3_000)
+    } finally {
+      writer.close()
+    }
+    // Without its file it goes on, in the row.
+    rmSync(lifePath(path, "s1"))
+    expect(await engine.renew("pool", "s1")).toMatchObject({ alive: true, counters: new Map([["s1", 2]]) })
   })
 
   test("where no file can be made, it says why", async () => {

@@ -6,6 +6,7 @@ import { appendChannel, eventChannel, hintChannel, mapChannel, textChannel } fro
 import type { Note } from "./bus.ts"
 import { busyFor, closedFault, isBusy, isWholeStore, toFault } from "./faults.ts"
 import type { Store } from "./store.ts"
+import { writerOf } from "./write-lock.ts"
 
 /** A transaction ends after this many items or bytes (B2), or after this time in ms, whichever comes first. */
 export const batchItems = 200
@@ -199,7 +200,7 @@ export class Calls {
         return this.#attempt(begin, pool, (tx) => work(tx, isolate))
       } catch (error) {
         if (isBusy(error)) {
-          if (performance.now() >= deadline) throw busyFor(this.#store.url, this.#timeout, error)
+          if (performance.now() >= deadline) throw this.#busy(error)
         } else if (!isolates || isolate || isWholeStore(error)) {
           throw toFault(this.#store.url, error)
         } else {
@@ -228,6 +229,11 @@ export class Calls {
       if (store.inTransaction) store.run("ROLLBACK")
       throw error
     }
+  }
+
+  #busy(error: unknown): Error {
+    const { url, path } = this.#store
+    return busyFor(url, this.#timeout, error, path === undefined ? undefined : writerOf(path))
   }
 
   #deadline(): number {

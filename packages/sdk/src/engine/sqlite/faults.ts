@@ -54,11 +54,12 @@ export const toFault = (url: string, error: unknown): PonosError => {
   return new StoreFault(`${url}: ${textOf(error)}. This is a bug of Ponos or a damaged store.`, details, error)
 }
 
-export const busyFor = (url: string, ms: number, error: unknown): PonosError =>
+/** `pid`: who holds the lock, if it is known. */
+export const busyFor = (url: string, ms: number, error: unknown, pid: number | undefined): PonosError =>
   new StoreUnavailable(
-    `${url}: another process held the write lock for ${ms} ms, the whole deadline of the call. ` +
+    `${url}: ${pid === undefined ? "another process" : `process ${pid}`} held the write lock for ${ms} ms, the whole deadline of the call. ` +
       "Repeating it is safe. Look for a suspended process or another program that has this file open.",
-    { url, ms },
+    { url, ms, ...(pid === undefined ? {} : { pid }) },
     error,
   )
 

@@ -9,10 +9,11 @@
  *   writes are refused from the first claim on, and its next renewal answers "dead".
  * - A probe opens without creating, and compares device and inode with the sign before and after: a file that is missing or another one is
  *   `unknown`, so that the counter decides.
- * - S9 wants the file's mtime as the counter, for the time when a frozen writer holds the main file. Not here: as long as renewals share the
- *   event loop and the connection with all else, such a writer stops a worker's commits anyway, and its lease ends for a reason.
+ * - Its mtime, in whole seconds since 1970, counts the session's renewals (every file system keeps whole seconds). `utimes` by path opens
+ *   nothing, so that it drops no lock, and it waits for nobody: a writer of the main file that is frozen inside of its transaction stops
+ *   no renewal. How a renewal and a mark meet is in members.ts. ctime is when that last happened, and tells how old a leftover is.
  */
-import { readdirSync, rmSync, statSync } from "node:fs"
+import { readdirSync, rmSync, statSync, utimesSync } from "node:fs"
 import { basename, dirname, join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import type { Probe } from "../engine.ts"
@@ -22,7 +23,7 @@ import { isBusy } from "./faults.ts"
 const leftoverMs = 60_000
 
 const suffix = ".life"
-const pathOf = (store: string, session: string): string => `${store}.${encodeURIComponent(session)}${suffix}`
+export const lifePath = (store: string, session: string): string => `${store}.${encodeURIComponent(session)}${suffix}`
 
 /** Device and inode: the same name may be another file. */
 const identityOf = (path: string): string | undefined => {
@@ -30,7 +31,29 @@ const identityOf = (path: string): string | undefined => {
   return stat === undefined ? undefined : `${stat.dev}:${stat.ino}`
 }
 
-/** What this process holds, over all engines: kept here so that nothing closes it before its time. */
+const setCounter = (path: string, counter: number): void => utimesSync(path, Date.now() / 1_000, counter)
+const counterAt = (path: string): number | undefined => {
+  const stat = statSync(path, { throwIfNoEntry: false })
+  return stat === undefined ? undefined : Math.floor(stat.mtimeMs / 1_000)
+}
+
+/** Renewals that the session's file has counted; 0 without a file. */
+export const renewalsOf = (store: string, session: string): number => counterAt(lifePath(store, session)) ?? 0
+
+/** Counts a renewal; false when it cannot: then it has to be counted elsewhere. Only the process of the session may call it. */
+export const countRenewal = (store: string, session: string): boolean => {
+  const path = lifePath(store, session)
+  try {
+    const counter = counterAt(path)
+    if (counter === undefined) return false
+    setCounter(path, counter + 1)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** What this thread holds, over all engines: kept here so that nothing closes it before its time. Other threads meet SQLite's own lock. */
 const held = new Map<string, DatabaseSync>()
 
 export interface HeldLife {
@@ -41,11 +64,13 @@ export interface HeldLife {
 
 /** Throws as SQLite and the file system do. */
 export const holdLife = (store: string, session: string): HeldLife => {
-  const path = pathOf(store, session)
+  const path = lifePath(store, session)
   const db = new DatabaseSync(path)
   try {
     // In memory, since node's SQLite refuses to go without: a journal file would stand beside each life.
     db.exec("PRAGMA busy_timeout = 0; PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE")
+    setCounter(path, 0)
+    if (counterAt(path) !== 0) throw new Error("its file system does not keep the time of a file that it is told")
   } catch (error) {
     db.close()
     throw error
@@ -83,7 +108,7 @@ const isHeld = (path: string): boolean | undefined => {
 export const probeLife = (store: string, sign: string): Probe => {
   const [, identity, session] = /^file=(\S+) session=(.+)$/.exec(sign) ?? []
   if (identity === undefined || session === undefined) return "unknown"
-  const path = pathOf(store, session)
+  const path = lifePath(store, session)
   if (identityOf(path) !== identity) return "unknown"
   const found = isHeld(path)
   if (found === undefined || identityOf(path) !== identity) return "unknown"
@@ -92,19 +117,19 @@ export const probeLife = (store: string, sign: string): Probe => {
 
 /** After the session was marked dead. A frozen holder keeps its lock on a file that has no name any more. */
 export const removeLife = (store: string, session: string): void => {
-  const path = pathOf(store, session)
+  const path = lifePath(store, session)
   // Held by this very process: it ends it itself.
   if (!held.has(path)) rmSync(path, { force: true })
 }
 
 /** Removes what sessions left that nobody marked dead: those of the last worker, or of all at a power failure. */
-export const removeLeftovers = (store: string): void => {
+export const removeLeftovers = (store: string, now = Date.now()): void => {
   const folder = dirname(store)
   const prefix = `${basename(store)}.`
   for (const name of readdirSync(folder)) {
     if (!name.startsWith(prefix) || !name.endsWith(suffix)) continue
     const path = join(folder, name)
     const stat = statSync(path, { throwIfNoEntry: false })
-    if (stat !== undefined && Date.now() - stat.mtimeMs > leftoverMs && isHeld(path) === false) rmSync(path, { force: true })
+    if (stat !== undefined && now - stat.ctimeMs > leftoverMs && isHeld(path) === false) rmSync(path, { force: true })
   }
 }

@@ -196,8 +196,12 @@ CREATE INDEX deliveries_at ON deliveries (sink, at);
 CREATE INDEX deliveries_consumer ON deliveries (sink, consumer);
 `
 
-/** Layout 3 adds the audit of each shard: `entry` is JSON. */
-const audits = `
+/**
+ * Layout 3 adds the audit of each shard (`entry` is JSON), and to members the counter at which somebody is about to mark the session dead
+ * (members.ts).
+ */
+const auditsAndSuspects = `
+ALTER TABLE members ADD COLUMN suspect INTEGER;
 CREATE TABLE audit (
   pool INTEGER NOT NULL,
   shard INTEGER NOT NULL,
@@ -240,7 +244,7 @@ export const migrate = (db: DatabaseSync, url: string): void => {
     const layout = inspect(db, url)
     if (layout < 1) db.exec(tables)
     if (layout < 2) db.exec(mapsAndStreams)
-    if (layout < 3) db.exec(audits)
+    if (layout < 3) db.exec(auditsAndSuspects)
     db.exec(`PRAGMA user_version = ${layoutVersion}`)
     db.exec("COMMIT")
   } catch (error) {

@@ -1,3 +1,4 @@
+import { isMainThread } from "node:worker_threads"
 import type {
   AssignmentEntry,
   ClaimItem,
@@ -44,7 +45,7 @@ import { readDigest } from "./digests.ts"
 import { closedFault, toFault } from "./faults.ts"
 import { cutCommits, groupByShard, share, sizeOf } from "./groups.ts"
 import type { CommitUnit } from "./groups.ts"
-import { holdLife, probeLife, removeLeftovers, removeLife } from "./life-file.ts"
+import { countRenewal, holdLife, probeLife, removeLeftovers, removeLife, renewalsOf } from "./life-file.ts"
 import type { HeldLife } from "./life-file.ts"
 import { changeMap, destroyMap, readMap } from "./maps.ts"
 import * as members from "./members.ts"
@@ -55,17 +56,30 @@ import { claim, header, release, status } from "./shards.ts"
 import { startRuns } from "./start.ts"
 import * as sinks from "./sinks.ts"
 import { openStore } from "./store.ts"
+import { parseLocation } from "./location.ts"
 import type { Store } from "./store.ts"
 import * as streams from "./event-streams.ts"
 import { takeRuns } from "./take.ts"
 import { terminateRuns } from "./terminate.ts"
 import { trimShard } from "./trim.ts"
+import { openInThread } from "./threaded-engine.ts"
 
+import { freeWriteLock } from "./write-lock.ts"
 const defaultTimeout = 5_000
 
-/** Opens `file:<path>`, `memory:` (a store of its own) or `memory:<name>` (shared by this name within the process). */
+/**
+ * Opens `file:<path>`, `memory:` (a store of its own) or `memory:<name>` (shared by this name within the process). A file has a thread (S9),
+ * unless this is a thread itself, or the clock is a function of this one.
+ */
 export const openSqliteEngine = async (url: string, options: EngineOptions): Promise<Engine> => {
   const store = await openStore(url, options.connectTimeout ?? defaultTimeout)
+  const location = parseLocation(url)
+  if (location.type === "file" && (options.ownThread ?? (isMainThread && options.now === undefined)))
+    return await openInThread(url, location.path, options)
+  return await openInProcess(url, options)
+}
+
+export const openInProcess = async (url: string, options: EngineOptions): Promise<Engine> => {
   return new SqliteEngine(store, options)
 }
 
@@ -80,11 +94,14 @@ class SqliteEngine implements Engine {
   readonly #subscriptions = new Set<() => void>()
   readonly #lives = new Set<HeldLife>()
   #closed = false
+  readonly #renewalsOf: members.RenewalsOf
 
   constructor(store: Store, options: EngineOptions) {
     this.url = store.url
     this.#store = store
     this.#calls = new Calls(store, options.now ?? Date.now, options.callTimeout ?? defaultTimeout)
+    const { path } = store
+    this.#renewalsOf = path === undefined ? () => 0 : (session) => renewalsOf(path, session)
     this.#auditLength = options.auditLength ?? optionTable.auditLength.default
     this.#warn = options.onWarning ?? ((text) => void process.stderr.write(`ponos: ${text}\n`))
   }
@@ -149,15 +166,33 @@ class SqliteEngine implements Engine {
     return this.#calls.write(pool, (tx) => members.leave(tx, session))
   }
 
-  renew(pool: string, session: string | undefined): Promise<RenewReply> {
-    const renew = (tx: Tx): RenewReply => members.renew(tx, session)
-    return session === undefined ? this.#calls.read(pool, renew) : this.#calls.write(pool, renew)
+  /** In a file it writes nothing unless somebody is about to mark the session dead: no other writer can hold it up (S9). */
+  async renew(pool: string, session: string | undefined): Promise<RenewReply> {
+    const { path } = this.#store
+    const read = (tx: Tx) => members.readRenewal(tx, session, this.#renewalsOf)
+    const write = (change: (tx: Tx, session: string) => void, of: string) =>
+      this.#calls.write(pool, (tx) => {
+        change(tx, of)
+        return read(tx).reply
+      })
+    if (session !== undefined && !(path !== undefined && countRenewal(path, session))) return await write(members.countInRow, session)
+    const { reply, suspect } = await this.#calls.read(pool, read)
+    return suspect && session !== undefined ? await write(members.clearSuspect, session) : reply
   }
 
   async markDead(pool: string, session: string, counter: number, record?: string): Promise<boolean> {
-    const dead = await this.#calls.write(pool, (tx) => members.markDead(tx, session, counter, record))
-    if (dead && this.#store.path !== undefined) removeLife(this.#store.path, session)
-    return dead
+    const { path } = this.#store
+    const mark = { session, counter, record }
+    const end = path === undefined || record !== undefined ? undefined : freeWriteLock(path, session, this.#warn)
+    try {
+      const found = await this.#calls.write(pool, (tx) => members.suspectMember(tx, mark, this.#renewalsOf))
+      if (found === "refused") return false
+      const dead = found === "dead" || (await this.#calls.write(pool, (tx) => members.markDead(tx, mark, this.#renewalsOf)))
+      if (dead && path !== undefined) removeLife(path, session)
+      return dead
+    } finally {
+      end?.()
+    }
   }
 
   members(pool: string): Promise<{ readonly memberVersion: number; readonly members: ReadonlyArray<MemberEntry> }> {

@@ -7,6 +7,7 @@ import { BusFile } from "./bus-file.ts"
 import { busyFor, isBusy, isNotDatabase, toFault } from "./faults.ts"
 import { checkFile, parseLocation } from "./location.ts"
 import { migrate } from "./schema.ts"
+import { writerOf } from "./write-lock.ts"
 
 /**
  * How long SQLite itself may wait for a lock, ms: it blocks the event loop, so that this only covers the common case of
@@ -131,7 +132,7 @@ const openFile = async (url: string, path: string, timeout: number): Promise<Sto
     } catch (error) {
       db?.close()
       if (!isBusy(error)) throw toOpenFault(url, error)
-      if (performance.now() > deadline) throw busyFor(url, timeout, error)
+      if (performance.now() > deadline) throw busyFor(url, timeout, error, writerOf(path))
     }
     await sleep(5)
   }
