@@ -465,11 +465,11 @@ export interface EngineOptions {
   readonly auditLength?: number
   /** Test override of the store's clock (E4); absent: the store's own. */
   readonly now?: () => number
-  /** Receives warnings (eviction policy, old server …); default: one line on stderr. */
-  readonly onWarning?: (text: string) => void
-}
   /**
    * Whether a `file:` store works in a thread of its own, so that its transactions stop no event loop; default true, and false inside of
    * another thread and with `now`.
    */
   readonly ownThread?: boolean
+  /** Receives warnings (eviction policy, old server …); default: one line on stderr. */
+  readonly onWarning?: (text: string) => void
+}

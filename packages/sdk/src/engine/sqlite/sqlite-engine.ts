@@ -55,16 +55,16 @@ import { listRuns, readRun } from "./runs.ts"
 import { claim, header, release, status } from "./shards.ts"
 import { startRuns } from "./start.ts"
 import * as sinks from "./sinks.ts"
-import { openStore } from "./store.ts"
 import { parseLocation } from "./location.ts"
+import { openStore } from "./store.ts"
 import type { Store } from "./store.ts"
 import * as streams from "./event-streams.ts"
 import { takeRuns } from "./take.ts"
 import { terminateRuns } from "./terminate.ts"
-import { trimShard } from "./trim.ts"
 import { openInThread } from "./threaded-engine.ts"
-
+import { trimShard } from "./trim.ts"
 import { freeWriteLock } from "./write-lock.ts"
+
 const defaultTimeout = 5_000
 
 /**
@@ -72,7 +72,6 @@ const defaultTimeout = 5_000
  * unless this is a thread itself, or the clock is a function of this one.
  */
 export const openSqliteEngine = async (url: string, options: EngineOptions): Promise<Engine> => {
-  const store = await openStore(url, options.connectTimeout ?? defaultTimeout)
   const location = parseLocation(url)
   if (location.type === "file" && (options.ownThread ?? (isMainThread && options.now === undefined)))
     return await openInThread(url, location.path, options)
@@ -80,6 +79,7 @@ export const openSqliteEngine = async (url: string, options: EngineOptions): Pro
 }
 
 export const openInProcess = async (url: string, options: EngineOptions): Promise<Engine> => {
+  const store = await openStore(url, options.connectTimeout ?? defaultTimeout)
   return new SqliteEngine(store, options)
 }
 
@@ -93,15 +93,15 @@ class SqliteEngine implements Engine {
   readonly #warn: (text: string) => void
   readonly #subscriptions = new Set<() => void>()
   readonly #lives = new Set<HeldLife>()
-  #closed = false
   readonly #renewalsOf: members.RenewalsOf
+  #closed = false
 
   constructor(store: Store, options: EngineOptions) {
     this.url = store.url
     this.#store = store
-    this.#calls = new Calls(store, options.now ?? Date.now, options.callTimeout ?? defaultTimeout)
     const { path } = store
     this.#renewalsOf = path === undefined ? () => 0 : (session) => renewalsOf(path, session)
+    this.#calls = new Calls(store, options.now ?? Date.now, options.callTimeout ?? defaultTimeout)
     this.#auditLength = options.auditLength ?? optionTable.auditLength.default
     this.#warn = options.onWarning ?? ((text) => void process.stderr.write(`ponos: ${text}\n`))
   }
