@@ -62,6 +62,10 @@ export class Child {
     })
   }
 
+  get pid(): number | undefined {
+    return this.#process.pid
+  }
+
   call<A>(name: string, argument?: unknown): Promise<A> {
     if (this.#ended) return Promise.reject(new Error(`${this.#what} has ended`))
     const id = this.#calls++

@@ -85,6 +85,7 @@ export class Crew {
   /** SIGSTOP of the oldest worker: ms until all its jobs run on others. Then it goes on, and joins anew. */
   async freeze(): Promise<number> {
     const { victim, keys } = await this.#take()
+    await this.#members[0]?.child.call("guard", victim.child.pid)
     const from = clock()
     victim.child.signal("SIGSTOP")
     try {
@@ -94,6 +95,7 @@ export class Crew {
       victim.child.signal("SIGCONT")
       this.#members.push(victim)
     }
+    await this.#members[0]?.child.call("guard", null)
     return await this.#after(() => this.#evidence.takeoverMs(victim.name, keys, from))
   }
 

@@ -99,6 +99,11 @@ const onEvent = (event: WorkerEvent): void => {
 const interval = ({ key, from, to, worked }: Live): Records["intervals"][number] => ({ key, from, to, worked })
 let opening: Promise<Worker> | undefined
 
+let frozen: number | undefined
+process.on("disconnect", () => {
+  if (frozen !== undefined) process.kill(frozen, "SIGCONT")
+})
+
 serve({
   open: async () => {
     opening ??= createWorker({ pool, store, concurrency, jobs: [handlers], onEvent, ...(JSON.parse(options) as object) })
@@ -115,6 +120,8 @@ serve({
     refused = 0
     return told
   },
+  /** A frozen process does not see that the bench is gone: another one thaws it then, so that it ends. */
+  guard: (pid: number | null) => void (frozen = pid ?? undefined),
   /** Resolves when the drain that SIGTERM began is over. */
   stopped: async () => await (await opening)?.stopped,
   close: async () => await (await opening)?.close(),
