@@ -15,7 +15,7 @@ const options = {
   pool: text("pool", "name of the pool"),
   from: text("from", "check a saved file instead of a store"),
   save: text("save", "also write what was read to this file"),
-  json: Flag.Boolean("json").pipe(Flag.withDescription("print the verdict as one line of JSON")),
+  json: Flag.Boolean("json").pipe(Flag.withDefault(false), Flag.withDescription("print the verdict as one line of JSON")),
 }
 
 const read = async (store: string | undefined, pool: string | undefined, from: string | undefined): Promise<PoolAudit> => {
