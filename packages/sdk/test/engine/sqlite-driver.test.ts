@@ -4,6 +4,7 @@ import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { afterAll, afterEach, describe, expect, test, vi } from "vitest"
 import type { CommitItem, Engine, EngineOptions } from "../../src/engine/engine.ts"
+import { sharedFileSystem } from "../../src/engine/sqlite/location.ts"
 import { openSqliteEngine } from "../../src/engine/sqlite/sqlite-engine.ts"
 
 const folder = mkdtempSync(join(tmpdir(), "ponos-sqlite-"))
@@ -119,6 +120,13 @@ describe("addresses of stores", () => {
       )
       expect({ url, error }).toMatchObject({ url, error: { _tag: tag, message: expect.stringContaining(text) as string } })
     }
+  })
+
+  test("file systems that hosts share are refused by their type, local ones are not", () => {
+    const shared = [0x6969, 0x517b, 0xff534d42, 0xff534d42 | 0, 0xfe534d42, 0x01021997].map(sharedFileSystem)
+    expect(shared).toEqual(["NFS", "SMB", "CIFS", "CIFS", "SMB2", "9p"])
+    // ext4, XFS, btrfs, tmpfs, overlayfs, APFS and NTFS as macOS and Windows say them.
+    expect([0xef53, 0x58465342, 0x9123683e, 0x01021994, 0x794c7630, 0x1a, 0].map(sharedFileSystem)).toEqual(Array(7).fill(undefined))
   })
 
   test("file urls are relative, absolute or of the form file:///", async () => {
@@ -264,6 +272,43 @@ describe("batches", () => {
     const replies = await engine.start("pool", items)
     expect(replies.map((reply) => reply.run)).toEqual(items.map((item) => item.run))
     expect(ticks).toBeGreaterThan(5)
+  })
+
+  test("a take of large runs is many short ones, none of which takes more than fits, or nothing", async () => {
+    const engine = await open(`file:${freshPath()}`)
+    const owner = await claimShard(engine, 0)
+    const body = "x".repeat(100 * 1024)
+    await engine.start(
+      "pool",
+      Array.from({ length: 10 }, (_, n) => ({ ...run(n), body })),
+    )
+    await engine.start("pool", [{ ...run("huge"), body: body.repeat(10) }])
+    const taken: number[] = []
+    for (let more = true; more;) {
+      const [reply] = await engine.take("pool", [{ ...owner, limit: 200, timers: true }])
+      if (reply?.status !== "taken") throw new Error("stale")
+      taken.push(reply.runs.length)
+      more = reply.more
+    }
+    expect(taken).toEqual([3, 3, 3, 2])
+  })
+
+  test("a long stream is trimmed and destroyed in steps, to the end", async () => {
+    const path = freshPath()
+    const engine = await open(`file:${path}`)
+    const stream = { stream: "s", maxLength: 10_000, maxAge: 3_600_000 }
+    const events = Array.from({ length: 200 }, () => ({ topic: "t", payload: "{}" }))
+    for (let n = 0; n < 15; n++) await engine.appendStreams("pool", [{ ...stream, id: `a${n}`, retention: 1_000, events }])
+    const db = new DatabaseSync(path)
+    ends.push(() => db.close())
+    const count = () => db.prepare("SELECT count(*) AS n FROM events").get()?.["n"]
+    expect(count()).toBe(3_000)
+    await engine.trimStreams("pool", [{ ...stream, maxLength: 5 }])
+    expect(count()).toBe(5)
+    for (let n = 15; n < 30; n++) await engine.appendStreams("pool", [{ ...stream, id: `a${n}`, retention: 1_000, events }])
+    await engine.destroyStreams("pool", ["s", "none"])
+    expect(count()).toBe(0)
+    expect(await engine.lastPositions("pool", ["s"])).toEqual([""])
   })
 
   test("sums of a digest are exact beyond 2^53", async () => {

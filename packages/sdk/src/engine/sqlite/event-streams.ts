@@ -21,9 +21,12 @@ const updateStream = "UPDATE streams SET at = ?, number = ? WHERE id = ?"
 const deleteStream = "DELETE FROM streams WHERE id = ?"
 const insertEvent = "INSERT INTO events (stream, number, at, topic, payload) VALUES (?, ?, ?, ?, ?)"
 const eventsAfter = "SELECT number, at, topic, payload FROM events WHERE stream = ? AND (at, number) > (?, ?) ORDER BY at, number LIMIT ?"
-const trimLength = "DELETE FROM events WHERE stream = ? AND number <= ?"
-const trimAge = "DELETE FROM events WHERE stream = ? AND at < ?"
-const clearEvents = "DELETE FROM events WHERE stream = ?"
+/** Events deleted in one transaction at most: 1,000 of 100 bytes take 2 ms. */
+const deletedAtOnce = 1_000
+const oldest = `number < (SELECT min(number) FROM events WHERE stream = ?) + ${deletedAtOnce}`
+const trimLength = `DELETE FROM events WHERE stream = ? AND number <= ? AND ${oldest}`
+const trimAge = `DELETE FROM events WHERE stream = ? AND at < ? AND ${oldest}`
+const clearEvents = `DELETE FROM events WHERE stream = ? AND ${oldest}`
 const findRequest = "SELECT at, number FROM stream_requests WHERE stream = ? AND request = ?"
 const insertRequest = "INSERT INTO stream_requests (stream, request, expiry, at, number) VALUES (?, ?, ?, ?, ?)"
 const forgetRequests =
@@ -35,11 +38,9 @@ export const findStream = (tx: Tx, stream: string): StreamRow | undefined => tx.
 export const makeStream = (tx: Tx, stream: string): StreamRow =>
   findStream(tx, stream) ?? (tx.one<StreamRow>(insertStream, tx.poolId, stream) as StreamRow)
 
-/** Numbers have no gaps and only the oldest leave, so that a length is a number. */
-const trim = (tx: Tx, id: number, last: number, { maxLength, maxAge }: Retention): void => {
-  tx.run(trimLength, id, last - maxLength)
-  tx.run(trimAge, id, tx.now - maxAge)
-}
+/** Numbers have no gaps and only the oldest leave, so that a length is a number. True when there may be more to remove. */
+const trim = (tx: Tx, id: number, last: number, { maxLength, maxAge }: Retention): boolean =>
+  tx.run(trimLength, id, last - maxLength, id) + tx.run(trimAge, id, tx.now - maxAge, id) >= deletedAtOnce
 
 export const appendEvents = (tx: Tx, item: StreamAppend): { first: string; last: string } => {
   const { id, at: lastAt, number: last } = makeStream(tx, item.stream)
@@ -85,18 +86,21 @@ export const lastPosition = (tx: Tx, stream: string): string => {
   return row === undefined || row.number === 0 ? "" : positionOf(row.at, row.number)
 }
 
-export const trimStream = (tx: Tx, item: Retention & { readonly stream: string }): void => {
+/** True when it has to be called again, in another transaction. */
+export const trimStream = (tx: Tx, item: Retention & { readonly stream: string }): boolean => {
   const row = findStream(tx, item.stream)
-  if (row !== undefined) trim(tx, row.id, row.number, item)
+  return row !== undefined && trim(tx, row.id, row.number, item)
 }
 
-export const destroyStream = (tx: Tx, stream: string): void => {
+/** As `trimStream`; the oldest events go first. */
+export const destroyStream = (tx: Tx, stream: string): boolean => {
   const row = findStream(tx, stream)
-  if (row === undefined) return
+  if (row === undefined) return false
+  if (tx.run(clearEvents, row.id, row.id) >= deletedAtOnce) return true
   for (const sink of tx.all<{ id: number }>(selectSinks, row.id)) dropSink(tx, sink.id)
-  tx.run(clearEvents, row.id)
   tx.run(clearRequests, row.id)
   tx.run(deleteStream, row.id)
+  return false
 }
 
 /** With its consumers and what they hold. */

@@ -1,5 +1,5 @@
 import type { CommitGroup, CommitItem, CommitReply } from "../engine.ts"
-import { batchBytes, batchItems } from "./calls.ts"
+import { batchBytes, batchItems, unitBytes, unitItems } from "./calls.ts"
 
 /** Items of one shard, with their places in the caller's list. */
 export interface ShardGroup<Item> {
@@ -18,14 +18,14 @@ export const sizeOf = (value: unknown): number => {
   return size
 }
 
-/** Groups by shard, in the order of each shard's first item; a group that would overfill a batch goes on in another one (E1, B2). */
+/** Groups by shard, in the order of each shard's first item; a group that would overfill a unit goes on in another one (E1, B2). */
 export const groupByShard = <Item extends { readonly shard: number }>(items: ReadonlyArray<Item>): ShardGroup<Item>[] => {
   const groups: ShardGroup<Item>[] = []
   const open = new Map<number, ShardGroup<Item>>()
   items.forEach((item, place) => {
     const bytes = sizeOf(item)
     let group = open.get(item.shard)
-    if (group === undefined || group.items.length >= batchItems || group.bytes + bytes > batchBytes) {
+    if (group === undefined || group.items.length >= unitItems || group.bytes + bytes > unitBytes) {
       group = { shard: item.shard, items: [], places: [], bytes: 0 }
       open.set(item.shard, group)
       groups.push(group)
@@ -37,7 +37,7 @@ export const groupByShard = <Item extends { readonly shard: number }>(items: Rea
   return groups
 }
 
-/** A commit group, or a part of one that would overfill a batch. */
+/** A commit group, or a part of one that would overfill a unit. */
 export interface CommitUnit {
   readonly group: CommitGroup
   /** Place of the group in the caller's list. */
@@ -45,7 +45,7 @@ export interface CommitUnit {
   bytes: number
 }
 
-/** Cuts groups that would overfill a batch; `join` puts the replies together again. */
+/** Cuts groups that would overfill a unit; `join` puts the replies together again. */
 export const cutCommits = (
   groups: ReadonlyArray<CommitGroup>,
 ): { units: ReadonlyArray<CommitUnit>; join: (replies: ReadonlyArray<ReadonlyArray<CommitReply>>) => CommitReply[][] } => {
@@ -55,7 +55,7 @@ export const cutCommits = (
     let unit: CommitUnit | undefined
     for (const item of group.items) {
       const bytes = sizeOf(item)
-      if (unit === undefined || items.length >= batchItems || unit.bytes + bytes > batchBytes) {
+      if (unit === undefined || items.length >= unitItems || unit.bytes + bytes > unitBytes) {
         items = []
         unit = { group: { ...group, items }, place, bytes: 0 }
         units.push(unit)

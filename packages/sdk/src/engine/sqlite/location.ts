@@ -31,17 +31,28 @@ export const parseLocation = (url: string): Location => {
   return { type: "file", path: pathOf(url) }
 }
 
-/** Types of network file systems as statfs(2) tells them on Linux: their locks and shared memory do not hold what WAL needs (S9). */
-const networkTypes = new Map([
+/**
+ * Types of file systems that several hosts may share, as statfs(2) tells them on Linux: their locks and shared memory do not hold what WAL
+ * needs (S9). 9p is also how a virtual machine or WSL 2 sees its host's folders.
+ */
+const sharedTypes = new Map([
   [0x6969, "NFS"],
   [0x517b, "SMB"],
   [0xff534d42, "CIFS"],
   [0xfe534d42, "SMB2"],
   [0x5346414f, "AFS"],
+  [0x6b414653, "AFS"],
   [0x00c36400, "Ceph"],
   [0x0bd00bd0, "Lustre"],
   [0x47504653, "GPFS"],
+  [0x19830326, "BeeGFS"],
+  [0x7461636f, "OCFS2"],
+  [0x01161970, "GFS2"],
+  [0x01021997, "9p"],
 ])
+
+/** `type`: of `statfs`, which node gives as a signed or an unsigned number. `undefined`: a disk of this host, as far as can be told. */
+export const sharedFileSystem = (type: number): string | undefined => sharedTypes.get(type >>> 0)
 
 const statOf = (path: string): ReturnType<typeof statSync> => statSync(path, { throwIfNoEntry: false })
 
@@ -66,10 +77,10 @@ export const checkFile = (url: string, path: string): void => {
   const file = statOf(path)
   if (file?.isDirectory())
     throw new BadOption(`expected ${url} to name a file, got: a folder. Add a file name, for example ponos.db.`, details)
-  const network = networkTypes.get(statfsSync(folder).type >>> 0)
+  const network = sharedFileSystem(statfsSync(folder).type)
   if (network !== undefined) {
     throw new StoreUnsupported(
-      `expected ${url} to be on a local disk, got: ${network}. SQLite cannot share a file over a network; use a local path, or Redis.`,
+      `expected ${url} to be on a local disk, got: ${network}. SQLite's locks do not hold there; use a local path, or Redis.`,
       { ...details, fileSystem: network },
     )
   }

@@ -55,7 +55,7 @@ import { listRuns, readRun } from "./runs.ts"
 import { claim, header, release, status } from "./shards.ts"
 import { startRuns } from "./start.ts"
 import * as sinks from "./sinks.ts"
-import { parseLocation } from "./location.ts"
+import { checkFile, parseLocation } from "./location.ts"
 import { openStore } from "./store.ts"
 import type { Store } from "./store.ts"
 import * as streams from "./event-streams.ts"
@@ -73,9 +73,11 @@ const defaultTimeout = 5_000
  */
 export const openSqliteEngine = async (url: string, options: EngineOptions): Promise<Engine> => {
   const location = parseLocation(url)
-  if (location.type === "file" && (options.ownThread ?? (isMainThread && options.now === undefined)))
-    return await openInThread(url, location.path, options)
-  return await openInProcess(url, options)
+  if (location.type === "memory" || !(options.ownThread ?? (isMainThread && options.now === undefined)))
+    return await openInProcess(url, options)
+  // Before a thread is made for nothing.
+  checkFile(url, location.path)
+  return await openInThread(url, location.path, options)
 }
 
 export const openInProcess = async (url: string, options: EngineOptions): Promise<Engine> => {
@@ -336,11 +338,11 @@ class SqliteEngine implements Engine {
   }
 
   async trimStreams(pool: string, items: ReadonlyArray<Retention & { readonly stream: string }>): Promise<void> {
-    await this.#eachOf(pool, items, streams.trimStream)
+    await this.#inSteps(pool, items, streams.trimStream)
   }
 
   async destroyStreams(pool: string, names: ReadonlyArray<string>): Promise<void> {
-    await this.#eachOf(pool, names, streams.destroyStream)
+    await this.#inSteps(pool, names, streams.destroyStream)
   }
 
   async joinSinks(pool: string, items: ReadonlyArray<SinkConsumer & { readonly start: string }>): Promise<void> {
@@ -429,6 +431,14 @@ class SqliteEngine implements Engine {
 
   #eachOf<Item, Reply>(pool: string, items: ReadonlyArray<Item>, apply: (tx: Tx, item: Item) => Reply): Promise<Reply[]> {
     return this.#calls.batch(pool, { units: items, apply, cost: () => share(1, 0) })
+  }
+
+  /** Until no item says that it has to be called again. */
+  async #inSteps<Item>(pool: string, items: ReadonlyArray<Item>, apply: (tx: Tx, item: Item) => boolean): Promise<void> {
+    for (let rest = items; rest.length > 0;) {
+      const again = await this.#eachOf(pool, rest, apply)
+      rest = rest.filter((_, n) => again[n])
+    }
   }
 
   async #byShard<Item extends { readonly shard: number }, Reply>(

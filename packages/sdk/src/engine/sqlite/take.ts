@@ -1,6 +1,8 @@
 import type { LoadedRun, TakeGroup, TakeReply } from "../engine.ts"
 import { refuse } from "./audit.ts"
+import { batchBytes } from "./calls.ts"
 import type { Tx } from "./calls.ts"
+import { sizeOf } from "./groups.ts"
 import { readRun, runColumns, toLoaded } from "./runs.ts"
 import type { RunRow } from "./runs.ts"
 import { ACTIVE } from "./schema.ts"
@@ -18,18 +20,33 @@ export const takeRuns = (tx: Tx, group: TakeGroup): TakeReply => {
   if (!owns(tx, group)) return { status: refuse(tx, group, "take", header(tx, group.shard)) }
   const { shard, timers } = group
   const limit = Math.min(group.limit, takeLimit)
-  // One more than wanted tells whether there is more.
-  const ready = tx.all<RunRow>(readyRuns, tx.poolId, shard, limit + 1)
-  const due = timers ? tx.all<RunRow>(dueRuns, tx.poolId, shard, tx.now, limit + 1) : []
-  // Half of the places are for timers, if so many are due: neither a ready list that is never empty nor runs that always sleep for no
+  // One more than wanted, or than fits, tells whether there is more.
+  const ready = tx.filling<RunRow>(readyRuns, tx.poolId, shard, limit + 1)
+  const due = timers ? tx.filling<RunRow>(dueRuns, tx.poolId, shard, tx.now, limit + 1) : []
+  // Half of the places, and of the bytes, are for timers, if so many are due: neither a ready list that is never empty nor runs that always sleep for no
   // time may keep the others from being taken.
   const places = Math.max(limit - ready.length, Math.ceil(limit / 2))
   const timed = due.slice(0, places)
-  const taken = [...timed, ...ready.slice(0, limit - timed.length)].map((run) => activated(tx, run))
-  const more = ready.length + due.length > limit
+  const prompt = ready.slice(0, limit - timed.length)
+  const bytes = timed.length > 0 && prompt.length > 0 ? batchBytes / 2 : batchBytes
+  const taken = [timed, prompt].flatMap((rows) => activateRuns(tx, rows, bytes))
+  const more = ready.length + due.length > limit || taken.length < timed.length + prompt.length
   const runs = [...taken, ...loadActive(tx, group, taken)]
   const nextDue = timers ? tx.one<{ due: number }>(futureDue, tx.poolId, shard, tx.now)?.due : undefined
   return { status: "taken", runs, more, nextDue, now: tx.now }
+}
+
+/** No further one once what they carry is so much (B2). */
+const activateRuns = (tx: Tx, rows: ReadonlyArray<RunRow>, maxBytes: number): LoadedRun[] => {
+  const runs: LoadedRun[] = []
+  let bytes = 0
+  for (const row of rows) {
+    if (bytes >= maxBytes) break
+    const run = activated(tx, row)
+    runs.push(run)
+    bytes += sizeOf(run)
+  }
+  return runs
 }
 
 /** W1: it moves to active and stays there until a commit. */
