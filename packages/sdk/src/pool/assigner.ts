@@ -54,10 +54,11 @@ export class Assigner {
     return this.#assignment?.ownerOf[shard] ?? ""
   }
 
-  /** Versions seen somewhere: catches up with them. */
+  /** Versions seen somewhere: catches up with them, also back to those of a store that was rolled back (O4). */
   announce(memberVersion: number, assignmentVersion: number): void {
-    if (assignmentVersion > this.#announced) this.#announced = assignmentVersion
-    if (memberVersion > this.#host.membership.revision || this.#announced > (this.#entry?.version ?? -1) || this.#isOld()) this.#check()
+    const known = this.#entry?.version ?? -1
+    if (assignmentVersion > this.#announced || assignmentVersion < known) this.#announced = assignmentVersion
+    if (memberVersion !== this.#host.membership.revision || this.#announced !== known || this.#isOld()) this.#check()
   }
 
   /** Something changed, it is not known what. */

@@ -4,6 +4,10 @@
  * A shard is free when its header names nobody, or me (from before an outage), or a session that is absent from counters that were read
  * AFTER the header: one that joined and claimed in between must not be taken for dead. All else is waited for: a `released` hint, a
  * change of members, or the sweep calls `evaluate` again.
+ *
+ * O4: a header that is older than one that was seen here, or none where there was one, is of a store that was rolled back or emptied. Who held
+ * the shard may still be within its trust, and the header does not name it: only its holder claims such a shard at once, all others when
+ * every lease is over. Where nobody ever was, the pool's incarnation is compared: the whole store may have been emptied.
  */
 import type { ClaimItem, Engine, ShardHeader } from "../engine/engine.ts"
 import { coalesce } from "./loop.ts"
@@ -19,6 +23,12 @@ export interface ClaimerHost {
   readonly giveUpForeign: () => void
   readonly listen: (shards: ReadonlyArray<number>) => Promise<void>
   readonly onClaimed: (shard: number, epoch: number, active: ReadonlyArray<string>, from: ShardHeader) => void
+  /** The store does not know this session, or is another one than it joined. */
+  readonly onForgotten: () => void
+  readonly incarnation: string
+  readonly clock: () => number
+  /** When every lease that was open at a moment is over, ms. */
+  readonly graceMs: () => number
   readonly onFault: (error: unknown) => void
 }
 
@@ -29,6 +39,10 @@ export class Claimer {
   readonly #host: ClaimerHost
   /** Highest epoch known by shard (O2). */
   readonly #epochs = new Map<number, number>()
+  /** The epochs with which this session claimed. */
+  readonly #own = new Map<number, number>()
+  /** Shards whose headers went back: since when that is known. */
+  readonly #back = new Map<number, number>()
   /** Headers that were told by a hint or by a refusal: worth one try without reading them again. */
   readonly #told = new Map<number, ShardHeader>()
   #timer: NodeJS.Timeout | undefined
@@ -56,7 +70,7 @@ export class Claimer {
 
   /** A header was seen. */
   note(header: ShardHeader): void {
-    if (header.epoch > (this.#epochs.get(header.shard) ?? 0)) this.#epochs.set(header.shard, header.epoch)
+    if (header.epoch > this.#epochOf(header.shard)) this.#epochs.set(header.shard, header.epoch)
   }
 
   released(shard: number, epoch: number): void {
@@ -88,9 +102,15 @@ export class Claimer {
     if (wanted.length === 0 || !this.#host.mayClaim()) return
     await this.#host.listen(wanted)
     const headers = await this.#headers(wanted)
-    const strangers = headers.some((header) => header.session !== "" && header.session !== session)
-    const living = strangers ? (await engine.renew(pool, undefined)).counters : undefined
-    const free = headers.filter(({ session: holder }) => holder === "" || holder === session || living?.has(holder) === false)
+    const doubtful = headers.some(({ session: holder, epoch }) => (holder !== "" && holder !== session) || epoch === 0)
+    const reading = doubtful ? await engine.renew(pool, undefined) : undefined
+    // Read AFTER the headers: if it is the same store now, it was when they were read.
+    if (reading !== undefined && (reading.incarnation !== this.#host.incarnation || !reading.counters.has(session)))
+      return this.#host.onForgotten()
+    const living = reading?.counters
+    const free = headers.filter(
+      (header) => (header.session === "" || header.session === session || living?.has(header.session) === false) && !this.#mustWait(header),
+    )
     // Read again: it may have changed while the calls ran.
     const still = new Set(this.#host.mayClaim() ? this.#host.wanted() : [])
     const items = free.filter((header) => still.has(header.shard)).map((header) => this.#item(header))
@@ -107,6 +127,7 @@ export class Claimer {
         continue
       }
       this.note({ shard: item.shard, session, epoch: reply.epoch })
+      this.#own.set(item.shard, reply.epoch)
       this.#host.onClaimed(item.shard, reply.epoch, reply.active, { shard: item.shard, ...item.from })
     }
     if (moved) this.#later()
@@ -119,7 +140,7 @@ export class Claimer {
     const unknown: Array<number> = []
     for (const shard of wanted) {
       const told = this.#told.get(shard)
-      if (told === undefined) unknown.push(shard)
+      if (told === undefined || told.epoch < this.#epochOf(shard)) unknown.push(shard)
       else headers.push(told)
     }
     this.#told.clear()
@@ -128,7 +149,24 @@ export class Claimer {
     return headers
   }
 
+  #epochOf(shard: number): number {
+    return this.#epochs.get(shard) ?? 0
+  }
+
+  #mustWait({ shard, epoch }: ShardHeader): boolean {
+    const known = this.#epochOf(shard)
+    if (epoch >= known || this.#own.get(shard) === known) {
+      this.#back.delete(shard)
+      return false
+    }
+    const at = this.#host.clock()
+    const since = this.#back.get(shard) ?? at
+    this.#back.set(shard, since)
+    // The sweep evaluates again.
+    return at - since < this.#host.graceMs()
+  }
+
   #item({ shard, session: holder, epoch }: ShardHeader): ClaimItem {
-    return { shard, session: this.#host.session, from: { session: holder, epoch }, knownEpoch: this.#epochs.get(shard) ?? 0 }
+    return { shard, session: this.#host.session, from: { session: holder, epoch }, knownEpoch: this.#epochOf(shard) }
   }
 }

@@ -190,7 +190,7 @@ export class Keeper implements KeeperCommands {
   }
 
   #watch(): void {
-    const { engine, pool, options, clock, events } = this.#host
+    const { engine, pool, session, options, clock, events } = this.#host
     clearTimeout(this.#watchTimer)
     this.#watchTimer = setTimeout(() => this.#watch(), options.watchMs)
     if (this.#watching || !isWatcher(this.#lease)) return
@@ -201,6 +201,8 @@ export class Keeper implements KeeperCommands {
         if (this.#stopped) return
         const at = clock()
         this.#step({ type: "watched", at, counters: reply.counters })
+        // O4: the store was emptied, or another one marked this session: no reason to wait for the next renewal.
+        if (!reply.counters.has(session)) this.#renew()
         events.onReading(reply, at)
       },
       // The renewals tell of a lost store; a reading that failed only delays what others see too.

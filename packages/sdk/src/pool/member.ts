@@ -191,7 +191,8 @@ export class PoolMember {
   async join(previous: string | undefined): Promise<void> {
     const { incarnation, now } = await openPool(this.#engine, this.pool, this.shards)
     // O4: after the store was emptied, others may still be within their trust.
-    if (this.#incarnation !== "" && this.#incarnation !== incarnation) this.#claimFrom = this.#clock() + this.#options.leaseMs + marginMs
+    if (this.#incarnation !== "" && this.#incarnation !== incarnation)
+      this.#claimFrom = this.#clock() + (this.#session?.longestLease ?? this.#options.leaseMs) + marginMs
     this.#incarnation = incarnation
     const record = describeSelf(newSession(now), now, this.#given)
     const session = await Session.open(

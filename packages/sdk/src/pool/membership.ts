@@ -13,6 +13,8 @@ export const openMembership = (engine: Engine, pool: string): Membership =>
       return { revision: memberVersion, entries: new Map(members.map((entry) => [entry.session, decodeRecord(entry.record)])) }
     },
     equal: (a, b) => encodeRecord(a) === encodeRecord(b),
+    // A failover to a replica that was behind, or an emptied store (O4).
+    mayGoBack: true,
   })
 
 /** Kinds of the pool that a worker does not serve (A2). */

@@ -14,7 +14,7 @@ import type { PoolEvent } from "./events.ts"
 import { HandOver } from "./hand-over.ts"
 import { openKeeperLink, type KeeperLink } from "./keeper-link.ts"
 import type { LeaseMemory } from "./lease-memory.ts"
-import type { OwnLife, Peer } from "./lease.ts"
+import { marginMs, type OwnLife, type Peer } from "./lease.ts"
 import { settlesWithin } from "./loop.ts"
 import { openMembership, type Membership } from "./membership.ts"
 import type { OnOverrun, PoolOptions } from "./options.ts"
@@ -56,6 +56,8 @@ export class Session {
   readonly membership: Membership
   readonly assigner: Assigner
   readonly runners = new Map<number, ShardRunner>()
+  /** Of all members that were ever known here, ms. */
+  longestLease: number
   readonly #host: SessionHost
   readonly #registration: Registration
   readonly #link: KeeperLink
@@ -81,6 +83,7 @@ export class Session {
     this.#link = link
     this.#registration = registration
     this.id = session
+    this.longestLease = options.leaseMs
     this.#offset = record.joinedAt - sentAt
     this.membership = openMembership(engine, pool)
     this.#trust = new Trust({
@@ -140,6 +143,10 @@ export class Session {
       giveUpForeign: () => this.#giveUpForeign(),
       listen: (some) => this.#channels.listen(some),
       onClaimed: (shard, epoch, active, from) => this.#onClaimed(shard, epoch, active, from),
+      onForgotten: () => this.#trust.renewNow(),
+      incarnation: host.incarnation,
+      clock,
+      graceMs: () => this.longestLease + marginMs,
       onFault: (error) => this.#onCallFailed(error),
     })
     this.#taker = new Taker({
@@ -200,6 +207,7 @@ export class Session {
       need: (runner) => this.#taker.need(runner),
       arm: (runner) => this.#taker.arm(runner),
       onStale: (runner) => this.#depose(runner, "the store names another owner"),
+      note: (header) => this.#claimer.note(header),
       evaluate: () => this.#claimer.evaluate(),
       onFault: (error) => this.#onCallFailed(error),
     })
@@ -240,7 +248,10 @@ export class Session {
         if (change.type === "remove") emit({ type: "memberLeft", session: change.key })
         else if (change.previous === undefined) emit({ type: "memberJoined", session: change.key })
       }
+      for (const { leaseMs } of this.membership.entries.values()) this.longestLease = Math.max(this.longestLease, leaseMs)
       this.#trust.setPeers(new Map([...this.membership.entries].map(([key, record]) => [key, peerOf(record)])))
+      // O4: somebody joined a store that was emptied, and tells all who still listen.
+      if (!this.membership.entries.has(this.id)) this.#trust.renewNow()
       // A holder may have died: what it held is free now.
       this.#claimer.evaluate()
     })

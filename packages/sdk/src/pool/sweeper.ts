@@ -3,7 +3,7 @@
  * executing runs that were ended (a lost `terminated` hint), headers that name this session wrongly (O1), shards that nobody claims (A4);
  * and trims.
  */
-import type { Address, Engine, ShardStatus } from "../engine/engine.ts"
+import type { Address, Engine, ShardHeader, ShardStatus } from "../engine/engine.ts"
 import type { ShardConsumer } from "./consumer.ts"
 import type { PoolEvent } from "./events.ts"
 import { startLoop, type Loop } from "./loop.ts"
@@ -24,6 +24,8 @@ export interface SweeperHost {
   readonly need: (runner: ShardRunner) => void
   readonly arm: (runner: ShardRunner) => void
   readonly onStale: (runner: ShardRunner) => void
+  /** A header was seen. */
+  readonly note: (header: ShardHeader) => void
   readonly evaluate: () => void
   readonly trusted: () => boolean
   readonly emit: (event: PoolEvent) => void
@@ -153,6 +155,7 @@ export class Sweeper {
     const wrong = headers.filter((header) => header.session === session && !this.#host.concerned(header.shard))
     if (wrong.length > 0) await engine.release(pool, wrong)
     const at = clock()
+    for (const header of headers) this.#host.note(header)
     for (const { shard, session: holder, epoch } of headers) {
       const assignee = this.#host.ownerOf(shard)
       if (assignee === "" || (holder !== "" && counters.has(holder))) {

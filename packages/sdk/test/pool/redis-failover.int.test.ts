@@ -95,18 +95,79 @@ describeOwnRedis("a pool whose store forgets", () => {
   })
   afterAll(() => redis.stop())
 
+  const claims = (ground: Ground): number => ground.seen("claimed").length + ground.seen("rescued").length
+
   test("everything: all stop within a renewal, nobody claims before a lease is over, epochs grow, and new jobs run", async () => {
     const ground = await running(redis.url, 40)
+    const before = claims(ground)
     const flushed = performance.now()
     await redis.client.flushall()
     await until(() => ground.history.running().length === 0, "all have stopped")
-    const claimed = (): number => ground.seen("claimed").length
-    const before = claimed()
-    await until(() => claimed() > before, "the first claim under the new incarnation")
+    await until(() => claims(ground) > before, "the first claim under the new incarnation")
     expect(performance.now() - flushed).toBeGreaterThan(settings.leaseMs)
     await until(() => held(ground) === shards, "both hold their share again")
     await ground.start(await ground.engine(), keys(40))
     await until(() => ground.history.running().length === 40, "new jobs run")
+    ground.history.checkNoOverlap()
+    checkEpochs(ground)
+    await ground.end()
+  })
+
+  test("everything, and a new worker comes at once: the others hear of it and stop, before they renew", async () => {
+    const slow = { ...settings, leaseMs: 6_000, renewMs: 2_000, watchMs: 5_000 }
+    const ground = new Ground(redis.url)
+    await ground.join("a", { options: slow })
+    await until(() => held(ground) === shards, "a holds all")
+    await ground.start(await ground.engine(), keys(20))
+    await until(() => ground.history.running().length === 20, "all run")
+    await redis.client.flushall()
+    const flushed = performance.now()
+    await ground.join("c", { options: slow })
+    await until(() => ground.history.running().length === 0, "a has stopped")
+    expect(performance.now() - flushed).toBeLessThan(slow.renewMs / 2)
+    await ground.end()
+  })
+
+  test("the last moves: everybody finds back, what was saved runs on once, epochs grow", async () => {
+    const ground = await running(redis.url, 40)
+    await redis.client.save()
+    // From here on the store will know nothing of: a third worker, its shards, an end, a start.
+    const c = await ground.join("c", { options: settings })
+    await until(() => c.member.owned().length >= 5 && held(ground) === shards, "c has its share")
+    const [, b] = ground.members
+    await b?.drain()
+    await until(() => held(ground) === shards && ground.history.running().length === 40, "b has left, all run")
+    await ground.start(await ground.engine(), ["late"])
+    await until(() => ground.history.running().length === 41, "the late one runs")
+    const before = new Map([...ground.events].flatMap((event) => ("epoch" in event ? [[event.shard, event.epoch] as const] : [])))
+    await redis.restart()
+    await until(() => held(ground) === shards && claims(ground) > before.size, "all shards are held again", failoverMs)
+    await until(() => ground.history.running().length === 40, "what was saved runs, and no more", failoverMs)
+    const stays = performance.now() + 500
+    await until(() => performance.now() > stays, "it stays so")
+    expect([held(ground), ground.history.running().length]).toEqual([shards, 40])
+    await ground.start(await ground.engine(), ["new"])
+    await until(() => ground.history.running().length === 41, "a new one runs")
+    ground.history.checkNoOverlap()
+    checkEpochs(ground)
+    await ground.end()
+  })
+
+  test("one shard while it is handed over: the next owner waits until its last holder has stopped", async () => {
+    const ground = await running(redis.url, 40)
+    const [a] = ground.members
+    const shard = a?.owned()[0]?.shard ?? 0
+    await ground.join("c", { options: settings })
+    await until(() => ground.members.every((member) => member.owned().length >= 5), "three hold a third")
+    // A primary of a cluster that came back empty: the pool's own slot is elsewhere and knows everybody.
+    await redis.client.unlink(["r", "q", "w", "a", "d", "o", "k"].map((name) => `p:{${ground.pool}:${shard}}:${name}`))
+    const emptied = performance.now()
+    const holder = ground.members.find((member) => member.owned().some((owned) => owned.shard === shard))
+    await until(() => ground.seen("deposed").some(({ shards: lost }) => lost.includes(shard)), "its holder is told")
+    await until(() => held(ground) === shards, "it is claimed again")
+    const claimed = [...ground.events].reverse().find((event) => event.type === "claimed" && event.shard === shard)
+    const by = ground.members[["a", "b", "c"].indexOf(claimed?.on ?? "")]
+    if (by !== holder) expect(performance.now() - emptied).toBeGreaterThan(settings.leaseMs)
     ground.history.checkNoOverlap()
     checkEpochs(ground)
     await ground.end()
