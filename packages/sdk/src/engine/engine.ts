@@ -361,6 +361,8 @@ export interface Engine extends AuditVerbs, MapVerbs, StreamVerbs {
   readonly driver: "redis" | "sqlite"
   /** The address as given, without a password: for messages. */
   readonly url: string
+  /** One call may serve many shards; where not, on a cluster, a verb over many shards is as many calls (B2). */
+  readonly spansShards: boolean
 
   // --- pool -------------------------------------------------------------------------------------------------------
   /** Creates the pool's settings if absent, else compares: throws `PoolMismatch`. */

@@ -208,6 +208,7 @@ export class Session {
       arm: (runner) => this.#taker.arm(runner),
       onStale: (runner) => this.#depose(runner, "the store names another owner"),
       note: (header) => this.#claimer.note(header),
+      members: () => this.membership.entries.size,
       evaluate: () => this.#claimer.evaluate(),
       onFault: (error) => this.#onCallFailed(error),
     })

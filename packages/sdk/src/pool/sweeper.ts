@@ -24,6 +24,8 @@ export interface SweeperHost {
   readonly need: (runner: ShardRunner) => void
   readonly arm: (runner: ShardRunner) => void
   readonly onStale: (runner: ShardRunner) => void
+  /** How many share the pool's shards. */
+  readonly members: () => number
   /** A header was seen. */
   readonly note: (header: ShardHeader) => void
   readonly evaluate: () => void
@@ -34,6 +36,8 @@ export interface SweeperHost {
 
 /** All headers are read on each n-th sweep. */
 const headersEvery = 5
+/** Shards that a pool asks for a second where each is a call of its own (W7). */
+const callsPerSecond = 32
 /** A trim: at most so many shards and items (B2); when a round over all shards found nothing, only on each n-th sweep. */
 const trimShards = 8
 const trimItems = 200
@@ -45,6 +49,9 @@ export class Sweeper {
   readonly #loop: Loop
   #turn = 0
   #everything = false
+  #hurried = false
+  #proveAt = 0
+  #headersAt = 0
   #trimAt = 0
   #trimmed = 0
   #trimIdle = false
@@ -59,6 +66,7 @@ export class Sweeper {
   /** Sweeps now: after an answer of the store was lost. `everything`: all headers too, after the store itself was lost (O1). */
   hurry(everything = false): void {
     this.#everything ||= everything
+    this.#hurried = true
     this.#loop.hurry()
   }
 
@@ -70,14 +78,31 @@ export class Sweeper {
     if (!this.#host.trusted()) return
     this.#turn++
     this.#host.evaluate()
-    await this.#prove()
-    if (this.#everything || this.#turn % headersEvery === 0) await this.#readHeaders()
+    const headers = this.#everything || this.#turn % headersEvery === 0
+    // Where calls are counted, one of the two at a time.
+    if (this.#host.engine.spansShards || this.#hurried || !headers) await this.#prove()
+    if (headers) await this.#readHeaders()
     if (!this.#trimIdle || this.#turn % trimIdleEvery === 0) await this.#trim()
+  }
+
+  /** All of them; or, where each is a call of its own, the next ones in turn, as many as this member may ask for. */
+  #some<T>(all: ReadonlyArray<T>, at: number, everything: boolean): ReadonlyArray<T> {
+    const { engine, sweepMs, members } = this.#host
+    if (engine.spansShards || everything) return all
+    const share = Math.max(1, Math.floor((callsPerSecond * sweepMs) / 1_000 / Math.max(1, members())))
+    const from = all.length === 0 ? 0 : at % all.length
+    return [...all.slice(from), ...all.slice(0, from)].slice(0, share)
   }
 
   async #prove(): Promise<void> {
     const { engine, pool, consumer } = this.#host
-    const asked = [...this.#host.runners.values()].filter((runner) => !runner.closing)
+    const asked = this.#some(
+      [...this.#host.runners.values()].filter((runner) => !runner.closing),
+      this.#proveAt,
+      this.#hurried,
+    )
+    this.#hurried = false
+    this.#proveAt += asked.length
     if (asked.length === 0) return
     const before = asked.map((runner) => ({ takes: runner.takes, executing: new Set(consumer.executing(runner)) }))
     const statuses = await engine.sweep(
@@ -145,11 +170,14 @@ export class Sweeper {
 
   async #readHeaders(): Promise<void> {
     const { engine, pool, session, clock } = this.#host
-    this.#everything = false
-    const headers = await engine.headers(
-      pool,
+    const shards = this.#some(
       Array.from({ length: this.#host.shards }, (_, shard) => shard),
+      this.#headersAt,
+      this.#everything,
     )
+    this.#everything = false
+    this.#headersAt += shards.length
+    const headers = await engine.headers(pool, shards)
     const { counters } = await engine.renew(pool, undefined)
     // O1: mine by name, but not held: the answer to a claim was lost, or trust was.
     const wrong = headers.filter((header) => header.session === session && !this.#host.concerned(header.shard))

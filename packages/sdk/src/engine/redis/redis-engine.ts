@@ -66,6 +66,7 @@ function engine(url: string, deployment: Deployment, keys: Keys, options: Engine
   return {
     driver: "redis",
     url,
+    spansShards: !servers.cluster,
     openPool: async (pool, settings) => await pools.openPool(pool, atPool(pool), settings),
     poolInfo: async (pool) => await pools.poolInfo(atPool(pool)),
     addKinds: async (pool, kinds) => await pools.addKinds(atPool(pool), kinds),

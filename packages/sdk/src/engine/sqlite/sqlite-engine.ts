@@ -88,6 +88,7 @@ export const openInProcess = async (url: string, options: EngineOptions): Promis
 /** Each verb is one function of a transaction (the other files here); this class brings them their transactions. */
 class SqliteEngine implements Engine {
   readonly driver = "sqlite"
+  readonly spansShards = true
   readonly url: string
   readonly #store: Store
   readonly #calls: Calls

@@ -166,6 +166,7 @@ class ThreadedEngine {
     return {
       driver: "sqlite",
       url: this.#url,
+      spansShards: true,
       ...(Object.fromEntries(verbs.map(call)) as Pick<Engine, Verb>),
       ...(Object.fromEntries(listening.map(listen)) as unknown as Pick<Engine, Listening>),
       registerLife: (pool, session, options) => this.#live(pool, session, options),
