@@ -9,10 +9,12 @@ import type {
   JobContract,
   ListOptions,
   Listed,
+  PoolStats,
   ResultOptions,
   SignalOptions,
   StartOptions,
   State,
+  StatsOptions,
 } from "@ponos/sdk/gen"
 import { makeClient } from "@ponos/sdk/gen"
 
@@ -113,6 +115,8 @@ export interface Client extends AsyncDisposable {
   readonly tenant: TenantClient
   /** Parks at once, and stays so. */
   readonly parked: ParkedClient
+  /** How long runs of the pool wait, how much runs, and how many workers it takes: by group and in total. */
+  stats(options?: StatsOptions): Promise<PoolStats>
   /** Ends the client's connections; handles cannot be used after it. */
   close(): Promise<void>
 }

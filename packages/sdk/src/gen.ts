@@ -12,6 +12,7 @@ export { isFormat } from "./runtime/format.ts"
 export type { FormatName } from "./runtime/format.ts"
 export type { ActivityHandlers, FailureClass, JobContract, JobHandlers, JobSchemas, OperationSchemas } from "./runtime/contract.ts"
 export { makeClient } from "./client/client.ts"
+export type { LoadStats, PoolStats, StatsOptions } from "./pool/stats/pool-stats.ts"
 export type {
   ClientOptions,
   Described,

@@ -2,6 +2,7 @@
 export { createWorker } from "./worker.ts"
 export type { HostedController, Worker, WorkerEvent, WorkerOptions } from "./worker.ts"
 export type { PoolEvent } from "./pool/events.ts"
+export type { LoadStats, PoolStats, StatsOptions } from "./pool/stats/pool-stats.ts"
 export type { RuntimeEvent } from "./runtime/host.ts"
 export {
   ActivityFailed,

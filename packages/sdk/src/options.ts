@@ -54,6 +54,24 @@ export const optionTable = {
     why: "a worker that leaves runs on for so long before it aborts, unless nothing runs: its heirs subscribe, and short work ends by itself; a part of drainMs",
   },
   sweepMs: { unit: "ms", default: 1_000, min: 100, max: 60_000, why: "finds what a lost hint missed" },
+  statsWindowMs: {
+    unit: "ms",
+    default: 60_000,
+    min: 1_000,
+    max: 3_600_000,
+    why: "queueing delays (p50, p99) and utilisation in stats() are those of so long",
+  },
+  targetDelayMs: { unit: "ms", default: 1_000, min: 1, max: day, why: "stats() recommends more workers when a run waits for longer" },
+  targetUtilisation: { unit: "ratio", default: 0.7, min: 0.05, max: 1, why: "stats() recommends as many workers as are busy to this share" },
+  minWorkers: { unit: "count", default: 1, min: 0, max: 10_000, why: "of a group: stats() recommends no fewer" },
+  maxWorkers: { unit: "count", default: 100, min: 0, max: 10_000, why: "of a group: stats() recommends no more" },
+  scaleDownMs: {
+    unit: "ms",
+    default: 60_000,
+    min: 0,
+    max: day,
+    why: "stats() recommends fewer workers when all readings of so long agree",
+  },
   concurrency: { unit: "count", default: 1_000, min: 1, max: 100_000, why: "iterations that run at the same time in one worker" },
   maxResident: {
     unit: "count",
@@ -164,7 +182,8 @@ export const readOptions = <N extends OptionName>(
         spec.unit === "ms" && typeof value === "string" && !Number.isNaN(durationOrNaN(value))
           ? ` (did you mean ${durationOrNaN(value)}?)`
           : ""
-      throw new BadOption(`expected ${name} to be an integer from ${spec.min} to ${spec.max} (${spec.unit}), got: ${show(value)}${hint}`, {
+      const what = spec.unit === "ratio" ? "a number" : "an integer"
+      throw new BadOption(`expected ${name} to be ${what} from ${spec.min} to ${spec.max} (${spec.unit}), got: ${show(value)}${hint}`, {
         option: name,
         value,
       })

@@ -3,15 +3,17 @@ import { Layer } from "effect"
 import { Batcher } from "./engine/batcher.ts"
 import type { Engine } from "./engine/engine.ts"
 import { openEngine } from "./engine/open.ts"
-import { BadOption, HandlerMissing } from "./errors.ts"
+import { BadOption, HandlerMissing, PoolNotFound } from "./errors.ts"
 import { checkPoolName } from "./key.ts"
 import type { OptionName, Options } from "./options.ts"
 import { defaults, readOptions, refuseUnknown } from "./options.ts"
 import type { PoolEvent } from "./pool/events.ts"
+import { describeBlock } from "./pool/loop-watch.ts"
 import type { PoolMember } from "./pool/member.ts"
 import { joinPool } from "./pool/member.ts"
 import type { OnOverrun } from "./pool/options.ts"
 import { poolOptionNames } from "./pool/options.ts"
+import { StatsReader, type PoolStats, type StatsOptions } from "./pool/stats/pool-stats.ts"
 import { onSignals } from "./pool/signals.ts"
 import type { ExecutorOptions } from "./runtime/activity-executor.ts"
 import { executeTask, reportLost } from "./runtime/activity-executor.ts"
@@ -104,6 +106,8 @@ export interface Worker extends AsyncDisposable {
   readonly stopped: Promise<void>
   /** Numbers of the shards that it owns now. */
   owned(): ReadonlyArray<number>
+  /** How long runs of its pool wait, how much runs, and how many workers it takes: by group and in total. */
+  stats(options?: StatsOptions): Promise<PoolStats>
   /** Takes nothing new, hands its shards over, ends. Resolves with `stopped`. */
   drain(): Promise<void>
   /** The same as `drain`. */
@@ -194,7 +198,6 @@ export const startWorker = async (options: object, test: { readonly storeClock?:
     let member: PoolMember | undefined
     let runner: Runner | undefined
     if (kinds.size > 0) {
-      const consumer = new Runner({ engine, pool: given.pool, kinds, effects, tasks, limits, onEvent, wantMore: () => member?.wantMore() })
       member = await joinPool({
         engine,
         pool: given.pool,
@@ -203,15 +206,28 @@ export const startWorker = async (options: object, test: { readonly storeClock?:
         weight: given.weight,
         groups: given.groups,
         kinds: [...kinds.keys()],
-        consumer,
+        consumer: (self) =>
+          (runner = new Runner({
+            engine,
+            pool: given.pool,
+            kinds,
+            effects,
+            tasks,
+            limits,
+            stats: self.stats,
+            onEvent: (event) => {
+              if (event.type === "failed") self.stats.tally.failed++
+              onEvent(event)
+            },
+            wantMore: () => self.wantMore(),
+          })),
         options: readPool(given, chosen),
         directConnection: given.directConnection,
         onOverrun: given.onOverrun,
         onEvent: (event) => onEvent(event),
         storeClock: test.storeClock,
       })
-      runner = consumer
-      const prove = setInterval(() => consumer.proveMessages(provedPerSecond), 1_000)
+      const prove = setInterval(() => runner?.proveMessages(provedPerSecond), 1_000)
       started.push(() => {
         clearInterval(prove)
         return (member as PoolMember).drain()
@@ -221,7 +237,8 @@ export const startWorker = async (options: object, test: { readonly storeClock?:
       const hosted = await controller.host({ engine, pool: given.pool, options: given as Partial<Options> })
       started.push(() => hosted.drain())
     }
-    const worker = assemble(member, started, given.engine === undefined ? engine : undefined, given.signals ?? true)
+    const stats = new StatsReader(given.pool, async () => ({ engine, shards: member?.shards ?? (await shardsOf(engine, given.pool)) }))
+    const worker = assemble(member, stats, started, given.engine === undefined ? engine : undefined, given.signals ?? true)
     return { worker, member, runner, tasks }
   } catch (error) {
     for (const stop of started.reverse()) await stop().catch(() => undefined)
@@ -257,8 +274,16 @@ const openTasks = async (engine: Engine, url: string, pool: string, onEvent: (ev
   return new BullTaskQueue({ url, pool, onError: (error) => onEvent({ type: "warning", text: `activity queue: ${error.message}` }) })
 }
 
+/** A worker without jobs is no member, and does not create the pool. */
+const shardsOf = async (engine: Engine, pool: string): Promise<number> => {
+  const info = await engine.poolInfo(pool)
+  if (info !== undefined) return info.shards
+  throw new PoolNotFound(`expected the pool "${pool}" to be there, got: none in ${engine.url}. A worker with jobs creates it.`, { pool })
+}
+
 const assemble = (
   member: PoolMember | undefined,
+  stats: StatsReader,
   started: Array<() => Promise<void>>,
   engine: Engine | undefined,
   signals: boolean,
@@ -282,6 +307,7 @@ const assemble = (
     },
     stopped,
     owned: () => (member?.owned() ?? []).map((shard) => shard.shard),
+    stats: (statsOptions) => stats.read(statsOptions),
     drain,
     close: drain,
     [Symbol.asyncDispose]: drain,
@@ -311,6 +337,10 @@ const describeEvent = (event: WorkerEvent): string | undefined => {
       ).message
     case "overrun":
       return `handlers of shard ${event.shard} did not settle in time after their abort: ${event.addresses.join(", ")}`
+    case "loopBlocked":
+      return `the event loop was blocked for ${event.ms} ms${describeBlock(event)}`
+    case "suspended":
+      return `the wall clock went on for ${Math.round(event.ms)} ms without the monotonic one (suspended, or set): no handler goes on before its lease is confirmed`
     case "deposed":
       return `lost ${event.shards.length} shards: ${event.why}`
     case "storeLost":

@@ -11,12 +11,14 @@ import type {
   ListOptions,
   Listed,
   OutOf,
+  PoolStats,
   QueryOptions,
   ResultOptions,
   SignalOptions,
   SignalPayload,
   StartOptions,
   State,
+  StatsOptions,
   UpdateOptions,
 } from "@ponos/sdk/gen"
 import { makeClient } from "@ponos/sdk/gen"
@@ -63,6 +65,8 @@ export interface TenantFeedClient {
 export interface Client extends AsyncDisposable {
   /** Follows one tenant's event feed and delivers every event exactly once. */
   readonly tenantFeed: TenantFeedClient
+  /** How long runs of the pool wait, how much runs, and how many workers it takes: by group and in total. */
+  stats(options?: StatsOptions): Promise<PoolStats>
   /** Ends the client's connections; handles cannot be used after it. */
   close(): Promise<void>
 }

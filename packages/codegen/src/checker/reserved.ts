@@ -1,7 +1,7 @@
 /** Names that generated code or the SDK uses itself. */
 
 /** Of job exports: members of a client (rule 14), and `then`, which would make a client look like a promise. */
-export const reservedJobNames = ["close", "constructor", "get", "kind", "list", "start", "then"] as const
+export const reservedJobNames = ["close", "constructor", "get", "kind", "list", "start", "stats", "then"] as const
 
 /** Of signals, queries, updates and activities. */
 export const reservedOperationNames = ["__proto__", "constructor", "then"] as const

@@ -19,6 +19,8 @@ export const printClient = ({ definition, module, preamble }: PrintInput): strin
     file.docs(docs, "  ")
     file.line(`  readonly ${name}: ${typeName(name)}Client`)
   }
+  file.docs("How long runs of the pool wait, how much runs, and how many workers it takes: by group and in total.", "  ")
+  file.line(`  stats(options?: ${file.type(gen, "StatsOptions")}): Promise<${file.type(gen, "PoolStats")}>`)
   file.docs("Ends the client's connections; handles cannot be used after it.", "  ")
   file.line("  close(): Promise<void>", "}", "")
   const contracts = file.namespace("./contracts.ts", "contracts", true)

@@ -8,6 +8,7 @@ import { codecOf } from "../runtime/contract.ts"
 import { checkBytes } from "../runtime/size.ts"
 import { checkPoolName, splitAddress } from "../key.ts"
 import { addressOfInput, addressOfKey } from "./address.ts"
+import { StatsReader, type PoolStats, type StatsOptions } from "../pool/stats/pool-stats.ts"
 import { ClientCore } from "./core.ts"
 import { Handle } from "./handle.ts"
 import { terminateRun } from "./terminate.ts"
@@ -154,7 +155,9 @@ export const makeClient = (options: ClientOptions, contracts: Readonly<Record<st
   const core = new ClientCore({ ...options, ...onlyGiven(options) })
   const close = (): Promise<void> => core.close()
   const jobs = Object.fromEntries(Object.entries(contracts).map(([name, contract]) => [name, new JobClient(core, contract)]))
-  return { ...jobs, close, [Symbol.asyncDispose]: close }
+  const reader = new StatsReader(options.pool, async () => ({ engine: await core.engine(), shards: await core.shards() }))
+  const stats = (statsOptions?: StatsOptions): Promise<PoolStats> => reader.read(statsOptions)
+  return { ...jobs, stats, close, [Symbol.asyncDispose]: close }
 }
 
 /** The options of the table that were given, checked. */

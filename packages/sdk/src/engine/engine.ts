@@ -84,6 +84,11 @@ export interface Message {
 export interface LoadedRun extends RunRecord {
   readonly inbox: ReadonlyArray<Message>
   readonly journal: ReadonlyArray<string>
+  /**
+   * Of a run that a take brought from ready or due to active: when it became that. Unknown for those that were asked for by address, and for
+   * what was written before this was kept.
+   */
+  readonly since?: number | undefined
 }
 
 export interface StartItem {
@@ -262,8 +267,23 @@ export interface CommitReply {
   readonly now: number
 }
 
-export interface ShardStatus extends ShardHeader {
+/** What waits for its owner in a shard. */
+interface Waiting {
+  /** Length of the ready list. */
   readonly ready: number
+  /** Parked runs whose time has come. */
+  readonly due: number
+  /** Since when the run that waits longest of these does; undefined when none waits. */
+  readonly oldest: number | undefined
+}
+
+export interface ShardQueue extends Waiting {
+  readonly shard: number
+  readonly active: number
+  readonly now: number
+}
+
+export interface ShardStatus extends ShardHeader, Waiting {
   readonly active: ReadonlyArray<Address>
   readonly nextDue: number | undefined
   readonly now: number
@@ -437,6 +457,8 @@ export interface Engine extends AuditVerbs, MapVerbs, StreamVerbs {
 
   // --- reads for the pool's slow cycle ------------------------------------------------------------------------------
   headers(pool: string, shards: ReadonlyArray<number>): Promise<ReadonlyArray<ShardHeader>>
+  /** How much waits and runs, and for how long: for counting workers. */
+  queues(pool: string, shards: ReadonlyArray<number>): Promise<ReadonlyArray<ShardQueue>>
   /** State of shards: proves what hints only promise (W7). */
   sweep(pool: string, shards: ReadonlyArray<number>): Promise<ReadonlyArray<ShardStatus>>
 

@@ -6,10 +6,12 @@ import { Batcher } from "../engine/batcher.ts"
 import type { CommitGroup, CommitItem, CommitReply, Engine } from "../engine/engine.ts"
 import { StoreUnavailable } from "../errors.ts"
 import type { ShardRunner } from "./shard-runner.ts"
+import type { WorkerStats } from "./stats/worker-stats.ts"
 
 export interface CommitsHost {
   readonly engine: Engine
   readonly pool: string
+  readonly stats: WorkerStats
   readonly setStoreNow: (now: number) => void
   readonly onStale: (runner: ShardRunner) => void
   /** A committed run is ready again. */
@@ -71,7 +73,9 @@ export class CommitSender {
       }
       if (groups.length === 0) break
       try {
+        const sentAt = performance.now()
         const replies = await this.#host.engine.commit(this.#host.pool, groups)
+        this.#host.stats.wrote(replies, performance.now() - sentAt)
         let g = 0
         for (const [runner, indices] of byRunner) this.#settle(runner, indices, entries, replies[g++] ?? [], outcomes)
         break

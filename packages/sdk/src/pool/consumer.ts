@@ -3,6 +3,7 @@
  * shards this session owns and brings their runs; the consumer runs them and commits.
  */
 import type { Address, CommitItem, CommitReply, LoadedRun, Message } from "../engine/engine.ts"
+import type { Use } from "../telemetry/measured.ts"
 
 /** One shard while this session owns it; a new object for each epoch. */
 export interface OwnedShard {
@@ -48,6 +49,8 @@ export interface ShardConsumer {
   executing(shard: OwnedShard): ReadonlySet<Address>
   /** How many more runs the consumer wants now; 0 stops takes until `wantMore` is called on the member. */
   capacity(): number
+  /** How much of it is in use: for statistics. */
+  use(): Use
   /**
    * The shard is given up: `abortSignal` has fired. Resolves when all its handlers have settled and its resources are closed; the pool releases
    * the shard then (A5). At the deadline the pool goes on without it and reports what did not settle.

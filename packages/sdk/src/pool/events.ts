@@ -24,7 +24,14 @@ export type PoolEvent =
   | { readonly type: "claimed"; readonly shard: number; readonly epoch: number; readonly active: number }
   /** Claimed from a session that died without releasing. */
   | { readonly type: "rescued"; readonly shard: number; readonly epoch: number; readonly active: number; readonly from: string }
-  | { readonly type: "released"; readonly shard: number; readonly epoch: number; readonly reason: GiveUpReason }
+  /** `ms`: from the abort of its handlers on. */
+  | {
+      readonly type: "released"
+      readonly shard: number
+      readonly epoch: number
+      readonly reason: GiveUpReason
+      readonly ms: number
+    }
   /** The shards are another's, or nobody's: trust ended, the session was marked dead, or the store refused a write. */
   | { readonly type: "deposed"; readonly shards: ReadonlyArray<number>; readonly why: string }
   /** Handlers did not settle within `drainMs` after their abortSignal: user code may overlap with the next owner's. */

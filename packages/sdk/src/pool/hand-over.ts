@@ -145,14 +145,15 @@ export class HandOver {
   }
 
   async #leave(leaving: Leaving, reason: GiveUpReason, withinMs: number): Promise<void> {
-    const { consumer, emit, onOverrun } = this.#host
+    const { consumer, clock, emit, onOverrun } = this.#host
     const { runner } = leaving
+    const from = clock()
     if (!(await settlesWithin(consumer.giveUp(runner, reason), withinMs))) {
       leaving.overrun = true
       emit({ type: "overrun", shard: runner.shard, reason, addresses: [...consumer.executing(runner)] })
       if (onOverrun === "exit" && reason !== "deposed") await this.#exit()
     }
-    if (reason !== "deposed") await this.#release(runner, reason)
+    if (reason !== "deposed") await this.#release(runner, reason, from)
     runner.close()
   }
 
@@ -162,12 +163,12 @@ export class HandOver {
     process.kill(process.pid, "SIGKILL")
   }
 
-  async #release(runner: ShardRunner, reason: GiveUpReason): Promise<void> {
+  async #release(runner: ShardRunner, reason: GiveUpReason, from: number): Promise<void> {
     const { shard, session, epoch, writes } = runner
     while (runner.trusted()) {
       try {
         const reply = await this.#releases.add({ shard, session, epoch, writes })
-        if (reply === "released") this.#host.emit({ type: "released", shard, epoch, reason })
+        if (reply === "released") this.#host.emit({ type: "released", shard, epoch, reason, ms: this.#host.clock() - from })
         return
       } catch (error) {
         if (!StoreUnavailable.is(error)) throw error

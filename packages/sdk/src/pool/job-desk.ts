@@ -3,7 +3,11 @@
  * stopped, or its shard is given up; one slot per key (W5).
  */
 import type { Address, LoadedRun, Message } from "../engine/engine.ts"
+import { splitAddress } from "../key.ts"
+import type { Use } from "../telemetry/measured.ts"
 import type { GiveUpReason, OwnedShard, ShardConsumer } from "./consumer.ts"
+import type { WorkerStats } from "./stats/worker-stats.ts"
+import { handTo } from "./work.ts"
 import { Resident, type Job, type ResidentHost } from "./job.ts"
 
 export interface DeskOptions {
@@ -12,6 +16,7 @@ export interface DeskOptions {
   readonly abortGraceMs: number | undefined
   readonly payloadBytes: number
   readonly resultRetentionMs: number
+  readonly stats: WorkerStats
   readonly wantMore: () => void
   /** The shard is let go of, although these have not settled. */
   readonly onUnsettled: (shard: OwnedShard, reason: GiveUpReason, addresses: ReadonlyArray<Address>) => void
@@ -54,8 +59,15 @@ export class JobDesk implements ShardConsumer {
           await new Promise<void>((resolve) => (wake = resolve))
           continue
         }
+        const doubt = next.shard.confirmed()
+        if (doubt !== undefined) {
+          await doubt
+          continue
+        }
         this.#waiting.delete(next)
         next.yielded = true
+        handTo({ kind: splitAddress(next.address).kind, key: next.key })
+        this.#options.stats.began(next.since, next.shard.now())
         yield next
       }
     } finally {
@@ -109,6 +121,10 @@ export class JobDesk implements ShardConsumer {
   /** Without a loop nothing is taken: another worker may have one. */
   capacity(): number {
     return this.#loops.size === 0 ? 0 : this.#options.maxResident - this.#residents.size
+  }
+
+  use(): Use {
+    return { running: this.#residents.size, capacity: this.#loops.size === 0 ? 0 : this.#options.maxResident }
   }
 
   giveUp(shard: OwnedShard, reason: GiveUpReason): Promise<void> {

@@ -6,6 +6,7 @@ import { Deposed, NotAllowed, PonosError, Terminated } from "../errors.ts"
 import { splitAddress } from "../key.ts"
 import type { OwnedShard } from "./consumer.ts"
 import { checkPayload, doneOutcome, toBytes } from "./payload.ts"
+import { handTo } from "./work.ts"
 
 export interface Job extends Disposable {
   readonly key: string
@@ -44,6 +45,8 @@ export class Resident implements Job {
   readonly shard: OwnedShard
   readonly address: string
   readonly run: string
+  /** When it became ready, unless it ran before. */
+  readonly since: number | undefined
   /** A later run of the same key, or the same run under a newer epoch: begins when this one has settled (W5). */
   successor: { readonly shard: OwnedShard; readonly run: LoadedRun } | undefined
   /** The store has ended the run. */
@@ -72,6 +75,7 @@ export class Resident implements Job {
     this.shard = shard
     this.address = run.address
     this.run = run.run
+    this.since = run.since
     this.key = splitAddress(run.address).key
     this.payload = toBytes(run.body)
     this.fence = shard.nextFence()
@@ -127,7 +131,10 @@ export class Resident implements Job {
         await new Promise<void>((resolve) => (this.#wake = resolve))
         continue
       }
-      if (message.kind === "signal") yield toBytes(message.payload)
+      if (message.kind === "signal") {
+        handTo({ kind: splitAddress(this.address).kind, key: this.key })
+        yield toBytes(message.payload)
+      }
       this.#consumed = message.number
       this.#ack()
     }

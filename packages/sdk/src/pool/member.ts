@@ -2,10 +2,11 @@
  * A member of a pool: owns shards, brings their runs to its consumer, hands them over when it leaves. A member lives through an outage of
  * the store: when it was marked dead meanwhile, it joins again as a new session (S1).
  */
-import type { Engine } from "../engine/engine.ts"
+import type { Engine, Unsubscribe } from "../engine/engine.ts"
 import { openPool } from "../engine/open-pool.ts"
 import { shardOf } from "../key.ts"
 import { readOptions, refuseUnknown } from "../options.ts"
+import { registerMetrics } from "../telemetry/metrics.ts"
 import type { OwnedShard, ShardConsumer } from "./consumer.ts"
 import type { PoolEvent } from "./events.ts"
 import { marginMs } from "./lease.ts"
@@ -13,6 +14,8 @@ import { checkDirect, checkGroup, checkGroups, checkOnOverrun, poolOptionNames, 
 import type { OnOverrun, PoolOptions } from "./options.ts"
 import { describeSelf, newSession, type MemberRecord } from "./record.ts"
 import { Session } from "./session.ts"
+import { answerStats } from "./stats/answerer.ts"
+import { WorkerStats } from "./stats/worker-stats.ts"
 
 export interface JoinOptions {
   readonly engine: Engine
@@ -72,6 +75,7 @@ const rejoinMs = 250
 export class PoolMember {
   readonly pool: string
   readonly shards: number
+  readonly stats: WorkerStats
   /** Resolves when the member has left the pool or was killed. */
   readonly stopped: Promise<void>
   readonly #engine: Engine
@@ -93,6 +97,8 @@ export class PoolMember {
   #claimFrom = 0
   #drained: Promise<void> | undefined
   #killed = false
+  #unanswer: Unsubscribe | undefined
+  #unregister: (() => void) | undefined
 
   constructor(given: JoinOptions, shards: number, options: PoolOptions, weight: number) {
     this.pool = given.pool
@@ -103,7 +109,7 @@ export class PoolMember {
     this.#onOverrun = checkOnOverrun(given.onOverrun)
     this.#clock = given.clock ?? (() => performance.now())
     this.#threaded = given.clock === undefined
-    this.#wall = given.wall ?? (this.#threaded ? Date.now : undefined)
+    this.#wall = given.wall ?? (this.#threaded ? () => Date.now() : undefined)
     this.#storeClock = given.storeClock
     this.#onEvent = given.onEvent
     this.#given = {
@@ -117,6 +123,7 @@ export class PoolMember {
     const { promise, resolve } = Promise.withResolvers<void>()
     this.stopped = promise
     this.#resolveStopped = resolve
+    this.stats = new WorkerStats(options.statsWindowMs, () => this.#consumer.use())
     this.#consumer = typeof given.consumer === "function" ? given.consumer(this) : given.consumer
   }
 
@@ -159,6 +166,7 @@ export class PoolMember {
   drain(options: DrainOptions = {}): Promise<void> {
     this.#drained ??= (async () => {
       await this.#session?.drain(options.reason, options.deadline ?? this.#options.drainMs)
+      this.#unmeasure()
       this.#resolveStopped()
     })()
     return this.#drained
@@ -168,7 +176,24 @@ export class PoolMember {
   kill(): void {
     this.#killed = true
     this.#session?.kill()
+    this.#unmeasure()
     this.#resolveStopped()
+  }
+
+  /** Begins to count, and to tell who asks for `stats()`. */
+  async measure(): Promise<void> {
+    this.#unanswer = await answerStats(this.#engine, this.pool, () => this.stats.report(this.session, this.group))
+    this.stats.start()
+    this.#unregister = registerMetrics({ pool: this.pool, group: this.group }, this.stats)
+    if (this.#leaving) this.#unmeasure()
+  }
+
+  #unmeasure(): void {
+    this.stats.stop()
+    this.#unregister?.()
+    this.#unanswer?.().catch(() => undefined)
+    this.#unregister = undefined
+    this.#unanswer = undefined
   }
 
   get #leaving(): boolean {
@@ -176,6 +201,7 @@ export class PoolMember {
   }
 
   #emit(event: PoolEvent): void {
+    this.stats.happened(event)
     this.#onEvent?.(event)
   }
 
@@ -205,6 +231,7 @@ export class PoolMember {
         direct: this.#direct,
         onOverrun: this.#onOverrun,
         consumer: this.#consumer,
+        stats: this.stats,
         clock: this.#clock,
         wall: this.#wall,
         threaded: this.#threaded,
@@ -253,5 +280,11 @@ export const joinPool = async (given: JoinOptions): Promise<PoolMember> => {
   )
   const member = new PoolMember(given, shards, settings, weight)
   await member.join(undefined)
+  try {
+    await member.measure()
+  } catch (error) {
+    await member.drain()
+    throw error
+  }
   return member
 }

@@ -14,6 +14,7 @@ export const poolOptionNames = [
   "drainMs",
   "drainBudgetMs",
   "sweepMs",
+  "statsWindowMs",
 ] as const
 
 export type PoolOptions = { readonly [K in (typeof poolOptionNames)[number]]: number }

@@ -28,6 +28,7 @@ import { checkPayload, resultOf, stoppedOutcome, toBytes, toText } from "./paylo
 import { decodeAssignment } from "./placement.ts"
 import { decodeRecord } from "./record.ts"
 import { Worker } from "./pool-worker.ts"
+import { StatsReader, type PoolStats, type StatsOptions } from "./stats/pool-stats.ts"
 
 /** The kind of all jobs of low-level pools: no definition can have this name. */
 const kind = "~"
@@ -115,6 +116,7 @@ export class Pool implements AsyncDisposable {
   readonly #starts: Batcher<StartItem, StartReply>
   readonly #messages: Batcher<MessageItem, MessageReply>
   readonly #stops: Batcher<TerminateItem, TerminateReply>
+  readonly #stats: StatsReader
   /** Those who wait for an end, by shard. */
   readonly #waiters = new Map<number, Set<() => void>>()
   readonly #events = new Map<number, Promise<Unsubscribe>>()
@@ -127,6 +129,7 @@ export class Pool implements AsyncDisposable {
     this.#engine = engine
     this.#given = given
     this.#limits = limits
+    this.#stats = new StatsReader(name, () => Promise.resolve({ engine, shards }))
     this.#starts = new Batcher((items: ReadonlyArray<StartItem>) => engine.start(name, items))
     this.#messages = new Batcher((items: ReadonlyArray<MessageItem>) => engine.message(name, items))
     this.#stops = new Batcher((items: ReadonlyArray<TerminateItem>) => engine.terminate(name, items))
@@ -189,6 +192,7 @@ export class Pool implements AsyncDisposable {
           abortGraceMs: this.#given.onOverrun === "exit" ? undefined : settings.abortGraceMs,
           payloadBytes: this.#limits.payloadBytes,
           resultRetentionMs: this.#limits.resultRetentionMs,
+          stats: self.stats,
           wantMore: () => self.wantMore(),
           onUnsettled: ({ shard }, reason, addresses) => emit({ type: "overrun", shard, reason, addresses }),
           onFault: (error) => emit({ type: "fault", error }),
@@ -264,6 +268,11 @@ export class Pool implements AsyncDisposable {
   async groupOf(key: string): Promise<string | undefined> {
     const { shard } = this.#address(key)
     return decodeAssignment((await this.#engine.assignment(this.name)).value)?.groupOf[shard]
+  }
+
+  /** How long jobs wait, how much runs, and how many workers it takes: by group and in total. For an autoscaler, ask every second or so. */
+  async stats(options: StatsOptions = {}): Promise<PoolStats> {
+    return await this.#stats.read(options)
   }
 
   /** All jobs that wait or run, shard by shard, in no order. */

@@ -21,6 +21,7 @@ import type { OnOverrun, PoolOptions } from "./options.ts"
 import { encodeRecord, type MemberRecord } from "./record.ts"
 import { Registration } from "./registration.ts"
 import { ShardRunner } from "./shard-runner.ts"
+import type { WorkerStats } from "./stats/worker-stats.ts"
 import { Sweeper } from "./sweeper.ts"
 import { Taker } from "./taker.ts"
 import { Trust } from "./trust.ts"
@@ -35,6 +36,7 @@ export interface SessionHost {
   readonly direct: boolean
   readonly onOverrun: OnOverrun
   readonly consumer: ShardConsumer
+  readonly stats: WorkerStats
   readonly clock: () => number
   /** The wall clock; absent where a test moves `clock` alone (S6). */
   readonly wall: (() => number) | undefined
@@ -151,6 +153,7 @@ export class Session {
     })
     this.#taker = new Taker({
       engine,
+      stats: host.stats,
       pool,
       consumer,
       onFault,
@@ -163,6 +166,7 @@ export class Session {
     })
     this.#commits = new CommitSender({
       engine,
+      stats: host.stats,
       pool,
       setStoreNow: (now) => this.#answered(now),
       onStale: (runner) => this.#depose(runner, "the store refused a commit"),
@@ -193,6 +197,7 @@ export class Session {
     })
     this.#sweeper = new Sweeper({
       engine,
+      stats: host.stats,
       pool,
       session,
       shards,

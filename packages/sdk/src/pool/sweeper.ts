@@ -8,6 +8,7 @@ import type { ShardConsumer } from "./consumer.ts"
 import type { PoolEvent } from "./events.ts"
 import { startLoop, type Loop } from "./loop.ts"
 import type { ShardRunner } from "./shard-runner.ts"
+import type { WorkerStats } from "./stats/worker-stats.ts"
 
 export interface SweeperHost {
   readonly engine: Engine
@@ -16,6 +17,7 @@ export interface SweeperHost {
   readonly shards: number
   readonly sweepMs: number
   readonly consumer: ShardConsumer
+  readonly stats: WorkerStats
   readonly runners: ReadonlyMap<number, ShardRunner>
   readonly clock: () => number
   readonly ownerOf: (shard: number) => string
@@ -47,6 +49,8 @@ const unclaimedMs = 1_000
 export class Sweeper {
   readonly #host: SweeperHost
   readonly #loop: Loop
+  /** As each was seen last: for what waits in all of them. */
+  readonly #statuses = new Map<number, ShardStatus>()
   #turn = 0
   #everything = false
   #hurried = false
@@ -103,12 +107,18 @@ export class Sweeper {
     )
     this.#hurried = false
     this.#proveAt += asked.length
-    if (asked.length === 0) return
+    if (asked.length === 0) return this.#host.stats.swept([])
     const before = asked.map((runner) => ({ takes: runner.takes, executing: new Set(consumer.executing(runner)) }))
     const statuses = await engine.sweep(
       pool,
       asked.map((runner) => runner.shard),
     )
+    for (const shard of this.#statuses.keys()) if (!this.#host.runners.has(shard)) this.#statuses.delete(shard)
+    for (const status of statuses) {
+      this.#statuses.delete(status.shard)
+      this.#statuses.set(status.shard, status)
+    }
+    this.#host.stats.swept([...this.#statuses.values()].toReversed())
     const ended: Array<Promise<void>> = []
     for (const [i, status] of statuses.entries()) {
       const runner = asked[i]

@@ -7,12 +7,14 @@ import type { Address, Engine, TakeGroup, TakeReply } from "../engine/engine.ts"
 import { StoreUnavailable } from "../errors.ts"
 import type { ShardConsumer } from "./consumer.ts"
 import type { ShardRunner } from "./shard-runner.ts"
+import type { WorkerStats } from "./stats/worker-stats.ts"
 
 export interface TakerHost {
   readonly engine: Engine
   readonly pool: string
   readonly consumer: ShardConsumer
   readonly runners: ReadonlyMap<number, ShardRunner>
+  readonly stats: WorkerStats
   /** S8: what needs to be taken waits until it is true again, and `pump` is called. */
   readonly mayTake: () => boolean
   readonly storeNow: () => number
@@ -146,8 +148,10 @@ export class Taker {
   ): Promise<void> {
     let replies: ReadonlyArray<TakeReply> | undefined
     let failure: unknown
+    const sentAt = performance.now()
     try {
       replies = await this.#host.engine.take(this.#host.pool, groups)
+      this.#host.stats.took(replies, performance.now() - sentAt)
     } catch (error) {
       failure = error
     }

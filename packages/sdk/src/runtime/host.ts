@@ -1,6 +1,7 @@
 /** What an iteration needs from the runner, and what both tell. */
 import type { Engine } from "../engine/engine.ts"
 import type { Options } from "../options.ts"
+import type { WorkerStats } from "../pool/stats/worker-stats.ts"
 import { messageOf } from "./body.ts"
 import type { Effects } from "./effects.ts"
 import type { JobKind } from "./kind.ts"
@@ -29,6 +30,7 @@ export interface RunnerOptions {
   readonly tasks: TaskQueue
   readonly limits: Options
   readonly onEvent: (event: RuntimeEvent) => void
+  readonly stats: WorkerStats
   /** Capacity came back: the pool may take more. */
   readonly wantMore: () => void
 }

@@ -6,7 +6,9 @@ import type { Address, LoadedRun, Message } from "../engine/engine.ts"
 import { Deposed, HandlerMissing, StoreUnavailable } from "../errors.ts"
 import { splitAddress } from "../key.ts"
 import type { GiveUpReason, OwnedShard, ShardConsumer } from "../pool/consumer.ts"
+import { runAs } from "../pool/work.ts"
 import { answerQuery } from "./answers.ts"
+import type { Use } from "../telemetry/measured.ts"
 import type { Answer, Body } from "./body.ts"
 import { parseBody } from "./body.ts"
 import type { IterationHost, RunnerOptions } from "./host.ts"
@@ -32,6 +34,10 @@ export class Runner implements ShardConsumer, IterationHost {
 
   capacity(): number {
     return this.options.limits.concurrency - this.#running
+  }
+
+  use(): Use {
+    return { running: this.#running, capacity: this.options.limits.concurrency }
   }
 
   executing(shard: OwnedShard): ReadonlySet<Address> {
@@ -122,6 +128,7 @@ export class Runner implements ShardConsumer, IterationHost {
     this.#executingOf(resident.shard.shard).add(run.address)
     this.#running++
     this.#idle--
+    this.options.stats.began(run.since, resident.shard.now())
     resident.executing = new Iteration(this, resident, run, body)
       .execute()
       .then(
@@ -197,7 +204,8 @@ export class Runner implements ShardConsumer, IterationHost {
     resident.resource = undefined
     if (resource === undefined || kind.handlers.close === undefined) return
     try {
-      await this.options.effects.settle(kind.handlers.close(resource.value), new LazyAbort())
+      const work = { kind: kind.kind, key: resident.key }
+      await runAs(work, () => this.options.effects.settle(kind.handlers.close?.(resource.value), new LazyAbort()))
     } catch (error) {
       this.options.onEvent({
         type: "failed",

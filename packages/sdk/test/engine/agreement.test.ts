@@ -152,11 +152,12 @@ async function state({ world: { engine, pool } }: Side): Promise<unknown> {
     { full: true },
   )
   const [status] = await engine.sweep(pool, [0])
+  const queues = await engine.queues(pool, [0, 1])
   const digests = await engine.digests(pool, "controller", [0])
   const ids = Array.from({ length: 6 }, (_, n) => ({ shard: 0, id: `id-${n}` }))
   const answers = await engine.answers(pool, ids)
   const audit = await engine.audit(pool, [{ shard: 0, after: 0, limit: 200 }])
-  return { runs, status: status && { ...status, active: status.active.toSorted() }, digests, answers, audit }
+  return { runs, status: status && { ...status, active: status.active.toSorted() }, queues, digests, answers, audit }
 }
 
 describeRedis("Redis and SQLite", () => {

@@ -9,6 +9,7 @@ import { mapConformance } from "./conformance/maps.ts"
 import { messageConformance } from "./conformance/messages.ts"
 import { ownershipConformance } from "./conformance/ownership.ts"
 import { poolConformance } from "./conformance/pools.ts"
+import { queueConformance } from "./conformance/queues.ts"
 import { retentionConformance } from "./conformance/retention.ts"
 import { runConformance } from "./conformance/runs.ts"
 import { streamConformance } from "./conformance/streams.ts"
@@ -42,6 +43,7 @@ export function conformance(name: string, store: () => TestStore): void {
     describe("ownership", () => ownershipConformance(world))
     describe("audit", () => auditConformance(world))
     describe("takes", () => takeConformance(world))
+    describe("queues", () => queueConformance(world))
     describe("commits", () => commitConformance(world))
     describe("timers", () => timerConformance(world))
     describe("retention", () => retentionConformance(world))

@@ -93,6 +93,10 @@ export class Holder implements ShardConsumer {
     this.#history = history
   }
 
+  use() {
+    return { running: this.held.size, capacity: this.limit }
+  }
+
   onRuns(shard: OwnedShard, runs: ReadonlyArray<LoadedRun>): void {
     for (const run of runs) {
       if (this.held.get(run.address)?.run.run === run.run) continue

@@ -1,5 +1,5 @@
 /** Verbs that write nothing. */
-import type { LoadedRun, RunRecord, ShardHeader, ShardStatus } from "../engine.ts"
+import type { LoadedRun, RunRecord, ShardHeader, ShardQueue, ShardStatus } from "../engine.ts"
 import { batched, type Store } from "./batch.ts"
 import { parseHeader, parseLoaded, parseRecord } from "./record.ts"
 import { scripts } from "./scripts.ts"
@@ -49,18 +49,33 @@ export const headers = (store: Store, pool: string, shards: ReadonlyArray<number
     decode: ([header], group) => [parseHeader(group[0] ?? 0, header)],
   })
 
+const timeOf = (text: unknown): number | undefined => (text === "" ? undefined : Number(text))
+
+export const queues = (store: Store, pool: string, shards: ReadonlyArray<number>) =>
+  batched<number, ShardQueue>(store, pool, shards, {
+    script: scripts.queues,
+    shard: (shard) => shard,
+    joins: () => false,
+    encode: () => {},
+    decode: ([ready, due, oldest, active], group, now) => [
+      { shard: group[0] ?? 0, ready: Number(ready), due: Number(due), oldest: timeOf(oldest), active: Number(active), now },
+    ],
+  })
+
 export const sweep = (store: Store, pool: string, shards: ReadonlyArray<number>) =>
   batched<number, ShardStatus>(store, pool, shards, {
     script: scripts.sweep,
     shard: (shard) => shard,
     joins: () => false,
     encode: () => {},
-    decode: ([header, ready, due, ...active], group, now) => [
+    decode: ([header, ready, due, oldest, nextDue, ...active], group, now) => [
       {
         ...parseHeader(group[0] ?? 0, header),
         ready: Number(ready),
+        due: Number(due),
+        oldest: timeOf(oldest),
         active: active as string[],
-        nextDue: due === "" ? undefined : Number(due),
+        nextDue: timeOf(nextDue),
         now,
       },
     ],

@@ -3,7 +3,8 @@
  * by the unit separator; E5 keeps both out of everything but the body, which is last and opaque. An ended run has its outcome before the
  * body and the outcome's length (UTF-16 units, as the writer counted it) in `due`, so that neither needs escaping.
  *
- * `phase` is r (live, not parked), p or e. Active is who is in the shard's set `w`, so that a take need not rewrite records.
+ * `phase` is r (live, not parked), p or e. Active is who is in the shard's set `w`, so that a take need not rewrite records. Behind the r is
+ * the store's time at which the run became ready, if it did so with this record.
  */
 import { StoreFault } from "../../errors.ts"
 import type { Address, Control, LoadedRun, Message, MessageKind, Phase, RunRecord, ShardHeader } from "../engine.ts"
@@ -33,8 +34,8 @@ function parseControl(text: string): RunRecord["control"] {
 export const onText = (names: ReadonlyArray<string>): string => (names.length === 0 ? "" : `${unit}${names.join(unit)}${unit}`)
 const parseOn = (text: string): ReadonlyArray<string> => (text === "" ? [] : text.slice(1, -1).split(unit))
 
-/** Record of a new run that is ready at once. */
-export const readyRecord = (run: string, control: string, body: string): string => `r\t${run}\t0\t0\t\t\t${control}\t${body}`
+/** Record of a new run that is ready at once; the store puts phase and time before it. */
+export const readyRecord = (run: string, control: string, body: string): string => `\t${run}\t0\t0\t\t\t${control}\t${body}`
 /** Record of a new run with a delay; the store puts the due time between the two. */
 export const delayedRecord = (run: string, control: string, body: string): readonly [string, string] => [
   `p\t${run}\t0\t0\t`,
@@ -43,6 +44,13 @@ export const delayedRecord = (run: string, control: string, body: string): reado
 
 const phases: Readonly<Record<string, Phase>> = { r: "ready", a: "active", p: "parked", e: "ended" }
 export const phaseOf = (letter: string): Phase => phases[letter] ?? bad("a phase", letter)
+
+/** Since when a run that is taken waited to be: its due time, where it was taken for that. */
+function sinceOf(text: string, due: number | undefined): number | undefined {
+  if (text.startsWith("p")) return due
+  const since = text.slice(1, text.indexOf(tab))
+  return since === "" ? undefined : Number(since)
+}
 
 export function parseRecord(address: Address, text: string, active: boolean): RunRecord {
   const fields: string[] = []
@@ -54,7 +62,7 @@ export function parseRecord(address: Address, text: string, active: boolean): Ru
     at = end + 1
   }
   const [letter = "", run = "", revision = "", consumed = "", due = "", on = "", control = ""] = fields
-  const phase = active ? "active" : phaseOf(letter)
+  const phase = active ? "active" : phaseOf(letter[0] ?? "")
   const parked = phase === "parked"
   const bodyAt = phase === "ended" ? at + Number(due) : at
   return {
@@ -92,12 +100,13 @@ export function parseMessage(number: number, text: string): Message {
   }
 }
 
-/** `lists` is [inbox, journal], or "" when both are empty. */
-export function parseLoaded(address: Address, text: string, active: boolean, lists: unknown): LoadedRun {
+/** `lists` is [inbox, journal], or "" when both are empty. `taken`: just now, so that it tells since when it waited. */
+export function parseLoaded(address: Address, text: string, active: boolean, lists: unknown, taken = false): LoadedRun {
   const record = parseRecord(address, text, active)
-  if (!Array.isArray(lists)) return { ...record, inbox: [], journal: [] }
+  const since = taken ? sinceOf(text, record.due) : undefined
+  if (!Array.isArray(lists)) return { ...record, inbox: [], journal: [], since }
   const [inbox, journal] = lists as [ReadonlyArray<string>, ReadonlyArray<string>]
-  return { ...record, inbox: inbox.map((message, n) => parseMessage(record.consumed + n + 1, message)), journal }
+  return { ...record, since, inbox: inbox.map((message, n) => parseMessage(record.consumed + n + 1, message)), journal }
 }
 
 function bad(what: string, got: string): never {

@@ -99,6 +99,7 @@ function engine(url: string, deployment: Deployment, keys: Keys, options: Engine
     trim: (pool, groups) => worker.trim(store, pool, groups),
     audit: (pool, items) => audit(store, pool, items),
     headers: (pool, shards) => reads.headers(store, pool, shards),
+    queues: (pool, shards) => reads.queues(store, pool, shards),
     sweep: (pool, shards) => reads.sweep(store, pool, shards),
     onHint: async (pool, shard, listener: (hint: Hint) => void) =>
       await bus.subscribe(

@@ -423,7 +423,7 @@ end)
     name: "commit",
     caller: "worker",
     keys: "shard…",
-    sha1: "a4cf2101bc9a80728dd97ea168aa40e20aeaa980",
+    sha1: "adc9067ea3918df5c73cb9948a9a7f79100fa0f7",
     source: `#!lua flags=allow-oom
 local call = redis.call
 local store_time
@@ -483,7 +483,7 @@ local function refuse(shard, verb, writer)
   return "stale"
 end
 local function parse(record)
-  return string.match(record, "^(%a)\\t([^\\t]*\\t[^\\t]*)\\t(%d*)\\t(%d*)\\t([^\\t]*)\\t([^\\t]*)\\t()")
+  return string.match(record, "^(%a)%d*\\t([^\\t]*\\t[^\\t]*)\\t(%d*)\\t(%d*)\\t([^\\t]*)\\t([^\\t]*)\\t()")
 end
 local function run_of(ident)
   return string.match(ident, "^[^\\t]*")
@@ -497,6 +497,11 @@ local function digest(shard, control, sign)
   call("HINCRBY", k, controller .. "\\tcount", sign .. "1")
   call("HINCRBY", k, controller .. "\\tfirst", first == "0" and first or sign .. first)
   call("HINCRBY", k, controller .. "\\tsecond", second == "0" and second or sign .. second)
+end
+local since_text
+local function since()
+  since_text = since_text or string.format("%.0f", now())
+  return since_text
 end
 local ACTIVE, READY, PARKED, END = 97, 114, 112, 101
 local BODY, KEEP, CLEAR, ANSWERS = 98, 107, 99, 119
@@ -595,6 +600,7 @@ local replies = groups(function(shard, at, last)
         else
           leave[#leave + 1] = address
           if code == "r" then
+            letter = letter .. since()
             ready[#ready + 1] = address
           elseif code == "p" then
             on_text = on
@@ -888,7 +894,7 @@ return reply
     name: "message",
     caller: "client",
     keys: "shard…",
-    sha1: "56387f33292dbf46826bd959c322aabc0c31fe43",
+    sha1: "438085ae178d1601a048b054fec257fd0a57987b",
     source: `#!lua
 local call = redis.call
 local store_time
@@ -915,7 +921,7 @@ local function groups(handle)
   return replies
 end
 local function parse(record)
-  return string.match(record, "^(%a)\\t([^\\t]*\\t[^\\t]*)\\t(%d*)\\t(%d*)\\t([^\\t]*)\\t([^\\t]*)\\t()")
+  return string.match(record, "^(%a)%d*\\t([^\\t]*\\t[^\\t]*)\\t(%d*)\\t(%d*)\\t([^\\t]*)\\t([^\\t]*)\\t()")
 end
 local function run_of(ident)
   return string.match(ident, "^[^\\t]*")
@@ -948,6 +954,11 @@ end
 local function push_ready(shard, addresses)
   if call("RPUSH", shard .. "q", unpack(addresses)) == #addresses then hint_ready(shard) end
 end
+local since_text
+local function since()
+  since_text = since_text or string.format("%.0f", now())
+  return since_text
+end
 local function accept(shard, address, stored, at, control)
   local run, kind, name, id, payload = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5]
   local phase, ident, consumed, due, on, stored_control, body_at = parse(stored)
@@ -961,8 +972,9 @@ local function accept(shard, address, stored, at, control)
     digest(shard, control, "")
   end
   if wakes or control then
-    if wakes then phase, on = "r", "" end
-    local head = phase .. "\\t" .. ident .. "\\t" .. consumed .. "\\t" .. due .. "\\t" .. on .. "\\t" .. (control or stored_control) .. "\\t"
+    local front = string.match(stored, "^%a%d*")
+    if wakes then front, on = "r" .. since(), "" end
+    local head = front .. "\\t" .. ident .. "\\t" .. consumed .. "\\t" .. due .. "\\t" .. on .. "\\t" .. (control or stored_control) .. "\\t"
     call("HSET", shard .. "r", address, head .. string.sub(stored, body_at))
   end
   if wakes then
@@ -1054,6 +1066,57 @@ local function now()
 end
 local stored = call("HMGET", KEYS[1], "shards", "incarnation")
 return { stored[1], stored[2], now() }
+`,
+  },
+  queues: {
+    name: "queues",
+    caller: "reader",
+    keys: "shard…",
+    sha1: "a4c937a9923fc70445d84c2ab84f9a5733782ceb",
+    source: `#!lua flags=no-writes
+local call = redis.call
+local store_time
+local function now()
+  if store_time then return store_time end
+  if ARGV[1] ~= "" then
+    store_time = tonumber(ARGV[1])
+  else
+    local time = call("TIME")
+    store_time = time[1] * 1000 + math.floor(time[2] / 1000)
+  end
+  return store_time
+end
+local function groups(handle)
+  local replies, at = {}, 2
+  for g = 1, #KEYS do
+    if at > #ARGV then break end
+    local last = at + tonumber(ARGV[at])
+    local ok, reply = pcall(handle, KEYS[g], at + 1, last)
+    if not ok then reply = "!" .. (type(reply) == "table" and tostring(reply.err) or tostring(reply)) end
+    replies[g] = reply
+    at = last + 1
+  end
+  return replies
+end
+local function queue(shard)
+  local ready, oldest = call("LLEN", shard .. "q"), ""
+  if ready > 0 then
+    local record = call("HGET", shard .. "r", call("LINDEX", shard .. "q", 0))
+    oldest = record and string.match(record, "^%a(%d*)") or ""
+  end
+  local first, due = call("ZRANGEBYSCORE", shard .. "a", "(0", "+inf", "WITHSCORES", "LIMIT", 0, 1)[2], 0
+  if first and tonumber(first) <= now() then
+    due = call("ZCOUNT", shard .. "a", "(0", now())
+    if oldest == "" or tonumber(first) < tonumber(oldest) then oldest = first end
+  end
+  return ready, due, oldest, first or ""
+end
+local replies = groups(function(shard)
+  local ready, due, oldest = queue(shard)
+  return { ready, due, oldest, call("SCARD", shard .. "w") }
+end)
+replies[#replies + 1] = now()
+return replies
 `,
   },
   read: {
@@ -1288,7 +1351,7 @@ return reply
     name: "start",
     caller: "client",
     keys: "shard…",
-    sha1: "338270566390277f8862696a6b8216d6a2f74b28",
+    sha1: "25a6be836f01bd555c471cf76a7840c0e60d66d7",
     source: `#!lua
 local call = redis.call
 local store_time
@@ -1315,7 +1378,7 @@ local function groups(handle)
   return replies
 end
 local function parse(record)
-  return string.match(record, "^(%a)\\t([^\\t]*\\t[^\\t]*)\\t(%d*)\\t(%d*)\\t([^\\t]*)\\t([^\\t]*)\\t()")
+  return string.match(record, "^(%a)%d*\\t([^\\t]*\\t[^\\t]*)\\t(%d*)\\t(%d*)\\t([^\\t]*)\\t([^\\t]*)\\t()")
 end
 local function run_of(ident)
   return string.match(ident, "^[^\\t]*")
@@ -1342,18 +1405,24 @@ end
 local function push_ready(shard, addresses)
   if call("RPUSH", shard .. "q", unpack(addresses)) == #addresses then hint_ready(shard) end
 end
-local HSETNX = "HSETNX"
+local since_text
+local function since()
+  since_text = since_text or string.format("%.0f", now())
+  return since_text
+end
+local HSETNX, DELAYED = "HSETNX", 100
 local function is_earliest(shard, delayed)
   local first = call("ZRANGEBYSCORE", shard .. "a", "(0", "+inf", "LIMIT", 0, 1)[1]
   return delayed[first] ~= nil
 end
 return groups(function(shard, at, last)
-  local r = shard .. "r"
+  local r, now_ready = shard .. "r", "r" .. since()
   local replies, ready, delayed = {}, {}, nil
   while at <= last do
     local address, record, mode = ARGV[at], ARGV[at + 1], ARGV[at + 2]
     at = at + 3
     local due, control, refused
+    if string.byte(mode) ~= DELAYED then record = now_ready .. record end
     if mode ~= "" then
       if string.find(mode, "d", 1, true) then
         due = now() + ARGV[at]
@@ -1375,7 +1444,7 @@ return groups(function(shard, at, last)
       local stored = call("HGET", r, address)
       local phase, ident = parse(stored)
       local run = run_of(ident)
-      if run == string.match(record, "^%a\\t([^\\t]*)") then
+      if run == string.match(record, "^%a%d*\\t([^\\t]*)") then
         reply = "s"
       elseif phase ~= "e" then
         reply = "r" .. run
@@ -1409,7 +1478,7 @@ end)
     name: "sweep",
     caller: "reader",
     keys: "shard…",
-    sha1: "9e62cc0ccede07318a59f6af98466eb0f7422610",
+    sha1: "58efd58dd042506bc7d163950dc5231f30b30695",
     source: `#!lua flags=no-writes
 local call = redis.call
 local store_time
@@ -1435,12 +1504,27 @@ local function groups(handle)
   end
   return replies
 end
+local function queue(shard)
+  local ready, oldest = call("LLEN", shard .. "q"), ""
+  if ready > 0 then
+    local record = call("HGET", shard .. "r", call("LINDEX", shard .. "q", 0))
+    oldest = record and string.match(record, "^%a(%d*)") or ""
+  end
+  local first, due = call("ZRANGEBYSCORE", shard .. "a", "(0", "+inf", "WITHSCORES", "LIMIT", 0, 1)[2], 0
+  if first and tonumber(first) <= now() then
+    due = call("ZCOUNT", shard .. "a", "(0", now())
+    if oldest == "" or tonumber(first) < tonumber(oldest) then oldest = first end
+  end
+  return ready, due, oldest, first or ""
+end
 local replies = groups(function(shard)
   local reply = call("SMEMBERS", shard .. "w")
-  local due = call("ZRANGEBYSCORE", shard .. "a", "(0", "+inf", "WITHSCORES", "LIMIT", 0, 1)
+  local ready, due, oldest, next_due = queue(shard)
   table.insert(reply, 1, call("HGET", shard .. "r", ""))
-  table.insert(reply, 2, call("LLEN", shard .. "q"))
-  table.insert(reply, 3, due[2] or "")
+  table.insert(reply, 2, ready)
+  table.insert(reply, 3, due)
+  table.insert(reply, 4, oldest)
+  table.insert(reply, 5, next_due)
   return reply
 end)
 replies[#replies + 1] = now()
@@ -1685,7 +1769,7 @@ return reply
     name: "terminate",
     caller: "client",
     keys: "shard…",
-    sha1: "f17c18e1d1b3f65aa6e50b82a366ae02424acede",
+    sha1: "6cf16b3063ec8001d4c9b5ef87cd661aaaeb5da6",
     source: `#!lua
 local call = redis.call
 local store_time
@@ -1712,7 +1796,7 @@ local function groups(handle)
   return replies
 end
 local function parse(record)
-  return string.match(record, "^(%a)\\t([^\\t]*\\t[^\\t]*)\\t(%d*)\\t(%d*)\\t([^\\t]*)\\t([^\\t]*)\\t()")
+  return string.match(record, "^(%a)%d*\\t([^\\t]*\\t[^\\t]*)\\t(%d*)\\t(%d*)\\t([^\\t]*)\\t([^\\t]*)\\t()")
 end
 local function run_of(ident)
   return string.match(ident, "^[^\\t]*")

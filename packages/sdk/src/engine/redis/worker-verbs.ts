@@ -87,7 +87,10 @@ export async function take(store: Store, pool: string, groups: ReadonlyArray<Tak
     },
     decode: (reply, [group], now) => {
       const runs: LoadedRun[] = []
-      for (let n = 2; n < reply.length; n += 3) runs.push(parseLoaded(String(reply[n]), String(reply[n + 1]), true, reply[n + 2]))
+      for (let n = 2; n < reply.length; n += 3) {
+        const address = String(reply[n])
+        runs.push(parseLoaded(address, String(reply[n + 1]), true, reply[n + 2], group?.addresses?.includes(address) !== true))
+      }
       const due = group?.timers && reply[1] !== "" ? Number(reply[1]) : undefined
       return [{ status: "taken", runs, more: reply[0] === 1, nextDue: due, now }]
     },

@@ -1,5 +1,6 @@
 import type { LoadedRun, Message, MessageKind, RunRecord } from "../engine.ts"
 import type { Tx } from "./calls.ts"
+import { firstPlaceAt } from "./place.ts"
 import { phases } from "./schema.ts"
 import { header } from "./shards.ts"
 
@@ -11,6 +12,7 @@ export interface RunHead {
   revision: string
   consumed: number
   due: number | null
+  ready_seq: number | null
   wakes: string
   controller: string | null
   spec: string | null
@@ -27,7 +29,7 @@ export interface RunRow extends RunHead {
 }
 
 const headColumns =
-  "id, phase, run, revision, consumed, due, wakes, controller, spec, sum_a, sum_b, " +
+  "id, phase, run, revision, consumed, due, ready_seq, wakes, controller, spec, sum_a, sum_b, " +
   "(SELECT max(number) FROM inbox WHERE inbox.run = runs.id) AS last, " +
   "(SELECT max(number) FROM journal WHERE journal.run = runs.id) AS entries"
 export const runColumns = `${headColumns}, address, outcome, body`
@@ -127,7 +129,7 @@ export class ReadyList {
     if (this.#last === undefined) {
       const row = this.#tx.one<{ ready_seq: number }>(lastReady, this.#tx.poolId, this.#shard)
       if (row === undefined && this.#hints) hintReady(this.#tx, this.#shard)
-      this.#last = row?.ready_seq ?? 0
+      this.#last = Math.max(row?.ready_seq ?? 0, firstPlaceAt(this.#tx.now))
     }
     return ++this.#last
   }

@@ -18,7 +18,8 @@ export const ENDED = 3
  * One row a run, found by address through one unique index; the ready list, the active set, the agenda and the retention are partial
  * indexes of the same rows, so that a transition is one UPDATE and none of them can disagree with the record.
  *
- * - `ready_seq`: place in the ready list; given as the shard's highest + 1, so that no counter has to be written.
+ * - `ready_seq`: place in the ready list: 1024 times the time at which the run became ready, or the shard's highest + 1 if that is more, so that
+ *   no counter has to be written, and the time needs no column.
  * - `wakes`: names of signals that wake a parked run, one a line (E5: names have no control characters).
  * - `inbox.number` and `journal.number` go on without gaps: the highest number is the length, found by one seek.
  * - `digests.sum_a`, `sum_b` are decimal text: sums of 48-bit hashes leave the 2^53 that a JavaScript number holds, and SQLite's own

@@ -1,6 +1,7 @@
-import type { ClaimItem, ClaimReply, ReleaseItem, ShardHeader, ShardOwner, ShardStatus } from "../engine.ts"
+import type { ClaimItem, ClaimReply, ReleaseItem, ShardHeader, ShardOwner, ShardQueue, ShardStatus } from "../engine.ts"
 import { appendAudit, refuse } from "./audit.ts"
 import type { Tx } from "./calls.ts"
+import { timeOfPlace } from "./place.ts"
 
 /** O2: epochs count from here, so that they survive a stale copy and an emptied store. */
 const epochOrigin = Date.UTC(2025, 0, 1)
@@ -9,6 +10,9 @@ const selectHeader = "SELECT session, epoch FROM shards WHERE pool = ? AND shard
 const writeHeader = "INSERT OR REPLACE INTO shards (pool, shard, session, epoch) VALUES (?, ?, ?, ?)"
 const selectActive = "SELECT address FROM runs WHERE pool = ? AND shard = ? AND phase = 1"
 const countReady = "SELECT count(*) AS n FROM runs WHERE pool = ? AND shard = ? AND phase = 0"
+const firstReady = "SELECT ready_seq FROM runs WHERE pool = ? AND shard = ? AND phase = 0 ORDER BY ready_seq LIMIT 1"
+const countDue = "SELECT count(*) AS n FROM runs WHERE pool = ? AND shard = ? AND phase = 2 AND due IS NOT NULL AND due <= ?"
+const countActive = "SELECT count(*) AS n FROM runs WHERE pool = ? AND shard = ? AND phase = 1"
 const firstDue = "SELECT due FROM runs WHERE pool = ? AND shard = ? AND phase = 2 AND due IS NOT NULL ORDER BY due LIMIT 1"
 
 export const header = (tx: Tx, shard: number): ShardHeader => {
@@ -57,9 +61,26 @@ export const release = (tx: Tx, owner: ReleaseItem, auditLength: number): "relea
   return "released"
 }
 
+const waiting = (tx: Tx, shard: number): Pick<ShardQueue, "ready" | "due" | "oldest"> => {
+  const ready = count(tx, countReady, shard)
+  const readySince = ready === 0 ? undefined : timeOfPlace(tx.one<{ ready_seq: number }>(firstReady, tx.poolId, shard)?.ready_seq ?? null)
+  const first = nextDue(tx, shard)
+  if (first === undefined || first > tx.now) return { ready, due: 0, oldest: readySince }
+  return { ready, due: count(tx, countDue, shard, tx.now), oldest: Math.min(first, readySince ?? first) }
+}
+
+const count = (tx: Tx, sql: string, ...given: ReadonlyArray<number>): number => tx.one<{ n: number }>(sql, tx.poolId, ...given)?.n ?? 0
+
+export const queue = (tx: Tx, shard: number): ShardQueue => ({
+  shard,
+  ...waiting(tx, shard),
+  active: count(tx, countActive, shard),
+  now: tx.now,
+})
+
 export const status = (tx: Tx, shard: number): ShardStatus => ({
   ...header(tx, shard),
-  ready: tx.one<{ n: number }>(countReady, tx.poolId, shard)?.n ?? 0,
+  ...waiting(tx, shard),
   active: active(tx, shard),
   nextDue: nextDue(tx, shard),
   now: tx.now,

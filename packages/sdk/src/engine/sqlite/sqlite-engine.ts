@@ -23,6 +23,7 @@ import type {
   ShardEvent,
   ShardHeader,
   ShardOwner,
+  ShardQueue,
   ShardStatus,
   StartItem,
   StartReply,
@@ -52,7 +53,7 @@ import * as members from "./members.ts"
 import { readAnswer, sendMessages } from "./message.ts"
 import * as pools from "./pools.ts"
 import { listRuns, readRun } from "./runs.ts"
-import { claim, header, release, status } from "./shards.ts"
+import { claim, header, queue, release, status } from "./shards.ts"
 import { startRuns } from "./start.ts"
 import * as sinks from "./sinks.ts"
 import { checkFile, parseLocation } from "./location.ts"
@@ -81,8 +82,9 @@ export const openSqliteEngine = async (url: string, options: EngineOptions): Pro
 }
 
 export const openInProcess = async (url: string, options: EngineOptions): Promise<Engine> => {
-  const store = await openStore(url, options.connectTimeout ?? defaultTimeout)
-  return new SqliteEngine(store, options)
+  const warn = options.onWarning ?? ((text: string): void => void process.stderr.write(`ponos: ${text}\n`))
+  const store = await openStore(url, options.connectTimeout ?? defaultTimeout, warn)
+  return new SqliteEngine(store, options, warn)
 }
 
 /** Each verb is one function of a transaction (the other files here); this class brings them their transactions. */
@@ -99,14 +101,14 @@ class SqliteEngine implements Engine {
   readonly #renewalsOf: members.RenewalsOf
   #closed = false
 
-  constructor(store: Store, options: EngineOptions) {
+  constructor(store: Store, options: EngineOptions, warn: (text: string) => void) {
     this.url = store.url
     this.#store = store
     const { path } = store
     this.#renewalsOf = path === undefined ? () => 0 : (session) => renewalsOf(path, session)
     this.#calls = new Calls(store, options.now ?? Date.now, options.callTimeout ?? defaultTimeout)
     this.#auditLength = options.auditLength ?? optionTable.auditLength.default
-    this.#warn = options.onWarning ?? ((text) => void process.stderr.write(`ponos: ${text}\n`))
+    this.#warn = warn
   }
 
   // --- pool ---------------------------------------------------------------------------------------------------------
@@ -288,6 +290,10 @@ class SqliteEngine implements Engine {
 
   headers(pool: string, shards: ReadonlyArray<number>): Promise<ReadonlyArray<ShardHeader>> {
     return this.#calls.readEach(pool, shards, header)
+  }
+
+  queues(pool: string, shards: ReadonlyArray<number>): Promise<ReadonlyArray<ShardQueue>> {
+    return this.#calls.readEach(pool, shards, queue)
   }
 
   sweep(pool: string, shards: ReadonlyArray<number>): Promise<ReadonlyArray<ShardStatus>> {

@@ -3,9 +3,10 @@ import { refuse } from "./audit.ts"
 import { batchBytes } from "./calls.ts"
 import type { Tx } from "./calls.ts"
 import { sizeOf } from "./groups.ts"
+import { timeOfPlace } from "./place.ts"
 import { readRun, runColumns, toLoaded } from "./runs.ts"
 import type { RunRow } from "./runs.ts"
-import { ACTIVE } from "./schema.ts"
+import { ACTIVE, READY } from "./schema.ts"
 import { header, owns } from "./shards.ts"
 
 /** More than this many of a group do not fit into one short transaction: the rest is `more`. */
@@ -29,7 +30,8 @@ export const takeRuns = (tx: Tx, group: TakeGroup): TakeReply => {
   const timed = due.slice(0, places)
   const prompt = ready.slice(0, limit - timed.length)
   const bytes = timed.length > 0 && prompt.length > 0 ? batchBytes / 2 : batchBytes
-  const taken = [timed, prompt].flatMap((rows) => activateRuns(tx, rows, bytes))
+  const asked = new Set(group.addresses)
+  const taken = [timed, prompt].flatMap((rows) => activateRuns(tx, rows, bytes, asked))
   const more = ready.length + due.length > limit || taken.length < timed.length + prompt.length
   const runs = [...taken, ...loadActive(tx, group, taken)]
   const nextDue = timers ? tx.one<{ due: number }>(futureDue, tx.poolId, shard, tx.now)?.due : undefined
@@ -37,12 +39,12 @@ export const takeRuns = (tx: Tx, group: TakeGroup): TakeReply => {
 }
 
 /** No further one once what they carry is so much (B2). */
-const activateRuns = (tx: Tx, rows: ReadonlyArray<RunRow>, maxBytes: number): LoadedRun[] => {
+const activateRuns = (tx: Tx, rows: ReadonlyArray<RunRow>, maxBytes: number, asked: ReadonlySet<string>): LoadedRun[] => {
   const runs: LoadedRun[] = []
   let bytes = 0
   for (const row of rows) {
     if (bytes >= maxBytes) break
-    const run = activated(tx, row)
+    const run = activated(tx, row, asked)
     runs.push(run)
     bytes += sizeOf(run)
   }
@@ -50,10 +52,11 @@ const activateRuns = (tx: Tx, rows: ReadonlyArray<RunRow>, maxBytes: number): Lo
 }
 
 /** W1: it moves to active and stays there until a commit. */
-const activated = (tx: Tx, run: RunRow): LoadedRun => {
+const activated = (tx: Tx, run: RunRow, asked: ReadonlySet<string>): LoadedRun => {
+  const since = asked.has(run.address) ? undefined : run.phase === READY ? timeOfPlace(run.ready_seq) : (run.due ?? undefined)
   tx.run(activate, run.id)
   run.phase = ACTIVE
-  return toLoaded(tx, run, true)
+  return Object.assign(toLoaded(tx, run, true), { since })
 }
 
 const loadActive = (tx: Tx, group: TakeGroup, taken: ReadonlyArray<LoadedRun>): LoadedRun[] => {

@@ -30,6 +30,7 @@ export const verbs = [
   "commit",
   "trim",
   "headers",
+  "queues",
   "sweep",
   "audit",
   "readMaps",

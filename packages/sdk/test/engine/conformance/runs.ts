@@ -18,6 +18,7 @@ export function runConformance(world: () => World): void {
     expect(await engine.trim(pool, empty)).toEqual([])
     expect(await engine.headers(pool, empty)).toEqual([])
     expect(await engine.sweep(pool, empty)).toEqual([])
+    expect(await engine.queues(pool, empty)).toEqual([])
   })
 
   test("a new run is ready, and its texts come back as they were given (E5)", async () => {

@@ -8,7 +8,7 @@
 ---         op 3 k: (journal kept) journal_length count entries | c: (cleared) | -: nothing to do
 ---         op 4 w: count, then id answer
 --- reply:  per shard: "stale" | per run: code ("r" "a" "p" "e": ok, and the phase; "c": conflict; "u": unseen) last_message; last: now
---- include "now" "groups" "refuse" "parse" "run_of" "is_on" "digest"
+--- include "now" "groups" "refuse" "parse" "run_of" "is_on" "digest" "since"
 --- Every write of an owner. All checks of a group come before its first write; a failure after that is "poisoned" above (B1).
 local ACTIVE, READY, PARKED, END = 97, 114, 112, 101
 local BODY, KEEP, CLEAR, ANSWERS = 98, 107, 99, 119
@@ -116,6 +116,7 @@ local replies = groups(function(shard, at, last)
         else
           leave[#leave + 1] = address
           if code == "r" then
+            letter = letter .. since()
             ready[#ready + 1] = address
           elseif code == "p" then
             on_text = on

@@ -5,7 +5,7 @@
 ---         c: controller fence control
 ---         s: spec that the run must have
 --- reply:  per shard: per message: status run number answer
---- include "now" "groups" "parse" "run_of" "superseded" "spec_of" "digest" "is_on" "push_ready"
+--- include "now" "groups" "parse" "run_of" "superseded" "spec_of" "digest" "is_on" "push_ready" "since"
 --- Puts a message into a run's inbox, gives it its number (W4), and wakes a parked run that waits for it (W6).
 local function accept(shard, address, stored, at, control)
   local run, kind, name, id, payload = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5]
@@ -22,8 +22,9 @@ local function accept(shard, address, stored, at, control)
   end
   if wakes or control then
     -- the due time stays: the owner must know that a delayed run was woken before its time
-    if wakes then phase, on = "r", "" end
-    local head = phase .. "\t" .. ident .. "\t" .. consumed .. "\t" .. due .. "\t" .. on .. "\t" .. (control or stored_control) .. "\t"
+    local front = string.match(stored, "^%a%d*")
+    if wakes then front, on = "r" .. since(), "" end
+    local head = front .. "\t" .. ident .. "\t" .. consumed .. "\t" .. due .. "\t" .. on .. "\t" .. (control or stored_control) .. "\t"
     call("HSET", shard .. "r", address, head .. string.sub(stored, body_at))
   end
   if wakes then

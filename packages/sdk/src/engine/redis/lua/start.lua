@@ -2,13 +2,13 @@
 --- caller: client
 --- keys:   shard…
 --- args:   now; per shard: size, then per run: address record mode, and by mode
----         d: after tail  (record = record .. due .. tail)
+---         d: after tail  (record = record .. due .. tail; else "r" .. since .. record)
 ---         c: controller fence control
 ---         x: nothing     (refuse when an ended run is retained)
 --- reply:  per shard: per run: 1 (started) | "s" (started before) | "r" .. run (running) | "e" .. run (ended) | "f" (fenced)
---- include "now" "groups" "parse" "run_of" "superseded" "digest" "push_ready" "hint_ready"
+--- include "now" "groups" "parse" "run_of" "superseded" "digest" "push_ready" "hint_ready" "since"
 --- Creates runs. A known address with the same run id is a repetition and answers as the first time (B4).
-local HSETNX = "HSETNX"
+local HSETNX, DELAYED = "HSETNX", 100
 
 local function is_earliest(shard, delayed)
   local first = call("ZRANGEBYSCORE", shard .. "a", "(0", "+inf", "LIMIT", 0, 1)[1]
@@ -16,12 +16,13 @@ local function is_earliest(shard, delayed)
 end
 
 return groups(function(shard, at, last)
-  local r = shard .. "r"
+  local r, now_ready = shard .. "r", "r" .. since()
   local replies, ready, delayed = {}, {}, nil
   while at <= last do
     local address, record, mode = ARGV[at], ARGV[at + 1], ARGV[at + 2]
     at = at + 3
     local due, control, refused
+    if string.byte(mode) ~= DELAYED then record = now_ready .. record end
     if mode ~= "" then
       if string.find(mode, "d", 1, true) then
         due = now() + ARGV[at]
@@ -43,7 +44,7 @@ return groups(function(shard, at, last)
       local stored = call("HGET", r, address)
       local phase, ident = parse(stored)
       local run = run_of(ident)
-      if run == string.match(record, "^%a\t([^\t]*)") then
+      if run == string.match(record, "^%a%d*\t([^\t]*)") then
         reply = "s"
       elseif phase ~= "e" then
         reply = "r" .. run
