@@ -80,6 +80,13 @@ export const optionTable = {
     max: 1_000_000,
     why: "runs held in memory with their resources; the idlest leave first",
   },
+  parkAfterMs: {
+    unit: "ms",
+    default: 10_000,
+    min: 100,
+    max: day,
+    why: "a handler that waits so long inside an iteration, and holds no resource, leaves memory until what it waits for comes",
+  },
   activityConcurrency: { unit: "count", default: 100, min: 1, max: 10_000, why: "activity tries that run at the same time in one worker" },
   callTimeoutMs: { unit: "ms", default: 5_000, min: 100, max: 60_000, why: "deadline of one store call" },
   payloadBytes: { unit: "bytes", default: 1_048_576, min: 1_024, max: 16_777_216, why: "input, state, message, step or activity result" },

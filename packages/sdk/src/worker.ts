@@ -34,6 +34,7 @@ const workerOptionNames = [
   ...poolOptionNames,
   "concurrency",
   "maxResident",
+  "parkAfterMs",
   "activityConcurrency",
   "callTimeoutMs",
   "auditLength",
@@ -227,7 +228,10 @@ export const startWorker = async (options: object, test: { readonly storeClock?:
         onEvent: (event) => onEvent(event),
         storeClock: test.storeClock,
       })
-      const prove = setInterval(() => runner?.proveMessages(provedPerSecond), 1_000)
+      const prove = setInterval(() => {
+        runner?.proveMessages(provedPerSecond)
+        runner?.parkWaiting()
+      }, 1_000)
       started.push(() => {
         clearInterval(prove)
         return (member as PoolMember).drain()

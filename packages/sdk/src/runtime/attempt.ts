@@ -5,7 +5,7 @@
 import type { Message } from "../engine/engine.ts"
 import { Deposed, ReplayMismatch } from "../errors.ts"
 import type { OwnedShard } from "../pool/consumer.ts"
-import type { Body, WakeReason } from "./body.ts"
+import type { Body, Waiting, WakeReason } from "./body.ts"
 import { DurableCall } from "./call.ts"
 import type { Effects } from "./effects.ts"
 import type { Deadlines, Ending } from "./ending.ts"
@@ -28,6 +28,8 @@ export interface Outstanding {
   reject(error: unknown): void
   /** A cancel rejects it (sleeps, receives, activities). */
   readonly cancellable: boolean
+  /** What it waits for, of a call that can be waited for without its handler in memory. */
+  wakes?(): Waiting | undefined
   /** Takes a message that is for this call; true if it did. */
   offer?(message: Message): boolean
   /** The attempt ended: clear timers. */
@@ -100,6 +102,7 @@ export class Attempt {
   readonly #versions = new Map<string, number>()
   readonly #live: Array<Live> = []
   #pumpQueued = false
+  #messagesQueued = false
   #stall: ReturnType<typeof setTimeout> | undefined
   #time: number
   #dead: Error | undefined
@@ -183,6 +186,8 @@ export class Attempt {
   }
   /** Local waits for a time of the store's clock: looked at again when a test moves it. */
   readonly waits = new Set<Wait>()
+  /** Grows with all that happens to the handler: two looks that find the same found it waiting in between. */
+  moves = 0
   /** The number of random values and ids drawn so far: they derive from it (J1). */
   draws = 0
 
@@ -228,6 +233,7 @@ export class Attempt {
 
   /** Makes a durable call. `begin` gets its recorded entries and starts the live part. */
   start<A>(kind: CallKind, name: string, begin: (started: Started) => Outstanding): DurableCall<A> {
+    this.moves++
     const call = new DurableCall<A>((resolve, reject) => {
       const refused = this.#refusal()
       if (refused !== undefined) return reject(refused)
@@ -374,13 +380,17 @@ export class Attempt {
       else {
         const live = this.#live[0]
         if (live === undefined) {
-          if (this.options.inbox.hasUnread) setImmediate(this.#handleMessages)
+          if (this.options.inbox.hasUnread && !this.#messagesQueued) {
+            this.#messagesQueued = true
+            setImmediate(this.#handleMessages)
+          }
           return
         }
         if (!live.acknowledged) return
         this.#live.shift()
         live.settle()
       }
+      this.moves++
       clearTimeout(this.#stall)
       this.#stall = undefined
       if (this.#outstanding.size === 0 && this.options.onReplayed === undefined) return
@@ -442,13 +452,29 @@ export class Attempt {
   /** Nothing is under way but waits: for a time, a message, a result. */
   get resting(): boolean {
     if (this.#dead !== undefined || this.#ended || this.#outstanding.size === 0) return false
-    if (this.#writer.flushing !== undefined || this.#pumpQueued || this.#live.length > 0 || this.#replay.replaying) return false
+    if (this.#writer.flushing !== undefined || this.#pumpQueued || this.#messagesQueued || this.#live.length > 0 || this.#replay.replaying)
+      return false
     for (const call of this.#outstanding.values()) if (!call.cancellable) return false
     return true
   }
 
+  /** What brings a handler back that does nothing but wait for it; `undefined`: something else is under way. */
+  get wakes(): Waiting | undefined {
+    if (!this.resting || this.#ending !== undefined) return undefined
+    let due = Number.POSITIVE_INFINITY
+    const on: Array<string> = []
+    for (const call of this.#outstanding.values()) {
+      const wakes = call.wakes?.()
+      if (wakes === undefined) return undefined
+      due = Math.min(due, wakes.due ?? Number.POSITIVE_INFINITY)
+      on.push(...(wakes.on ?? []))
+    }
+    return { ...(due === Number.POSITIVE_INFINITY ? {} : { due }), on }
+  }
+
   /** The handler rests at an await of `job.*`: messages that change the run are applied now (J4). A cancel does not wait for such an await. */
   readonly #handleMessages = (): void => {
+    this.#messagesQueued = false
     if (this.#dead !== undefined || this.#ended || this.#live.length > 0 || this.#replay.replaying) return
     const { inbox } = this.options
     const resting = this.#outstanding.size > 0

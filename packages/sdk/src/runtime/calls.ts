@@ -4,7 +4,7 @@ import type { Message } from "../engine/engine.ts"
 import { ActivityFailed, ActivityTimeout, WaitTimeout } from "../errors.ts"
 import { toMillis } from "../options.ts"
 import type { Attempt, Outstanding } from "./attempt.ts"
-import type { ErrorData } from "./body.ts"
+import type { ErrorData, Waiting } from "./body.ts"
 import { activityFailed, decodeError, encodeError, runFailed } from "./body.ts"
 import type { DurableCall } from "./call.ts"
 import { codecOf } from "./contract.ts"
@@ -111,7 +111,9 @@ const withTimeout = async (
 export const startSleep = (attempt: Attempt, until: () => number): DurableCall<void> =>
   attempt.start("sleep", "", ({ index, entries, resolve, reject }) => {
     let stop: (() => void) | undefined
+    let end: number | undefined
     const wake = (due: number): void => {
+      end = due
       if (entries.some((entry) => entry.t === "woke")) return
       stop = atTime(attempt, due, () =>
         attempt.record({ t: "woke", c: index }, () => {
@@ -126,7 +128,13 @@ export const startSleep = (attempt: Attempt, until: () => number): DurableCall<v
       const due = Math.ceil(until())
       void attempt.note({ t: "sleep", c: index, due }).then(() => attempt.over || wake(due))
     }
-    return { settle: (entry) => entry.t === "woke" && resolve(undefined), reject, cancellable: true, stop: () => stop?.() }
+    return {
+      settle: (entry) => entry.t === "woke" && resolve(undefined),
+      reject,
+      cancellable: true,
+      wakes: () => (end === undefined ? undefined : { due: end }),
+      stop: () => stop?.(),
+    }
   })
 
 export interface ReceiveRequest {
@@ -143,6 +151,8 @@ export const startReceive = (
 ): DurableCall<unknown> =>
   attempt.start("receive", name, ({ index, entries, resolve, reject }) => {
     let stop: (() => void) | undefined
+    /** Written: the wait is known to later attempts. */
+    let waits: Waiting | undefined
     let settled = entries.some((entry) => entry.t === "got")
     const got = (message: Message | undefined): void => {
       settled = true
@@ -159,17 +169,15 @@ export const startReceive = (
       stop?.()
       attempt.recordDeferred({ t: "got", c: index, m: 0, e: encodeError(error, {}) }, () => reject(error))
     }
-    const arm = (due: number): void => {
-      if (!settled) stop = atTime(attempt, due, () => !settled && got(undefined))
+    const arm = (due: number | undefined): void => {
+      waits = due === undefined ? { on: [name] } : { due, on: [name] }
+      if (!settled && due !== undefined) stop = atTime(attempt, due, () => !settled && got(undefined))
     }
     const recorded = entries[0]
-    if (recorded?.t === "receive") {
-      if (recorded.due !== undefined) arm(recorded.due)
-    } else {
+    if (recorded?.t === "receive") arm(recorded.due)
+    else {
       const due = timeout === undefined ? undefined : Math.ceil(attempt.shard.now() + toMillis(timeout, "the timeout of receive"))
-      void attempt
-        .note({ t: "receive", c: index, n: name, ...(due === undefined ? {} : { due }) })
-        .then(() => due === undefined || attempt.over || arm(due))
+      void attempt.note({ t: "receive", c: index, n: name, ...(due === undefined ? {} : { due }) }).then(() => attempt.over || arm(due))
     }
     return {
       settle: (entry) => {
@@ -180,6 +188,7 @@ export const startReceive = (
       },
       reject,
       cancellable: true,
+      wakes: () => waits,
       offer: (message) => {
         if (settled || message.kind !== "signal" || message.name !== name) return false
         try {

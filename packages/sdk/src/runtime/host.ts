@@ -39,6 +39,8 @@ export interface IterationHost {
   readonly options: RunnerOptions
   /** The run has ended, and its handler has settled: it leaves memory. */
   ended(resident: Resident): void
+  /** The run is about to be parked while its handler waits: it leaves memory when that has settled. */
+  leaves(resident: Resident, reason: Error): void
   closeResource(resident: Resident): Promise<void>
 }
 

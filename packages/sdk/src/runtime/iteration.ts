@@ -21,7 +21,7 @@ import { Inbox } from "./inbox.ts"
 import { parseJournal, printEntry } from "./journal.ts"
 import type { JobKind } from "./kind.ts"
 import type { LazyAbort } from "./lazy-abort.ts"
-import type { Resident } from "./resident.ts"
+import type { Pass, Resident } from "./resident.ts"
 import { retryDelay } from "./retry.ts"
 import { checkBytes } from "./size.ts"
 import type { WakeReason } from "./wake.ts"
@@ -37,7 +37,7 @@ const blocks = (error: unknown): boolean => ReplayMismatch.is(error) || JournalF
 /** Faults of what an attempt ends with: a state or result that does not match its type or is too large, a wrong option of `again`. */
 const isFault = (error: unknown): boolean => BadInput.is(error) || PayloadTooLarge.is(error) || BadOption.is(error)
 
-export class Iteration implements AttemptSource {
+export class Iteration implements AttemptSource, Pass {
   readonly #runner: IterationHost
   readonly #resident: Resident
   readonly #loaded: LoadedRun
@@ -224,8 +224,9 @@ export class Iteration implements AttemptSource {
     try {
       const handling = this.#handle(context)
       if (this.#inbox.hasUnread) this.#attempt?.messages()
-      value = handling instanceof Promise ? await this.#unlessForced(handling) : await handling
+      value = handling instanceof Promise ? await this.#unlessInterrupted(handling) : await handling
       if (value === forced) return await this.#force(handling as Promise<unknown>)
+      if (value === leaving) return await this.#leave(handling as Promise<unknown>)
     } catch (error) {
       failure = { error }
     }
@@ -241,14 +242,49 @@ export class Iteration implements AttemptSource {
     return failure === undefined ? this.#finish(value, holder, attempt) : this.#handlerFailed(failure.error, this.attempt())
   }
 
-  /** Gives `forced` when the handler was asked to end and had its time for it. */
-  #unlessForced(handling: Promise<unknown>): Promise<unknown> {
+  /** Gives `forced` when the handler was asked to end and had its time for it, `leaving` when it only waits and shall leave memory. */
+  #unlessInterrupted(handling: Promise<unknown>): Promise<unknown> {
     return new Promise((resolve, reject) => {
-      this.#onForced = () => resolve(forced)
+      this.#interrupt = resolve
       handling.then(resolve, reject)
     })
   }
-  #onForced: () => void = () => undefined
+  #interrupt: ((how: typeof forced | typeof leaving) => void) | undefined
+
+  park(): void {
+    const attempt = this.#attempt
+    const waiting = attempt?.wakes
+    if (attempt === undefined || waiting === undefined || this.#interrupt === undefined || this.#over) return
+    // what comes from now on is not seen: it makes the run ready as soon as it is parked (W6)
+    this.#left = { waiting, seen: this.#inbox.last }
+    const reason = new Deposed(`${this.#what} left memory while it waits: it goes on from its journal when what it waits for has come.`)
+    this.#over = true
+    attempt.die(reason)
+    this.#runner.leaves(this.#resident, reason)
+    this.#interrupt(leaving)
+  }
+  #left: { readonly waiting: Waiting; readonly seen: number } | undefined
+
+  /** The handler was told, as when its shard moves. Its journal stays, and what it read of its inbox. */
+  async #leave(handling: Promise<unknown>): Promise<void> {
+    const { shard } = this.#resident
+    await handling.catch(() => undefined)
+    if (this.#left === undefined || !shard.trusted()) throw new Deposed(`this worker no longer owns shard ${shard.shard}.`)
+    const { waiting, seen } = this.#left
+    const { address, run, consumed } = this.#loaded
+    const journalLength = this.attempt().journalLength
+    const target = {
+      address,
+      run,
+      revision: this.#resident.revision,
+      consumed: Math.max(consumed, this.#inbox.consumed),
+      seen,
+      journalLength,
+    }
+    const began = this.kind.timeouts.iteration === undefined ? undefined : this.#began
+    const body: Body = began === undefined ? this.#body : { ...this.#body, began }
+    await writeRun(shard, target, body, nextOf(waiting, this.#deadlines(began)), "keep")
+  }
 
   /** The run ends without its handler, which keeps its slot until it settles (W5). */
   async #force(handling: Promise<unknown>): Promise<void> {
@@ -285,7 +321,7 @@ export class Iteration implements AttemptSource {
       tasks,
       limits,
       deadlines: this.#deadlines(this.#began),
-      onForced: () => this.#onForced(),
+      onForced: () => this.#interrupt?.(forced),
       applyUpdate: (message) => JSON.stringify(applyUpdate(kind, holder, { key, run, input: this.#input }, message, limits.payloadBytes)),
     })
     this.#attempt = attempt
@@ -489,6 +525,8 @@ export class Iteration implements AttemptSource {
 const none: ReadonlyArray<never> = []
 /** What a handler gave that did not end in time. */
 const forced = Symbol("forced")
+/** What it gave when it was to leave memory. */
+const leaving = Symbol("leaving")
 
 /** An ended run waits for nothing. */
 const endedBody = (body: Body): Body => {

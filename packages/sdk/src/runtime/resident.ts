@@ -1,3 +1,10 @@
+export interface Pass {
+  /** Made where there is none yet: to tell its handler something. */
+  attempt(): Attempt
+  /** Its handler leaves memory, if it only waits. */
+  park(): void
+}
+
 /** A run held in memory by its owner: its resource, its inbox, and at most one attempt (W5). */
 import type { OwnedShard } from "../pool/consumer.ts"
 import type { Attempt } from "./attempt.ts"
@@ -19,8 +26,11 @@ export interface Resident {
   /** Known messages of the attempt under way. */
   inbox: Inbox | undefined
   attempt: Attempt | undefined
-  /** Makes the attempt of the pass under way, where there is none yet: to tell its handler something. */
-  source: { attempt(): Attempt } | undefined
+  /** The pass under way, while its handler runs. */
+  source: Pass | undefined
+  /** `attempt.moves` at the last look of the slow cycle, and `performance.now()` of the first look that found it so. */
+  moves: number
+  since: number
   /** The handler runs; its attempt may not have been needed yet. */
   handling: boolean
   /** Settles when the attempt's handler has settled and its end is written (or refused). */

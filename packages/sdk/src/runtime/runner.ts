@@ -20,6 +20,9 @@ import { park } from "./writes.ts"
 
 /** How long a run of a kind that this worker lacks is parked before it is looked at again, ms. */
 const missingKindMs = 10_000
+/** When all places are taken: how often handlers are looked at that could give theirs, and how long they must have waited, ms. */
+const roomMadeEveryMs = 250
+const waitedMs = 500
 
 export class Runner implements ShardConsumer, IterationHost {
   readonly options: RunnerOptions
@@ -33,7 +36,9 @@ export class Runner implements ShardConsumer, IterationHost {
   }
 
   capacity(): number {
-    return this.options.limits.concurrency - this.#running
+    const room = this.options.limits.concurrency - this.#running
+    if (room <= 0) this.#makeRoom()
+    return room
   }
 
   use(): Use {
@@ -101,6 +106,8 @@ export class Runner implements ShardConsumer, IterationHost {
       inbox: undefined,
       attempt: undefined,
       source: undefined,
+      moves: 0,
+      since: 0,
       handling: false,
       executing: undefined,
       next: undefined,
@@ -186,6 +193,10 @@ export class Runner implements ShardConsumer, IterationHost {
     resident.onFree = () => clearTimeout(timer)
   }
 
+  leaves(resident: Resident, reason: Error): void {
+    this.#evict(resident, reason)
+  }
+
   /** Unlike an eviction it meets a handler that has settled, so nothing can be stuck; it is the end of most runs. */
   ended(resident: Resident): void {
     if (resident.evicted) return
@@ -249,6 +260,43 @@ export class Runner implements ShardConsumer, IterationHost {
       attempt?.messages()
     } else shard.reload([address])
   }
+
+  /**
+   * Handlers that wait inside an iteration, hold no resource, and were found waiting for `afterMs`, leave memory. To be called by the worker's
+   * slow cycle.
+   */
+  parkWaiting(afterMs = this.options.limits.parkAfterMs): void {
+    const now = performance.now()
+    for (const resident of this.#residents.values()) {
+      const rested = this.#rested(resident, now)
+      if (rested !== undefined && rested >= afterMs && resident.resource === undefined) resident.source?.park()
+    }
+  }
+
+  /** For how long the handler was found waiting, ms; `undefined`: it does something. */
+  #rested(resident: Resident, now: number): number | undefined {
+    const { attempt } = resident
+    if (attempt === undefined || resident.evicted) return undefined
+    if (attempt.moves === resident.moves) return now - resident.since
+    resident.moves = attempt.moves
+    resident.since = now
+    return undefined
+  }
+
+  /** All places are taken, and runs wait for one: handlers that only wait give theirs, those that wait the longest first. */
+  #makeRoom(): void {
+    const now = performance.now()
+    if (now - this.#roomMadeAt < roomMadeEveryMs) return
+    this.#roomMadeAt = now
+    const waiting: Array<Resident> = []
+    for (const resident of this.#residents.values()) {
+      const rested = this.#rested(resident, now)
+      if (rested !== undefined && rested >= waitedMs) waiting.push(resident)
+    }
+    waiting.sort((a, b) => a.since - b.since)
+    for (const resident of waiting.slice(0, Math.ceil(this.options.limits.concurrency / 10))) resident.source?.park()
+  }
+  #roomMadeAt = Number.NEGATIVE_INFINITY
 
   /**
    * Proves what hints only promise: handlers that wait for a message have their runs loaded again, in turn, at most `limit` a call. To be

@@ -15,7 +15,14 @@ const disturbances = ({ writes, takes, claims }: Trial, every: number, kills: bo
   for (let at = 0; at < takes; at += every) faults.push({ verb: "take", at, kind: "lost" })
   for (let at = 0; at < claims; at++) faults.push({ verb: "claim", at, kind: "lost" })
   const hints: ReadonlyArray<Hints> = ["lost", "doubled", "late"]
-  return [...hints.map((kind) => ({ hints: kind })), { repeatClient: true }, ...faults.map((fault) => ({ fault }))]
+  const deaths = faults.filter(({ kind }) => kind === "before" || kind === "after")
+  return [
+    ...hints.map((kind) => ({ hints: kind })),
+    { repeatClient: true },
+    ...faults.map((fault) => ({ fault })),
+    { parking: true },
+    ...deaths.map((fault) => ({ fault, parking: true })),
+  ]
 }
 
 interface SuiteOptions {

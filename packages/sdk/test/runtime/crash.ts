@@ -20,6 +20,8 @@ export interface Disturbance {
   readonly hints?: Hints
   /** Every write of the client is sent twice. */
   readonly repeatClient?: boolean
+  /** Handlers leave memory as soon as they only wait. */
+  readonly parking?: boolean
 }
 
 export interface Observed {
@@ -42,7 +44,7 @@ export interface Trial {
 export const tryOut = async (
   store: string,
   workflow: Workflow,
-  { fault, hints = "delivered", repeatClient = false }: Disturbance,
+  { fault, hints = "delivered", repeatClient = false, parking = false }: Disturbance,
 ): Promise<Trial> => {
   const real = await openEngine(store)
   const pool = uniqueName("crash")
@@ -51,6 +53,7 @@ export const tryOut = async (
   const engines: Array<FaultyEngine> = []
   // what a worker's slow cycle does once a second
   const prove = setInterval(() => workers.forEach(({ runner }) => runner?.proveMessages(10)), 50)
+  const park = setInterval(() => workers.forEach(({ runner }) => parking && runner?.parkWaiting(0)), 2)
   let killed = false
   const clientEngine = repeatClient ? repeating(real) : real
   const client = makeClient({ pool, store, shards, engine: clientEngine } as never, { sample: contract })
@@ -110,6 +113,7 @@ export const tryOut = async (
     }
   } finally {
     clearInterval(prove)
+    clearInterval(park)
     // the dead may give up; the living hand over
     if (killed) engines[0]?.bury()
     await Promise.all(workers.map(({ worker }) => worker.close()))

@@ -118,6 +118,74 @@ export const limitSuite = (name: string, store: () => string): void => {
       await expect(handle.result({ timeout: 10_000 })).rejects.toMatchObject({ _tag: "Cancelled" })
     })
 
+    test("a handler that only waits leaves memory, and goes on from its journal: no step runs again", async () => {
+      const log: Array<string> = []
+      const worker = await pool.worker(
+        {
+          run: async (job: any) => {
+            const one = await job.step("one", () => (log.push("one"), job.state.count + 1))
+            const note = await job.receive("note", { timeout: "1 day" }).catch((error: Error) => {
+              log.push(error.name)
+              throw error
+            })
+            return job.done(`${one} ${note.payload}`)
+          },
+          updates: { add: (job: any, by: number) => (job.state.count += by) },
+        },
+        { parkAfterMs: 100 },
+      )
+      const handle = await pool.client.sample.start({ id: "waits" })
+      await until(async () => (await handle.describe()).phase === "parked", "it left memory")
+      expect((await handle.describe()).nextWake.getTime()).toBeGreaterThan(Date.now() + 80_000_000)
+      // told as when its shard moves
+      expect(log).toEqual(["one", "Deposed"])
+      // an update brings it back, is applied at its await, and it leaves again
+      expect(await handle.update.add(5)).toBe(5)
+      await until(async () => (await handle.describe()).phase === "parked", "it left memory again")
+      await handle.signal.note("hi")
+      expect(await handle.result({ timeout: 10_000 })).toBe("1 hi")
+      expect(log.filter((line) => line === "one")).toHaveLength(1)
+      await worker.close()
+    })
+
+    test("one that holds a resource stays, and one that sleeps is woken in time", async () => {
+      const closed: Array<string> = []
+      await pool.worker(
+        {
+          open: (job: any) => (job.key === "holds" ? job.key : Promise.reject(new Error("no resource"))),
+          close: (key: string) => closed.push(key),
+          run: async (job: any) => {
+            await job.receive("stop")
+            return job.done(closed.join())
+          },
+        },
+        { parkAfterMs: 100 },
+      )
+      const handle = await pool.client.sample.start({ id: "holds" })
+      await until(async () => (await handle.history()).journal.length > 0, "it waits")
+      // several looks of the slow cycle
+      await new Promise((resolve) => setTimeout(resolve, 2_500))
+      expect((await handle.describe()).phase).toBe("active")
+      await handle.signal.stop()
+      expect(await handle.result({ timeout: 10_000 })).toBe("")
+    })
+
+    test("handlers that sleep do not keep others from running when all places are taken", async () => {
+      await pool.worker(
+        {
+          run: async (job: any) => {
+            if (job.key.startsWith("sleeper")) await job.sleep("1 hour")
+            return job.done(job.key)
+          },
+        },
+        { concurrency: 5 },
+      )
+      const sleepers = await Promise.all(Array.from({ length: 20 }, (_, i) => pool.client.sample.start({ id: `sleeper ${i}` })))
+      const quick = await pool.client.sample.start({ id: "quick" })
+      expect(await quick.result({ timeout: 20_000 })).toBe("quick")
+      for (const sleeper of sleepers) await sleeper.terminate()
+    })
+
     test("an input over the limit is refused at the call", async () => {
       await expect(pool.client.sample.start({ id: "x", extra: "y".repeat(2_000_000) })).resolves.toBeDefined()
       await expect(pool.client.sample.get("x").signal.note("y".repeat(2_000_000))).rejects.toMatchObject({ _tag: "PayloadTooLarge" })

@@ -55,7 +55,7 @@ const activities = {
   },
 }
 
-const taken = ({ handle }: Script): Promise<unknown> => until(async () => (await handle.describe()).phase === "active", "the run is taken")
+const taken = ({ handle }: Script): Promise<unknown> => until(async () => (await handle.describe()).phase !== "ready", "the run is taken")
 const at = (handle: any, iteration: number): Promise<unknown> =>
   until(async () => {
     const seen = await handle.describe()
