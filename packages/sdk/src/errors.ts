@@ -50,6 +50,7 @@ const specs = {
   QueryFailed: { code: "ponos:query_failed", fate: "terminal" },
   ModuleUnusable: { code: "ponos:module_unusable", fate: "terminal" },
   WorkersFailed: { code: "ponos:workers_failed", fate: "blocked" },
+  ScenarioDiffers: { code: "ponos:scenario_differs", fate: "terminal" },
   GuardRefused: { code: "ponos:guard_refused", fate: "blocked" },
 } as const satisfies Record<string, ErrorSpec>
 
@@ -158,5 +159,7 @@ export const QueryFailed = define("QueryFailed")
 export const ModuleUnusable = define("ModuleUnusable")
 /** The processes of a supervisor ended again and again, and none of them was ever healthy. */
 export const WorkersFailed = define("WorkersFailed")
+/** Under a fault a test gave something else than without one, or failed: `details.faults` says which. */
+export const ScenarioDiffers = define("ScenarioDiffers")
 /** The controller's guard holds a plan back until it is approved. */
 export const GuardRefused = define("GuardRefused")

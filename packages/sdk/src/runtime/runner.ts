@@ -315,15 +315,17 @@ export class Runner implements ShardConsumer, IterationHost {
   #proved = 0
 
   /** For a test that moves the store's clock: is anything under way, and when does a handler want to be woken? */
-  quiet(): { readonly resting: boolean; readonly nextWake: number } {
+  quiet(): { readonly resting: boolean; readonly nextWake: number; readonly executing: number } {
     let nextWake = Number.POSITIVE_INFINITY
     let resting = true
+    let count = 0
     for (const { executing, attempt } of this.#residents.values()) {
       if (executing === undefined) continue
+      count++
       if (attempt?.resting !== true) resting = false
       for (const wait of attempt?.waits ?? []) nextWake = Math.min(nextWake, wait.due)
     }
-    return { resting, nextWake }
+    return { resting, nextWake, executing: count }
   }
 
   /** The store's clock was moved: waits for a time are looked at again. */

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest"
 import { describeRedis, redisUrl } from "../../../../tools/with-redis.ts"
 import type { Disturbance, Trial } from "./crash.ts"
 import { inParallel, tryOut } from "./crash.ts"
-import type { Fault, Hints } from "./faults.ts"
+import type { Fault, Hints } from "../../src/testing/faults.ts"
 import type { Workflow } from "./workflows.ts"
 import { workflows } from "./workflows.ts"
 

@@ -7,8 +7,8 @@ import { addressOf, shardOf } from "../../src/key.ts"
 import { startWorker } from "../../src/worker.ts"
 import type { StartedWorker } from "../../src/worker.ts"
 import { removePool } from "./cleanup.ts"
-import type { Fault, FaultyEngine, Hints } from "./faults.ts"
-import { faultyEngine, repeating } from "./faults.ts"
+import type { Fault, FaultyEngine, Hints } from "../../src/testing/faults.ts"
+import { faultyEngine, repeating } from "../../src/testing/faults.ts"
 import { contract, stub, stubWith } from "./fixture.ts"
 import type { Workflow } from "./workflows.ts"
 import { World } from "./workflows.ts"
@@ -78,7 +78,7 @@ export const tryOut = async (
     const faulty = faultyEngine(real, fault, hints, () => workers[0]?.member?.kill())
     engines.push(faulty)
     const first = await start(faulty.engine)
-    const takeOver = faulty.killed.then(async () => {
+    const takeOver = faulty.struck.then(async () => {
       killed = true
       const session = first.member?.session ?? ""
       const counter = (await real.renew(pool, undefined)).counters.get(session)

@@ -1,16 +1,17 @@
 /**
- * A store that fails as planned: the real engine underneath, and in front of it the death of a worker before or after one of its writes, lost
- * replies, repeated verbs, and hints that are lost, doubled or late.
+ * A store that fails as planned: the real engine underneath, and in front of it the death of a worker before or after one of its writes, its
+ * being frozen there until others took over, lost replies, repeated verbs, and hints that are lost, doubled or late.
  */
-import type { Engine, Hint } from "../../src/engine/engine.ts"
-import { StoreUnavailable } from "../../src/errors.ts"
+import type { Engine, Hint } from "../engine/engine.ts"
+import { StoreUnavailable } from "../errors.ts"
 
 /**
- * At a write: `before` kills the worker and the write never happens; `after` lets it happen, loses the reply and kills; `repeat` loses the
- * reply, and the driver sends the verb again (E3). At a take or claim: `lost` loses the reply and the worker lives.
+ * At the n-th write (0, 1, 2 …) of the first worker: `before` kills it and the write never happens; `after` lets it happen, loses the reply and
+ * kills; `frozen` stops the worker, lets another one take over, and thaws it, so that the write comes too late; `repeat` loses the reply, and
+ * the driver sends the verb again (E3). At a take or claim: `lost` loses the reply and the worker lives.
  */
 export type Fault =
-  | { readonly verb: "write"; readonly at: number; readonly kind: "before" | "after" | "repeat" }
+  | { readonly verb: "write"; readonly at: number; readonly kind: "before" | "after" | "frozen" | "repeat" }
   | { readonly verb: "take" | "claim"; readonly at: number; readonly kind: "lost" }
 
 /** What becomes of hints: they are volatile (E6), so all of this may happen. */
@@ -22,30 +23,43 @@ export interface FaultyEngine {
   readonly writes: () => number
   readonly takes: () => number
   readonly claims: () => number
-  /** Resolves when the fault killed the worker. */
-  readonly killed: Promise<void>
+  /** Resolves when the fault killed or froze the worker. */
+  readonly struck: Promise<void>
   /** Ends the silence of a dead worker's store, so that the test can clean up. */
   bury(): void
 }
 
-/** `onKill` is called in the turn of the fault: nothing of the worker counts from then on. */
-export const faultyEngine = (real: Engine, fault: Fault | undefined, hints: Hints, onKill: () => void): FaultyEngine => {
+/** `onKill` is called in the turn of the fault: nothing of the worker counts from then on. A frozen one goes on when `thawed` resolves. */
+export const faultyEngine = (
+  real: Engine,
+  fault: Fault | undefined,
+  hints: Hints,
+  onKill: () => void,
+  thawed: Promise<void> = Promise.resolve(),
+): FaultyEngine => {
   const counts = { write: 0, take: 0, claim: 0 }
-  const killed = Promise.withResolvers<void>()
+  const struck = Promise.withResolvers<void>()
   const grave = Promise.withResolvers<never>()
   grave.promise.catch(() => undefined)
   let dead = false
+  let frozen = false
 
   const die = (): Promise<never> => {
     dead = true
     onKill()
-    killed.resolve()
+    struck.resolve()
     return grave.promise
   }
   const write = async (call: () => Promise<unknown>): Promise<unknown> => {
     const hit = fault?.verb === "write" && counts.write++ === fault.at ? fault.kind : undefined
     if (fault?.verb !== "write") counts.write++
     if (hit === "before") return die()
+    if (hit === "frozen") {
+      frozen = true
+      struck.resolve()
+      await thawed
+      frozen = false
+    }
     const reply = await call()
     if (hit === "after") return die()
     return hit === "repeat" ? call() : reply
@@ -63,7 +77,8 @@ export const faultyEngine = (real: Engine, fault: Fault | undefined, hints: Hint
       if (name === "close") return () => Promise.resolve()
       return (...args: Array<unknown>): unknown => {
         if (dead) return grave.promise
-        const call = (): Promise<unknown> => value.apply(target, args) as Promise<unknown>
+        const now = (): Promise<unknown> => value.apply(target, args) as Promise<unknown>
+        const call = (): Promise<unknown> => (frozen ? thawed.then(now) : now())
         // what was under way when the worker died has no effect on it any more
         const living = (reply: Promise<unknown>): Promise<unknown> =>
           reply.then(
@@ -81,7 +96,7 @@ export const faultyEngine = (real: Engine, fault: Fault | undefined, hints: Hint
             return target.onHint(
               args[0] as string,
               args[1] as number,
-              tamper(hints, args[2] as (hint: Hint) => void, () => dead),
+              tamper(hints, args[2] as (hint: Hint) => void, () => dead || frozen),
             )
           case "onEvent":
           case "subscribe":
@@ -97,7 +112,7 @@ export const faultyEngine = (real: Engine, fault: Fault | undefined, hints: Hint
     writes: () => counts.write,
     takes: () => counts.take,
     claims: () => counts.claim,
-    killed: killed.promise,
+    struck: struck.promise,
     bury: () => {
       dead = true
       grave.reject(new StoreUnavailable("the worker was killed by the test"))
