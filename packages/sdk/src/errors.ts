@@ -26,6 +26,8 @@ const specs = {
   StoreUnsupported: { code: "ponos:store_unsupported", fate: "terminal" },
   PoolMismatch: { code: "ponos:pool_mismatch", fate: "terminal" },
   PoolNotFound: { code: "ponos:pool_not_found", fate: "retryable" },
+  PoolShutDown: { code: "ponos:pool_shut_down", fate: "blocked" },
+  JobRefused: { code: "ponos:job_refused", fate: "terminal" },
   Deposed: { code: "ponos:deposed", fate: "retryable" },
   StaleWrite: { code: "ponos:stale_write", fate: "retryable" },
   RunNotFound: { code: "ponos:run_not_found", fate: "terminal" },
@@ -111,6 +113,10 @@ export const StoreUnsupported = define("StoreUnsupported")
 export const PoolMismatch = define("PoolMismatch")
 /** Nobody has opened this pool yet. */
 export const PoolNotFound = define("PoolNotFound")
+/** Somebody shut the pool down: no worker may join until `pool.reopen()`. */
+export const PoolShutDown = define("PoolShutDown")
+/** A worker of a low-level pool refused to start the job; the key is free. */
+export const JobRefused = define("JobRefused")
 /** This worker no longer owns the shard: the attempt ends here and goes on elsewhere. */
 export const Deposed = define("Deposed")
 /** The store refused a write of a stale owner or of an old revision. */

@@ -7,7 +7,9 @@ import type { AssignmentEntry, Engine } from "../engine/engine.ts"
 import type { PoolEvent } from "./events.ts"
 import { coalesce } from "./loop.ts"
 import { assignmentFor, lackingKinds, placeable, type Membership } from "./membership.ts"
-import { decodeAssignment, encodeAssignment, moves, type Assignment } from "./placement.ts"
+import { decodeAssignment, encodeAssignment, hasOrphans, heirs, moves, type Assignment } from "./placement.ts"
+import type { ConfigMap } from "./pool-config.ts"
+import type { MemberRecord } from "./record.ts"
 
 export interface AssignerHost {
   readonly engine: Engine
@@ -16,6 +18,7 @@ export interface AssignerHost {
   readonly shards: number
   readonly settleMs: number
   readonly membership: Membership
+  readonly config: ConfigMap
   readonly clock: () => number
   readonly emit: (event: PoolEvent) => void
   /** A newer assignment, or newer members, are known. */
@@ -25,6 +28,21 @@ export interface AssignerHost {
 /** Between the tries of two members, and at most. */
 const staggerMs = 20
 const staggerMaxMs = 200
+
+/** Who drains runs on with what it has, but not for long (session.ts). */
+const settleLeaveMaxMs = 500
+
+/** Why it is to be computed: a shard has nobody, or its assignee drains, or only the balance changes. */
+export type Cause = "orphans" | "leaving" | "balance"
+
+/**
+ * How long after a change it is computed, by a member that `rank` others come before: orphans are placed at once, all else settles (A3), so
+ * that those who join and leave together, as in a restart, are one rebalancing.
+ */
+export const computeAfter = (cause: Cause, settleMs: number, rank: number): number => {
+  const settle = { orphans: 0, leaving: Math.min(settleMs, settleLeaveMaxMs), balance: settleMs }[cause]
+  return settle + Math.min(rank * staggerMs, staggerMaxMs)
+}
 
 export class Assigner {
   readonly #host: AssignerHost
@@ -50,8 +68,22 @@ export class Assigner {
     return this.#assignment
   }
 
+  /** Of the assignment that is followed. */
+  get version(): number {
+    return this.#entry?.version ?? 0
+  }
+
   ownerOf(shard: number): string {
     return this.#assignment?.ownerOf[shard] ?? ""
+  }
+
+  /** Who may claim the shard in place of its assignee, in this order (A4). */
+  heirs(shard: number): ReadonlyArray<string> {
+    return this.#assignment === undefined ? [] : heirs(this.#assignment, this.#present(), shard)
+  }
+
+  #present(): ReadonlyArray<MemberRecord> {
+    return [...this.#host.membership.entries.values()].filter((member) => !member.leaving)
   }
 
   /** Versions seen somewhere: catches up with them, also back to those of a store that was rolled back (O4). */
@@ -74,7 +106,13 @@ export class Assigner {
   }
 
   #isOld(): boolean {
-    return this.#entry !== undefined && this.#entry.memberVersion !== this.#host.membership.revision
+    return this.#entry !== undefined && this.#differs(this.#entry, this.#assignment)
+  }
+
+  /** Computed from other members, or from another configuration, than those known now. */
+  #differs(entry: AssignmentEntry, assignment: Assignment | undefined): boolean {
+    const { membership, config } = this.#host
+    return entry.memberVersion !== membership.revision || (assignment?.config ?? 0) !== config.config.revision
   }
 
   async #refresh(): Promise<void> {
@@ -91,19 +129,10 @@ export class Assigner {
     else this.#computeAt = Number.POSITIVE_INFINITY
   }
 
-  /** Orphans are placed at once, joins settle first (A3). */
   #plan(): void {
     const { membership, session, settleMs, clock } = this.#host
-    const present = [...membership.entries.values()].filter((member) => !member.leaving)
-    const groups = new Set(present.map((member) => member.group))
-    const here = new Set(present.map((member) => member.session))
-    const orphans =
-      this.#assignment === undefined ||
-      this.#assignment.ownerOf.some((owner, shard) =>
-        owner === "" ? groups.has(this.#assignment?.groupOf[shard] ?? "") : !here.has(owner),
-      )
     const rank = [...membership.entries.keys()].filter((other) => other < session).length
-    const at = clock() + (orphans ? 0 : settleMs) + Math.min(rank * staggerMs, staggerMaxMs)
+    const at = clock() + computeAfter(this.#cause(), settleMs, rank)
     if (at >= this.#computeAt) return
     this.#computeAt = at
     clearTimeout(this.#timer)
@@ -115,13 +144,20 @@ export class Assigner {
     )
   }
 
+  #cause(): Cause {
+    const candidates = this.#present()
+    const present = this.#host.membership.entries
+    if (this.#assignment === undefined || candidates.length === 0 || hasOrphans(this.#assignment, candidates, present)) return "orphans"
+    return this.#assignment.ownerOf.some((owner) => present.get(owner)?.leaving === true) ? "leaving" : "balance"
+  }
+
   async #compute(): Promise<void> {
     this.#computeAt = Number.POSITIVE_INFINITY
-    const { engine, pool, shards, membership, emit } = this.#host
-    const [entry, kinds] = await Promise.all([engine.assignment(pool), engine.kinds(pool), membership.load()])
-    if (this.#stopped || entry.memberVersion === membership.revision) return this.#check()
+    const { engine, pool, shards, membership, config, emit } = this.#host
+    const [entry, kinds] = await Promise.all([engine.assignment(pool), engine.kinds(pool), membership.load(), config.map.refresh()])
     const previous = decodeAssignment(entry.value)
-    const next = assignmentFor(shards, membership.entries, kinds, previous)
+    if (this.#stopped || !this.#differs(entry, previous)) return this.#check()
+    const next = assignmentFor({ shards, members: membership.entries, kinds, config: config.config, previous })
     const written = await engine.assign(pool, {
       expectVersion: entry.version,
       memberVersion: membership.revision,

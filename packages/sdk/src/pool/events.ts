@@ -34,7 +34,10 @@ export type PoolEvent =
     }
   /** The shards are another's, or nobody's: trust ended, the session was marked dead, or the store refused a write. */
   | { readonly type: "deposed"; readonly shards: ReadonlyArray<number>; readonly why: string }
-  /** Handlers did not settle within `drainMs` after their abortSignal: user code may overlap with the next owner's. */
+  /**
+   * Handlers did not settle within `drainMs` after their abortSignal, or the low-level pool's jobs within `abortGraceMs`: user code may overlap
+   * with the next owner's, except with `onOverrun: "exit"`, where the process ends before the shard passes on.
+   */
   | { readonly type: "overrun"; readonly shard: number; readonly reason: GiveUpReason; readonly addresses: ReadonlyArray<Address> }
   | { readonly type: "memberJoined"; readonly session: string }
   | { readonly type: "memberLeft"; readonly session: string }
@@ -46,6 +49,8 @@ export type PoolEvent =
   | { readonly type: "assigned"; readonly moved: number }
   /** An assigned shard that nobody alive holds, for at least a second (A4). */
   | { readonly type: "unclaimed"; readonly shard: number; readonly assignee: string }
+  /** This member claimed it in place of its assignee, until the next assignment (A4). */
+  | { readonly type: "stoodIn"; readonly shard: number; readonly assignee: string }
   /** Others cannot see this process die, and replace it only after its lease. Told once. */
   | { readonly type: "warning"; readonly text: string }
   /** Connections to the store were lost (`partly`, `lost`), or all are registered again (`whole`). */

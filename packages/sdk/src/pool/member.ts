@@ -4,6 +4,7 @@
  */
 import type { Engine, Unsubscribe } from "../engine/engine.ts"
 import { openPool } from "../engine/open-pool.ts"
+import { PoolShutDown } from "../errors.ts"
 import { shardOf } from "../key.ts"
 import { readOptions, refuseUnknown } from "../options.ts"
 import { registerMetrics } from "../telemetry/metrics.ts"
@@ -12,7 +13,8 @@ import type { PoolEvent } from "./events.ts"
 import { marginMs } from "./lease.ts"
 import { checkDirect, checkGroup, checkGroups, checkOnOverrun, poolOptionNames, readPoolOptions } from "./options.ts"
 import type { OnOverrun, PoolOptions } from "./options.ts"
-import { describeSelf, newSession, type MemberRecord } from "./record.ts"
+import { ConfigMap } from "./pool-config.ts"
+import { defaultGroup, describeSelf, newSession, type MemberRecord } from "./record.ts"
 import { Session } from "./session.ts"
 import { answerStats } from "./stats/answerer.ts"
 import { WorkerStats } from "./stats/worker-stats.ts"
@@ -68,8 +70,6 @@ const joinNames = [
   "storeClock",
 ]
 
-export const defaultGroup = "default"
-
 const rejoinMs = 250
 
 export class PoolMember {
@@ -92,6 +92,7 @@ export class PoolMember {
   readonly #storeClock: (() => number) | undefined
   readonly #onEvent: ((event: PoolEvent) => void) | undefined
   readonly #resolveStopped: () => void
+  readonly #config: ConfigMap
   #session: Session | undefined
   #incarnation = ""
   #claimFrom = 0
@@ -100,7 +101,8 @@ export class PoolMember {
   #unanswer: Unsubscribe | undefined
   #unregister: (() => void) | undefined
 
-  constructor(given: JoinOptions, shards: number, options: PoolOptions, weight: number) {
+  constructor(given: JoinOptions, shards: number, options: PoolOptions, weight: number, config: ConfigMap) {
+    this.#config = config
     this.pool = given.pool
     this.shards = shards
     this.#engine = given.engine
@@ -166,6 +168,7 @@ export class PoolMember {
   drain(options: DrainOptions = {}): Promise<void> {
     this.#drained ??= (async () => {
       await this.#session?.drain(options.reason, options.deadline ?? this.#options.drainMs)
+      await this.#config.map.close().catch(() => {})
       this.#unmeasure()
       this.#resolveStopped()
     })()
@@ -176,6 +179,7 @@ export class PoolMember {
   kill(): void {
     this.#killed = true
     this.#session?.kill()
+    this.#config.map.close().catch(() => {})
     this.#unmeasure()
     this.#resolveStopped()
   }
@@ -213,6 +217,16 @@ export class PoolMember {
     this.#emit({ type: "warning", text })
   }
 
+  /** Once joined: a pool that is shut down, now or later, is left. */
+  followConfig(): void {
+    const look = (): void => {
+      if (this.#config.config.shutDownAt === undefined || this.#leaving) return
+      this.drain({ reason: "the pool was shut down" }).catch((error: unknown) => this.#emit({ type: "fault", error }))
+    }
+    this.#config.map.onChange(look)
+    look()
+  }
+
   /** Joins the pool as a new session. */
   async join(previous: string | undefined): Promise<void> {
     const { incarnation, now } = await openPool(this.#engine, this.pool, this.shards)
@@ -227,6 +241,7 @@ export class PoolMember {
         pool: this.pool,
         shards: this.shards,
         incarnation,
+        config: this.#config,
         options: this.#options,
         direct: this.#direct,
         onOverrun: this.#onOverrun,
@@ -278,13 +293,26 @@ export const joinPool = async (given: JoinOptions): Promise<PoolMember> => {
     given.pool,
     given.shards === undefined ? undefined : readOptions({ shards: given.shards }, ["shards"]).shards,
   )
-  const member = new PoolMember(given, shards, settings, weight)
-  await member.join(undefined)
+  const config = await ConfigMap.join(given.engine, given.pool)
   try {
-    await member.measure()
+    if (config.config.shutDownAt !== undefined)
+      throw new PoolShutDown(
+        `the pool "${given.pool}" was shut down at ${new Date(config.config.shutDownAt).toISOString()}, and no worker may join it. ` +
+          "Open it again with pool.reopen().",
+        { pool: given.pool },
+      )
+    const member = new PoolMember(given, shards, settings, weight, config)
+    await member.join(undefined)
+    try {
+      await member.measure()
+    } catch (error) {
+      await member.drain()
+      throw error
+    }
+    member.followConfig()
+    return member
   } catch (error) {
-    await member.drain()
+    await config.map.close().catch(() => {})
     throw error
   }
-  return member
 }

@@ -9,7 +9,8 @@
  * - P3 A shard moves only if its holder is gone, or has more than its quota, or its group has: no assignment within P2 moves fewer.
  * - P4 Where a homeless shard goes is decided by its ring: an order of all members by hash of (shard, session), the first with room. Where two
  *   members hold too much, each keeps the shards on whose ring it stands first.
- * - P5 A group without members keeps its range, with nobody on it.
+ * - P5 A group without members keeps its range, with nobody on it; or, if it spills, with the members of all groups on it, who share it by
+ *   weight until one of its own comes. A group of weight 0 has no range, and its members hold nothing.
  * - P6 The order in which members are listed does not matter.
  */
 import { hash32 } from "../key.ts"
@@ -27,6 +28,10 @@ export interface Assignment {
   readonly ownerOf: ReadonlyArray<string>
   /** Weights of the groups, for those who compute the next one. */
   readonly groups: Readonly<Record<string, number>>
+  /** Groups that spill. */
+  readonly spill: ReadonlyArray<string>
+  /** Revision of the pool's configuration from which it was computed (pool-config.ts); 0: of none. */
+  readonly config: number
 }
 
 export interface PlacementInput {
@@ -34,6 +39,8 @@ export interface PlacementInput {
   readonly members: ReadonlyArray<PlacedMember>
   /** Weight by group. Groups of members that are not listed count with weight 1. */
   readonly groups: Readonly<Record<string, number>>
+  readonly spill?: ReadonlyArray<string>
+  readonly config?: number
   readonly previous: Assignment | undefined
 }
 
@@ -58,6 +65,10 @@ const setQuotas = (holders: ReadonlyArray<Holder>, total: number): void => {
   let rest = total
   const order: Array<{ readonly id: string; readonly one: Holder; readonly fraction: number }> = []
   for (const one of holders) {
+    if (one.weight === 0) {
+      one.quota = 0
+      continue
+    }
     // Integers only: a float product would let two members of equal weight round apart.
     one.quota = Math.floor((total * one.weight) / sum)
     rest -= one.quota
@@ -78,6 +89,10 @@ const nearness = (shard: number, one: Holder): number => {
   hash = (hash ^ (hash >>> 16)) >>> 0
   return one.weight / -Math.log((hash + 1) / 4294967297)
 }
+
+/** The ring of a shard: all holders, nearest first. */
+const ring = (shard: number, holders: ReadonlyArray<Holder>): ReadonlyArray<Holder> =>
+  [...holders].sort((a, b) => nearness(shard, b) - nearness(shard, a) || byId(a, b))
 
 const nearest = (shard: number, holders: ReadonlyArray<Holder>): Holder | undefined => {
   let best: Holder | undefined
@@ -148,16 +163,51 @@ const shareRange = (range: ReadonlyArray<number>, members: ReadonlyMap<string, H
   }
 }
 
-export const place = (input: PlacementInput): Assignment => {
-  const { shards, previous } = input
-  const weights = new Map(Object.entries(input.groups))
+/** Members by group, in the order of their ids. */
+const byGroup = (placed: ReadonlyArray<PlacedMember>): Map<string, Map<string, Holder>> => {
   const members = new Map<string, Map<string, Holder>>()
-  for (const member of [...input.members].sort((a, b) => byId({ id: a.session }, { id: b.session }))) {
-    if (!weights.has(member.group)) weights.set(member.group, 1)
+  for (const member of [...placed].sort((a, b) => byId({ id: a.session }, { id: b.session }))) {
     const group = members.get(member.group) ?? new Map<string, Holder>()
     group.set(member.session, holder(member.session, member.weight))
     members.set(member.group, group)
   }
+  return members
+}
+
+/** Who may hold shards of a group: its members, or, while it has none and spills, those of all groups that have a range (P5). */
+const candidates = (
+  group: string,
+  members: ReadonlyMap<string, ReadonlyMap<string, Holder>>,
+  { groups, spill }: Pick<Assignment, "groups" | "spill">,
+): ReadonlyMap<string, Holder> => {
+  const own = members.get(group)
+  if (own !== undefined) return own
+  if (!spill.includes(group)) return new Map()
+  return new Map([...members].flatMap(([other, some]) => ((groups[other] ?? 1) > 0 ? [...some] : [])))
+}
+
+/** A shard whose assignee is not `present`, and for which there is one among those that may be `placed`: it is placed at once (A3). */
+export const hasOrphans = (
+  assignment: Assignment,
+  placed: ReadonlyArray<PlacedMember>,
+  present: { has(session: string): boolean } = new Set(placed.map((member) => member.session)),
+): boolean => {
+  const members = byGroup(placed)
+  const homes = new Map(Object.keys(assignment.groups).map((group) => [group, candidates(group, members, assignment)]))
+  return assignment.ownerOf.some((owner, shard) => !present.has(owner) && (homes.get(assignment.groupOf[shard] ?? "")?.size ?? 0) > 0)
+}
+
+/** Who claims a shard when its assignee does not, in this order (A4): the ring of its candidates, without the assignee. */
+export const heirs = (assignment: Assignment, placed: ReadonlyArray<PlacedMember>, shard: number): ReadonlyArray<string> => {
+  const some = candidates(assignment.groupOf[shard] ?? "", byGroup(placed), assignment)
+  return ring(shard, [...some.values()]).flatMap(({ id }) => (id === assignment.ownerOf[shard] ? [] : [id]))
+}
+
+export const place = (input: PlacementInput): Assignment => {
+  const { shards, previous, spill = [], config = 0 } = input
+  const weights = new Map(Object.entries(input.groups))
+  const members = byGroup(input.members)
+  for (const group of members.keys()) if (!weights.has(group)) weights.set(group, 1)
   const groups = [...weights].map(([id, weight]) => holder(id, weight)).sort(byId)
   const ranges = new Map<string, Array<number>>(groups.map((group) => [group.id, []]))
   const homeless: Array<number> = []
@@ -185,11 +235,18 @@ export const place = (input: PlacementInput): Assignment => {
     group.held++
   }
   const groupOf = Array.from({ length: shards }, () => "")
+  if (groups.every(({ weight }) => weight === 0)) ownerOf.fill("")
+  const shares = { groups: Object.fromEntries(groups.map((group) => [group.id, group.weight])), spill: [...spill].sort() }
+  const spilled: Array<number> = []
   for (const [id, range] of ranges) {
     for (const shard of range) groupOf[shard] = id
-    shareRange(range, members.get(id) ?? new Map(), ownerOf)
+    if (members.has(id) || !spill.includes(id)) shareRange(range, members.get(id) ?? new Map(), ownerOf)
+    else spilled.push(...range)
   }
-  return { groupOf, ownerOf, groups: Object.fromEntries(groups.map((group) => [group.id, group.weight])) }
+  const [first = ""] = spilled.map((shard) => groupOf[shard] ?? "")
+  // All that spills is shared as one range, so that its loads too differ by at most one.
+  if (spilled.length > 0) shareRange(spilled, candidates(first, members, shares), ownerOf)
+  return { groupOf, ownerOf, ...shares, config }
 }
 
 /** How many shards have a holder in both and another one in the second. */
@@ -204,6 +261,8 @@ export const encodeAssignment = (assignment: Assignment): string => {
   const groupIndex = new Map(groups.map((group, index) => [group, index]))
   return JSON.stringify({
     groups: assignment.groups,
+    spill: assignment.spill,
+    config: assignment.config,
     sessions,
     group: assignment.groupOf.map((group) => groupIndex.get(group) ?? -1),
     owner: assignment.ownerOf.map((session) => sessionIndex.get(session) ?? -1),
@@ -214,6 +273,9 @@ export const decodeAssignment = (value: string): Assignment | undefined => {
   if (value === "") return undefined
   const wire = JSON.parse(value) as {
     readonly groups: Readonly<Record<string, number>>
+    /** Since groups are part of the pool's configuration. */
+    readonly spill?: ReadonlyArray<string>
+    readonly config?: number
     readonly sessions: ReadonlyArray<string>
     readonly group: ReadonlyArray<number>
     readonly owner: ReadonlyArray<number>
@@ -221,6 +283,8 @@ export const decodeAssignment = (value: string): Assignment | undefined => {
   const groups = Object.keys(wire.groups)
   return {
     groups: wire.groups,
+    spill: wire.spill ?? [],
+    config: wire.config ?? 0,
     groupOf: wire.group.map((index) => groups[index] ?? ""),
     ownerOf: wire.owner.map((index) => wire.sessions[index] ?? ""),
   }

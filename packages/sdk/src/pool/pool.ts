@@ -20,12 +20,15 @@ import { BadOption, InboxFull, RunNotFound, StoreFault, Terminated, WaitTimeout 
 import { addressOf, checkKey, checkPoolName, shardOf } from "../key.ts"
 import { optionTable, readOptions, refuseUnknown } from "../options.ts"
 import type { PoolEvent } from "./events.ts"
+import { Groups } from "./groups.ts"
 import { JobDesk } from "./job-desk.ts"
 import { joinPool } from "./member.ts"
 import { checkDirect, checkGroup, checkGroups, checkOnOverrun, poolOptionNames, readPoolOptions } from "./options.ts"
 import type { OnOverrun, PoolOptions } from "./options.ts"
 import { checkPayload, resultOf, stoppedOutcome, toBytes, toText } from "./payload.ts"
 import { decodeAssignment } from "./placement.ts"
+import { planFor, type Plan, type PlanChange } from "./plan.ts"
+import { ConfigMap } from "./pool-config.ts"
 import { decodeRecord } from "./record.ts"
 import { Worker } from "./pool-worker.ts"
 import { StatsReader, type PoolStats, type StatsOptions } from "./stats/pool-stats.ts"
@@ -91,8 +94,26 @@ export interface Owner {
   readonly shard: number
   /** Session id: `worker.id`. */
   readonly session: string
+  /** Of the last claim of the shard. */
   readonly epoch: number
+  /** False while the shard is on its way to the worker: it is assigned, and nobody holds it. */
+  readonly held: boolean
   readonly group: string
+  readonly host: string
+  readonly pid: number
+}
+
+/** A worker of the pool, in whatever process. */
+export interface WorkerInfo {
+  readonly session: string
+  readonly group: string
+  readonly weight: number
+  /** Shards that are assigned to it. */
+  readonly shards: number
+  /** It drains. */
+  readonly leaving: boolean
+  /** Epoch ms of the store's clock. */
+  readonly joinedAt: number
   readonly host: string
   readonly pid: number
 }
@@ -109,6 +130,8 @@ const newId = (): string => randomBytes(12).toString("base64url")
 export class Pool implements AsyncDisposable {
   readonly name: string
   readonly shards: number
+  /** Groups of workers: added, re-weighted and removed while the pool runs. */
+  readonly groups: Groups
   readonly #engine: Engine
   readonly #given: PoolJoinOptions
   readonly #limits: Limits
@@ -121,6 +144,7 @@ export class Pool implements AsyncDisposable {
   readonly #waiters = new Map<number, Set<() => void>>()
   readonly #events = new Map<number, Promise<Unsubscribe>>()
   #kindAdded: Promise<void> | undefined
+  #config: Promise<ConfigMap> | undefined
   #closed: Promise<void> | undefined
 
   private constructor(name: string, shards: number, engine: Engine, given: PoolJoinOptions, limits: Limits) {
@@ -129,6 +153,7 @@ export class Pool implements AsyncDisposable {
     this.#engine = engine
     this.#given = given
     this.#limits = limits
+    this.groups = new Groups({ engine, pool: name, config: () => this.#joinConfig() })
     this.#stats = new StatsReader(name, () => Promise.resolve({ engine, shards }))
     this.#starts = new Batcher((items: ReadonlyArray<StartItem>) => engine.start(name, items))
     this.#messages = new Batcher((items: ReadonlyArray<MessageItem>) => engine.message(name, items))
@@ -252,16 +277,52 @@ export class Pool implements AsyncDisposable {
     throw new RunNotFound(`the key "${key}" has no job to notify: dispatch it first`, { key })
   }
 
-  /** The worker that holds the key's shard now; undefined when nobody does. */
+  /**
+   * The worker that holds the key's shard now, or shall hold it; undefined when the key's group has no worker. The key need not have a job.
+   */
   async owner(key: string): Promise<Owner | undefined> {
     const { shard } = this.#address(key)
-    const [header] = await this.#engine.headers(this.name, [shard])
-    if (header === undefined || header.session === "") return undefined
-    const { members } = await this.#engine.members(this.name)
-    const entry = members.find(({ session }) => session === header.session)
-    if (entry === undefined) return undefined
-    const { group, host, pid } = decodeRecord(entry.record)
-    return { ...header, group, host, pid }
+    const [[header], assigned, { members }] = await Promise.all([
+      this.#engine.headers(this.name, [shard]),
+      this.#engine.assignment(this.name),
+      this.#engine.members(this.name),
+    ])
+    const recordOf = (session: string | undefined) => members.find((entry) => entry.session === session)?.record
+    const holder = recordOf(header?.session)
+    const record = holder ?? recordOf(decodeAssignment(assigned.value)?.ownerOf[shard])
+    if (record === undefined) return undefined
+    const { session, group, host, pid } = decodeRecord(record)
+    return { shard, session, epoch: header?.epoch ?? 0, held: holder !== undefined, group, host, pid }
+  }
+
+  /** All workers of the pool, in the order in which they joined. */
+  async workers(): Promise<ReadonlyArray<WorkerInfo>> {
+    const [entry, { members }] = await Promise.all([this.#engine.assignment(this.name), this.#engine.members(this.name)])
+    const ownerOf = decodeAssignment(entry.value)?.ownerOf ?? []
+    return members.map(({ record }) => {
+      const { session, group, weight, leaving, joinedAt, host, pid } = decodeRecord(record)
+      return { session, group, weight, shards: ownerOf.filter((owner) => owner === session).length, leaving, joinedAt, host, pid }
+    })
+  }
+
+  /** What would move if the shards were assigned now, as all is or after a change. Nothing is written. */
+  async plan(change: PlanChange = {}): Promise<Plan> {
+    const [entry, kinds, { members }, config] = await Promise.all([
+      this.#engine.assignment(this.name),
+      this.#engine.kinds(this.name),
+      this.#engine.members(this.name),
+      this.#joinConfig(),
+    ])
+    return planFor(
+      {
+        shards: this.shards,
+        members: new Map(members.map(({ session, record }) => [session, decodeRecord(record)])),
+        kinds,
+        config: config.config,
+        previous: decodeAssignment(entry.value),
+      },
+      change,
+    )
   }
 
   /** The group that owns the key; undefined before a worker joined. */
@@ -328,6 +389,7 @@ export class Pool implements AsyncDisposable {
     this.#closed ??= (async () => {
       await Promise.all([...this.#workers].map((worker) => worker.stop()))
       await Promise.allSettled([...this.#events.values()].map(async (subscription) => await (await subscription)()))
+      await this.#config?.then(({ map }) => map.close()).catch(() => {})
       await this.#engine.close()
     })()
     return this.#closed
@@ -335,6 +397,14 @@ export class Pool implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
+  }
+
+  #joinConfig(): Promise<ConfigMap> {
+    this.#config ??= ConfigMap.join(this.#engine, this.name).catch((error: unknown) => {
+      this.#config = undefined
+      throw error
+    })
+    return this.#config
   }
 
   #address(key: string): { readonly shard: number; readonly address: string } {

@@ -28,6 +28,9 @@ export interface MemberRecord {
   readonly processStart: number
 }
 
+/** Of workers that name none. */
+export const defaultGroup = "default"
+
 /** Never used again (S1), and in the order of joining as far as the store's clock goes: the watchers are those that live longest. */
 export const newSession = (storeNow: number): string => `${storeNow.toString(36).padStart(9, "0")}-${randomBytes(5).toString("hex")}`
 

@@ -18,6 +18,7 @@ import { marginMs, type OwnLife, type Peer } from "./lease.ts"
 import { settlesWithin } from "./loop.ts"
 import { openMembership, type Membership } from "./membership.ts"
 import type { OnOverrun, PoolOptions } from "./options.ts"
+import type { ConfigMap } from "./pool-config.ts"
 import { encodeRecord, type MemberRecord } from "./record.ts"
 import { Registration } from "./registration.ts"
 import { ShardRunner } from "./shard-runner.ts"
@@ -31,6 +32,7 @@ export interface SessionHost {
   readonly pool: string
   readonly shards: number
   readonly incarnation: string
+  readonly config: ConfigMap
   readonly options: PoolOptions
   /** See `LifeOptions`. */
   readonly direct: boolean
@@ -73,6 +75,10 @@ export class Session {
   /** Store time minus monotonic time, from the last answer. */
   #offset: number
   #unsubscribe: (() => Promise<void>) | undefined
+  #unfollow: (() => void) | undefined
+  /** Version of the assignment that was acted upon, and what was claimed since then without being assigned (A4). */
+  #followed = 0
+  readonly #standsIn = new Set<number>()
   #draining = false
   #stopped = false
 
@@ -128,6 +134,7 @@ export class Session {
       emit,
       settleMs: options.settleMs,
       membership: this.membership,
+      config: host.config,
       onChange: () => this.#onAssignment(),
     })
     this.#channels = new Channels({
@@ -190,7 +197,7 @@ export class Session {
         this.runners.delete(runner.shard)
         this.#taker.forget(runner)
       },
-      foreign: (runner) => !this.#draining && this.runners.get(runner.shard) === runner && this.assigner.ownerOf(runner.shard) !== session,
+      foreign: (runner) => !this.#draining && this.runners.get(runner.shard) === runner && !this.#mine(runner.shard),
       onLeft: () => {
         if (!this.#stopped) this.#claimer.evaluate()
       },
@@ -208,7 +215,9 @@ export class Session {
       sweepMs: options.sweepMs,
       runners: this.runners,
       ownerOf: (shard) => this.assigner.ownerOf(shard),
-      concerned: (shard) => this.runners.has(shard) || this.#handOver.leaves(shard) || this.assigner.ownerOf(shard) === session,
+      concerned: (shard) => this.runners.has(shard) || this.#handOver.leaves(shard) || this.#mine(shard),
+      heirs: (shard) => this.assigner.heirs(shard),
+      standIn: (shard) => this.#standIn(shard),
       need: (runner) => this.#taker.need(runner),
       arm: (runner) => this.#taker.arm(runner),
       onStale: (runner) => this.#depose(runner, "the store names another owner"),
@@ -248,7 +257,7 @@ export class Session {
   }
 
   async #follow(): Promise<void> {
-    const { engine, pool, emit } = this.#host
+    const { engine, pool, emit, config } = this.#host
     this.membership.onChange((changes) => {
       for (const change of changes) {
         if (change.type === "remove") emit({ type: "memberLeft", session: change.key })
@@ -261,6 +270,7 @@ export class Session {
       // A holder may have died: what it held is free now.
       this.#claimer.evaluate()
     })
+    this.#unfollow = config.map.onChange(() => this.assigner.refresh())
     this.#unsubscribe = await engine.subscribe(pool, "members", () => this.assigner.refresh())
     await this.membership.load()
     this.assigner.refresh()
@@ -336,6 +346,7 @@ export class Session {
     this.#sweeper.stop()
     // A lost store cannot be told that nobody listens any more.
     this.#channels.keepOnly(() => false).catch(() => {})
+    this.#unfollow?.()
     this.#unsubscribe?.().catch(() => {})
   }
 
@@ -347,25 +358,43 @@ export class Session {
     return this.assigner.assignment?.ownerOf.includes(this.id) === true
   }
 
+  /** By the assignment, or because its assignee did not claim it (A4). */
+  #mine(shard: number): boolean {
+    return this.assigner.ownerOf(shard) === this.id || this.#standsIn.has(shard)
+  }
+
+  #standIn(shard: number): void {
+    if (this.#draining || this.#mine(shard)) return
+    this.#standsIn.add(shard)
+    this.#host.emit({ type: "stoodIn", shard, assignee: this.assigner.ownerOf(shard) })
+    this.#claimer.evaluate()
+  }
+
   #onAssignment(): void {
+    if (this.assigner.version !== this.#followed) {
+      this.#followed = this.assigner.version
+      // A new assignment gives its assignees another chance.
+      this.#standsIn.clear()
+      this.#sweeper.proveClaims()
+    }
     if (this.#draining && !this.#holdsAssigned()) this.#onHanded?.()
     this.#claimer.evaluate()
     this.#channels
-      .keepOnly((shard) => this.assigner.ownerOf(shard) === this.id || this.runners.has(shard) || this.#handOver.leaves(shard))
+      .keepOnly((shard) => this.#mine(shard) || this.runners.has(shard) || this.#handOver.leaves(shard))
       .catch((error: unknown) => this.#onCallFailed(error))
   }
 
   #wanted(): ReadonlyArray<number> {
     const wanted: Array<number> = []
-    this.assigner.assignment?.ownerOf.forEach((owner, shard) => {
-      if (owner === this.id && !this.runners.has(shard) && !this.#handOver.leaves(shard)) wanted.push(shard)
+    this.assigner.assignment?.ownerOf.forEach((_, shard) => {
+      if (this.#mine(shard) && !this.runners.has(shard) && !this.#handOver.leaves(shard)) wanted.push(shard)
     })
     return wanted
   }
 
   #giveUpForeign(): void {
     if (this.assigner.assignment === undefined || this.#draining) return
-    for (const runner of this.runners.values()) if (this.assigner.ownerOf(runner.shard) !== this.id) this.#handOver.move(runner)
+    for (const runner of this.runners.values()) if (!this.#mine(runner.shard)) this.#handOver.move(runner)
   }
 
   #onClaimed(shard: number, epoch: number, active: ReadonlyArray<string>, from: ShardHeader): void {
@@ -431,7 +460,7 @@ export class Session {
     const runner = this.runners.get(hint.shard)
     switch (hint.type) {
       case "released":
-        if (runner === undefined && this.assigner.ownerOf(hint.shard) === this.id) this.#claimer.released(hint.shard, hint.epoch)
+        if (runner === undefined && this.#mine(hint.shard)) this.#claimer.released(hint.shard, hint.epoch)
         return
       case "ready":
         if (runner === undefined) return

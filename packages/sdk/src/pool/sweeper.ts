@@ -23,6 +23,9 @@ export interface SweeperHost {
   readonly ownerOf: (shard: number) => string
   /** The shard is held, being given up, or being claimed by this session. */
   readonly concerned: (shard: number) => boolean
+  /** Who may claim a shard in place of its assignee, in this order. */
+  readonly heirs: (shard: number) => ReadonlyArray<string>
+  readonly standIn: (shard: number) => void
   readonly need: (runner: ShardRunner) => void
   readonly arm: (runner: ShardRunner) => void
   readonly onStale: (runner: ShardRunner) => void
@@ -74,6 +77,11 @@ export class Sweeper {
     this.#loop.hurry()
   }
 
+  /** A new assignment: whether all of it is claimed is looked at with the next sweep. */
+  proveClaims(): void {
+    this.#everything = true
+  }
+
   stop(): void {
     this.#loop.stop()
   }
@@ -82,7 +90,7 @@ export class Sweeper {
     if (!this.#host.trusted()) return
     this.#turn++
     this.#host.evaluate()
-    const headers = this.#everything || this.#turn % headersEvery === 0
+    const headers = this.#everything || this.#unclaimed.size > 0 || this.#turn % headersEvery === 0
     // Where calls are counted, one of the two at a time.
     if (this.#host.engine.spansShards || this.#hurried || !headers) await this.#prove()
     if (headers) await this.#readHeaders()
@@ -201,11 +209,17 @@ export class Sweeper {
         continue
       }
       const seen = this.#unclaimed.get(shard)
-      if (seen === undefined || seen.epoch !== epoch) this.#unclaimed.set(shard, { epoch, since: at, reported: false })
-      else if (!seen.reported && at - seen.since >= unclaimedMs) {
-        seen.reported = true
-        this.#host.emit({ type: "unclaimed", shard, assignee })
+      if (seen === undefined || seen.epoch !== epoch) {
+        this.#unclaimed.set(shard, { epoch, since: at, reported: false })
+        continue
       }
+      const waited = Math.floor((at - seen.since) / unclaimedMs)
+      if (waited === 0) continue
+      if (!seen.reported) this.#host.emit({ type: "unclaimed", shard, assignee })
+      seen.reported = true
+      // A4: after a second the next on its ring may, after another second the one after it.
+      const heirs = this.#host.heirs(shard)
+      if (heirs[(waited - 1) % heirs.length] === session) this.#host.standIn(shard)
     }
   }
 

@@ -5,7 +5,7 @@ import type { Engine } from "../engine/engine.ts"
 import { itemsOf } from "../engine/list-text.ts"
 import type { MapNotice, MapOperation, MapWrite, MapWriteReply } from "../engine/maps.ts"
 import { openEngine } from "../engine/open.ts"
-import { BadInput, MapFull, NotAllowed } from "../errors.ts"
+import { BadInput, BadOption, MapFull, NotAllowed } from "../errors.ts"
 import { checkKey, checkPoolName } from "../key.ts"
 import type { Options } from "../options.ts"
 import { checkName, checkOperations, readMapOptions, type JoinMapOptions } from "./options.ts"
@@ -280,6 +280,10 @@ export class JoinedMap {
  */
 export async function joinMap(name: string, options: JoinMapOptions): Promise<JoinedMap> {
   const checked = checkName(name, "map")
+  if (checked.startsWith("~"))
+    throw new BadOption(`expected the map's name not to begin with "~", which marks the pool's own maps, got: ${JSON.stringify(name)}`, {
+      name,
+    })
   const pool = checkPoolName(options.pool)
   const values = readMapOptions(options)
   const engine = options.engine ?? (await openEngine(options.store, { callTimeout: values.callTimeoutMs }))

@@ -58,7 +58,7 @@ const suite = (what: string, store: () => string): void => {
     const name = uniqueName("hand-over")
     const client = await Pool.join(name, { store: store(), shards: 16 })
     try {
-      const options = { shards: 16, drainMs: 300, onOverrun: "exit" } as const
+      const options = { shards: 16, drainMs: 1_500, onOverrun: "exit" } as const
       const env = { PONOS_TEST_STUBBORN: "tenant-0" }
       const crew = [new Process(store(), name, options, env), new Process(store(), name, options, env)]
       await until(() => crew.every((one) => one.claims >= 8), "they share")

@@ -3,6 +3,8 @@ import { describe, expect, test } from "vitest"
 import {
   decodeAssignment,
   encodeAssignment,
+  hasOrphans,
+  heirs,
   moves,
   place,
   type Assignment,
@@ -39,12 +41,22 @@ const checkInvariants = (input: PlacementInput, after: Assignment): void => {
   const groups = new Map(Object.entries(after.groups))
   expect(after.ownerOf).toHaveLength(input.shards)
   const ranges = new Map<string, number>()
+  const empty = (group: string): boolean => !input.members.some((one) => one.group === group)
+  const spills = (group: string): boolean => empty(group) && (input.spill ?? []).includes(group)
+  const receivers = input.members.filter((one) => (after.groups[one.group] ?? 1) > 0)
+  const spilled: Array<string> = []
   for (let shard = 0; shard < input.shards; shard++) {
     const group = after.groupOf[shard] ?? ""
     const owner = after.ownerOf[shard] ?? ""
     // P1
-    if (groups.size > 0) expect(groups.has(group)).toBe(true)
-    if (owner === "") expect(input.members.some((one) => one.group === group)).toBe(false)
+    const weighty = [...groups.values()].some((weight) => weight > 0)
+    if (weighty) expect(groups.get(group) ?? 0).toBeGreaterThan(0)
+    // P5
+    if (spills(group)) {
+      expect(owner === "").toBe(receivers.length === 0)
+      if (owner !== "") expect(receivers.map((one) => one.session)).toContain(owner)
+      spilled.push(owner)
+    } else if (owner === "") expect(empty(group)).toBe(true)
     else expect(bySession.get(owner)?.group).toBe(group)
     ranges.set(group, (ranges.get(group) ?? 0) + 1)
   }
@@ -57,8 +69,30 @@ const checkInvariants = (input: PlacementInput, after: Assignment): void => {
       expect(counts.get(id) ?? 0).toBeLessThanOrEqual(Math.floor(exact) + 1)
     }
   }
-  within(input.shards, groups, ranges)
-  const counts = loads(after)
+  if ([...groups.values()].some((weight) => weight > 0)) within(input.shards, groups, ranges)
+  const counts = new Map<string, number>()
+  after.ownerOf.forEach((owner, shard) => {
+    if (!spills(after.groupOf[shard] ?? "")) counts.set(owner, (counts.get(owner) ?? 0) + 1)
+  })
+  const spilledTo = new Map<string, number>()
+  for (const owner of spilled) spilledTo.set(owner, (spilledTo.get(owner) ?? 0) + 1)
+  if (spilled.length > 0 && receivers.length > 0)
+    within(spilled.length, new Map(receivers.map((one) => [one.session, one.weight])), spilledTo)
+  // A3: whoever has a home is at home.
+  expect(hasOrphans(after, input.members)).toBe(false)
+  // A4: every other candidate is an heir, once.
+  const [shard0] = after.ownerOf
+  if (shard0 !== undefined && shard0 !== "") {
+    const some = heirs(after, input.members, 0)
+    const home = after.groupOf[0] ?? ""
+    const all = spills(home) ? receivers : input.members.filter((one) => one.group === home)
+    expect([...some].sort()).toEqual(
+      all
+        .map((one) => one.session)
+        .filter((one) => one !== shard0)
+        .sort(),
+    )
+  }
   for (const group of groups.keys()) {
     const weights = new Map(input.members.filter((one) => one.group === group).map((one) => [one.session, one.weight]))
     if (weights.size > 0) within(ranges.get(group) ?? 0, weights, counts)
@@ -74,21 +108,22 @@ const members = fc.uniqueArray(
     maxLength: 200,
   },
 )
-const weights = fc.dictionary(groupName, fc.integer({ min: 1, max: 9 }), { maxKeys: 3 })
+const weights = fc.dictionary(groupName, fc.integer({ min: 0, max: 9 }), { maxKeys: 3 })
+const spill = fc.subarray(["a", "b", "c"])
 
 describe("placement", () => {
   test("holds its invariants over changing members, weights and groups", () => {
     fc.assert(
       fc.property(
         fc.constantFrom(1, 7, 64, 256),
-        fc.array(fc.tuple(members, weights), { minLength: 1, maxLength: 4 }),
+        fc.array(fc.tuple(members, weights, spill), { minLength: 1, maxLength: 4 }),
         (shards, rounds) => {
           let previous: Assignment | undefined
           // A session never changes its group or weight: they are those of its first appearance.
           const known = new Map<string, PlacedMember>()
-          for (const [some, groups] of rounds) {
+          for (const [some, groups, spilling] of rounds) {
             for (const one of some) if (!known.has(one.session)) known.set(one.session, one)
-            const input = { shards, members: some.map((one) => known.get(one.session) as PlacedMember), groups, previous }
+            const input = { shards, members: some.map((one) => known.get(one.session) as PlacedMember), groups, spill: spilling, previous }
             const after = place(input)
             checkInvariants(input, after)
             // P6
@@ -98,7 +133,8 @@ describe("placement", () => {
             if (previous !== undefined) {
               // P3: within the loads that come out, not one move more than they need.
               const regrouped = after.groupOf.filter((group, shard) => previous?.groupOf[shard] !== group).length
-              if (regrouped === 0) expect(moves(previous, after)).toBe(unavoidable(previous, after))
+              if (regrouped === 0 && spilling.length === 0 && previous.spill.length === 0)
+                expect(moves(previous, after)).toBe(unavoidable(previous, after))
             }
             previous = after
           }
@@ -132,6 +168,30 @@ describe("placement", () => {
     expect(worstJoin).toBeLessThanOrEqual(1.1)
     expect(worstLeave).toBeLessThanOrEqual(1.1)
     expect(worstSpread).toBeLessThanOrEqual(1)
+  })
+
+  test("moves the minimum, and only in its group, when a worker of any weight joins or leaves one of several groups", () => {
+    fc.assert(
+      fc.property(
+        members,
+        fc.dictionary(groupName, fc.integer({ min: 1, max: 9 }), { minKeys: 3, maxKeys: 3 }),
+        fc.tuple(groupName, fc.integer({ min: 1, max: 5 })),
+        (some, groups, [group, weight]) => {
+          const before = run(some, undefined, 256, groups)
+          const joined = run([...some, member("newcomer", group, weight)], before, 256, groups)
+          const left = run(some, joined, 256, groups)
+          expect(moves(before, joined)).toBe(unavoidable(before, joined))
+          // Those of the one who left, and no others: to its group, or to nobody.
+          expect(moves(joined, left)).toBe(loads(joined).get("newcomer") ?? 0)
+          for (let shard = 0; shard < 256; shard++) {
+            if (before.groupOf[shard] === group) continue
+            expect([joined.groupOf[shard], joined.ownerOf[shard]]).toEqual([before.groupOf[shard], before.ownerOf[shard]])
+            expect([left.groupOf[shard], left.ownerOf[shard]]).toEqual([before.groupOf[shard], before.ownerOf[shard]])
+          }
+        },
+      ),
+      { numRuns: 100 },
+    )
   })
 
   test("stays at the minimum over a long life of joins and leaves", () => {
