@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
@@ -6,6 +6,7 @@ import { afterAll, afterEach, describe, expect, test, vi } from "vitest"
 import type { CommitItem, Engine, EngineOptions } from "../../src/engine/engine.ts"
 import { sharedFileSystem } from "../../src/engine/sqlite/location.ts"
 import { openSqliteEngine } from "../../src/engine/sqlite/sqlite-engine.ts"
+import { walLimit } from "../../src/engine/sqlite/wal.ts"
 
 const folder = mkdtempSync(join(tmpdir(), "ponos-sqlite-"))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -202,6 +203,43 @@ describe("a file that others write to", () => {
     release()
     const [[started], [sent], [ended]] = await replies
     expect([started?.status, sent?.status, ended?.status]).toEqual(["started", "accepted", "terminated"])
+  })
+
+  test("a read transaction that does not end is reported with its process; the WAL shrinks after it", async () => {
+    const path = freshPath()
+    const warnings: string[] = []
+    const engine = await open(`file:${path}`, { onWarning: (text) => warnings.push(text) })
+    const wal = (): number => statSync(`${path}-wal`).size
+    const body = "x".repeat(500 * 1024)
+    let next = 0
+    const write = async (count: number): Promise<void> => {
+      for (const end = next + count; next < end; next++) await engine.start("pool", [{ ...run(next), body }])
+    }
+    await write(40)
+    expect(wal(), "without a reader").toBeLessThan(walLimit / 4)
+    const reader = new DatabaseSync(path, { readOnly: true })
+    ends.push(() => reader.isOpen && reader.close())
+    reader.exec("BEGIN")
+    reader.prepare("SELECT count(*) FROM runs").get()
+    await write((walLimit / body.length) * 1.2)
+    await vi.waitFor(
+      async () => {
+        await write(1)
+        expect(warnings).toHaveLength(1)
+      },
+      { timeout: 10_000 },
+    )
+    expect(warnings[0]).toMatch(/-wal has grown to \d+ MiB/)
+    if (process.platform === "linux") expect(warnings[0]).toMatch(new RegExp(`read by process (\\d+, )*${process.pid}\\b`))
+    reader.close()
+    await vi.waitFor(
+      async () => {
+        await write(1)
+        expect(wal()).toBeLessThanOrEqual(walLimit)
+      },
+      { timeout: 10_000 },
+    )
+    expect(warnings).toHaveLength(1)
   })
 
   test("the bus is a ring: what nobody reads is dropped", async () => {

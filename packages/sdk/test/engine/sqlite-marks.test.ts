@@ -20,7 +20,7 @@ afterEach(() => {
 const scene = async () => {
   const path = join(folder, `store-${++count}.db`)
   const open = async (): Promise<Calls> => {
-    const store: Store = await openStore(`file:${path}`, 1_000)
+    const store: Store = await openStore(`file:${path}`, 1_000, () => {})
     ends.push(() => store.leave())
     return new Calls(store, Date.now, 1_000)
   }

@@ -22,6 +22,7 @@ test("the holder of the write lock is named only where it holds the life of the 
   const locks = parseLocks(table)
   expect(locks.map(({ pid, inode }) => [pid, inode])).toEqual([
     [100, 11],
+    [100, 11],
     [100, 21],
     [200, 22],
     [100, 22],

@@ -251,6 +251,7 @@ export class Calls {
       if (tx.notes.length > 0) store.busFile?.write(tx.notes)
       store.run("COMMIT")
       store.busFile?.stir()
+      if (begin === "BEGIN IMMEDIATE") store.committed()
       store.bus.deliverSoon(tx.notes)
       return result
     } catch (error) {

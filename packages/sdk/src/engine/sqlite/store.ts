@@ -7,6 +7,7 @@ import { BusFile } from "./bus-file.ts"
 import { busyFor, isBusy, isNotDatabase, toFault } from "./faults.ts"
 import { checkFile, parseLocation } from "./location.ts"
 import { migrate } from "./schema.ts"
+import { Wal, walLimit, walPages } from "./wal.ts"
 import { writerOf } from "./write-lock.ts"
 
 /**
@@ -14,10 +15,6 @@ import { writerOf } from "./write-lock.ts"
  * another process's transaction of a millisecond or two. After it the wait goes on without blocking (`calls.ts`).
  */
 const busyTimeout = 2
-/** The WAL is cut back to this size after a checkpoint (L1). */
-const walLimit = 64 * 1024 * 1024
-/** A checkpoint runs after this many pages (4 MiB): small enough that the commit which pays for it takes a few milliseconds. */
-const walPages = 1000
 const cacheKiB = 16 * 1024
 
 /** An open database with its prepared statements and its bus. Several engines share the one of a named `memory:` store. */
@@ -28,18 +25,20 @@ export class Store {
   readonly bus: Bus
   /** The bus between processes; absent in memory. */
   readonly busFile: BusFile | undefined
+  readonly #wal: Wal | undefined
   readonly #db: DatabaseSync
   readonly #statements = new Map<string, StatementSync>()
   readonly #onClose: () => void
   #users = 1
 
   /** `path`: of a file, which other processes may share. */
-  constructor(url: string, db: DatabaseSync, path: string | undefined, onClose: () => void) {
+  constructor(url: string, db: DatabaseSync, path: string | undefined, warn: (text: string) => void, onClose: () => void) {
     this.url = url
     this.path = path
     this.bus = new Bus()
     this.#db = db
     this.#onClose = onClose
+    this.#wal = path === undefined ? undefined : new Wal(path, warn)
     this.busFile = path !== undefined ? new BusFile(this, this.bus) : undefined
   }
 
@@ -59,6 +58,11 @@ export class Store {
 
   run(sql: string, ...values: SQLInputValue[]): number {
     return Number(this.statement(sql).run(...values).changes)
+  }
+
+  /** After each transaction that wrote. */
+  committed(): void {
+    this.#wal?.look(() => this.#db.exec("PRAGMA wal_checkpoint(TRUNCATE)"))
   }
 
   join(): this {
@@ -85,9 +89,15 @@ const openMemory = (url: string, name: string | undefined): Store => {
   if (known !== undefined) return known.join()
   const db = new DatabaseSync(":memory:")
   migrate(db, url)
-  const store = new Store(url, db, undefined, () => {
-    if (name !== undefined) named.delete(name)
-  })
+  const store = new Store(
+    url,
+    db,
+    undefined,
+    () => {},
+    () => {
+      if (name !== undefined) named.delete(name)
+    },
+  )
   if (name !== undefined) named.set(name, store)
   return store
 }
@@ -120,7 +130,7 @@ const toOpenFault = (url: string, error: unknown): Error =>
     : toFault(url, error)
 
 /** While another process makes the tables or holds the file for a moment, opening waits. */
-const openFile = async (url: string, path: string, timeout: number): Promise<Store> => {
+const openFile = async (url: string, path: string, timeout: number, warn: (text: string) => void): Promise<Store> => {
   checkFile(url, path)
   const deadline = performance.now() + timeout
   for (;;) {
@@ -128,7 +138,7 @@ const openFile = async (url: string, path: string, timeout: number): Promise<Sto
     try {
       db = new DatabaseSync(path)
       configure(db, url)
-      return new Store(url, db, path, () => {})
+      return new Store(url, db, path, warn, () => {})
     } catch (error) {
       db?.close()
       if (!isBusy(error)) throw toOpenFault(url, error)
@@ -138,7 +148,8 @@ const openFile = async (url: string, path: string, timeout: number): Promise<Sto
   }
 }
 
-export const openStore = async (url: string, timeout: number): Promise<Store> => {
+/** `warn`: of a file. */
+export const openStore = async (url: string, timeout: number, warn: (text: string) => void): Promise<Store> => {
   const location = parseLocation(url)
-  return location.type === "memory" ? openMemory(url, location.name) : await openFile(url, location.path, timeout)
+  return location.type === "memory" ? openMemory(url, location.name) : await openFile(url, location.path, timeout, warn)
 }

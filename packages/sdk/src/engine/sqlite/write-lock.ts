@@ -23,8 +23,12 @@ const looksMin = 4
 /** WAL_WRITE_LOCK, at the 120th byte of the shared-memory file. */
 const writeLockByte = 120
 
+/** WAL_READ_LOCK(0) to (4): who holds one shared is reading. */
+const readLockBytes = [123, 127] as const
+
 export interface FileLock {
   readonly pid: number
+  readonly shared: boolean
   /** As the kernel names it, which on some file systems is not what `stat` says. */
   readonly device: string
   readonly inode: number
@@ -32,26 +36,34 @@ export interface FileLock {
   readonly to: number
 }
 
-/** `1: POSIX  ADVISORY  WRITE 4711 fe:00:1234 120 120`; who waits for a lock has `->` after the number. */
-const lockLine = /^\d+: POSIX +ADVISORY +WRITE (\d+) ([\da-f]+:[\da-f]+):(\d+) (\d+) (\d+|EOF)$/
+/** As `1: POSIX  ADVISORY  WRITE 4711 fe:00:1234 120 120`; who waits for a lock has `->` after the number. */
+const lockLine = /^\d+: POSIX +ADVISORY +(READ|WRITE) (\d+) ([\da-f]+:[\da-f]+):(\d+) (\d+) (\d+|EOF)$/
 
-/** The exclusive locks that are held. */
+/** The locks that are held. */
 export const parseLocks = (text: string): ReadonlyArray<FileLock> =>
   text.split("\n").flatMap((line) => {
-    const [, pid, device = "", inode, from, to] = lockLine.exec(line) ?? []
+    const [, type, pid, device = "", inode, from, to] = lockLine.exec(line) ?? []
     if (pid === undefined) return []
     return [
-      { pid: Number(pid), device, inode: Number(inode), from: Number(from), to: to === "EOF" ? Number.POSITIVE_INFINITY : Number(to) },
+      {
+        pid: Number(pid),
+        shared: type === "READ",
+        device,
+        inode: Number(inode),
+        from: Number(from),
+        to: to === "EOF" ? Number.POSITIVE_INFINITY : Number(to),
+      },
     ]
   })
 
-const isWriteLock = (lock: FileLock, shm: number): boolean => lock.inode === shm && lock.from <= writeLockByte && lock.to >= writeLockByte
+const isWriteLock = (lock: FileLock, shm: number): boolean =>
+  !lock.shared && lock.inode === shm && lock.from <= writeLockByte && lock.to >= writeLockByte
 
 /** K2. `shm`, `life`: inodes. */
 export const stuckHolder = (locks: ReadonlyArray<FileLock>, shm: number, life: number): number | undefined => {
   const writer = locks.find((lock) => isWriteLock(lock, shm))
   if (writer === undefined || writer.pid <= 0) return undefined
-  const same = locks.some((lock) => lock.inode === life && lock.pid === writer.pid && lock.device === writer.device)
+  const same = locks.some((lock) => !lock.shared && lock.inode === life && lock.pid === writer.pid && lock.device === writer.device)
   return same ? writer.pid : undefined
 }
 
@@ -86,6 +98,14 @@ export const writerOf = (store: string): number | undefined => {
   const shm = shmOf(store)
   const pid = readLocks().find((lock) => isWriteLock(lock, shm))?.pid
   return pid === undefined || pid <= 0 ? undefined : pid
+}
+
+/** Those that read at this moment, for messages. */
+export const readersOf = (store: string): ReadonlyArray<number> => {
+  const shm = shmOf(store)
+  const [from, to] = readLockBytes
+  const reads = readLocks().filter((lock) => lock.shared && lock.inode === shm && lock.from <= to && lock.to >= from && lock.pid > 0)
+  return [...new Set(reads.map(({ pid }) => pid))]
 }
 
 interface Seen {
