@@ -66,7 +66,9 @@ test("a program without a session that holds the write lock is not killed, and c
   const { client, workers, running } = await crew(path)
   const writer = new DatabaseSync(path, { timeout: 5_000 })
   writer.exec("BEGIN IMMEDIATE")
-  closing.push(() => writer.isOpen && writer.close())
+  closing.push(() => {
+    if (writer.isOpen) writer.close()
+  })
   const accepted = client.dispatch("late", new Uint8Array())
   await delay(2.5 * leaseMs)
   writer.close()
