@@ -275,7 +275,12 @@ const readPool = (given: object, chosen: Readonly<Record<(typeof poolOptionNames
 const openTasks = async (engine: Engine, url: string, pool: string, onEvent: (event: WorkerEvent) => void): Promise<TaskQueue> => {
   if (engine.driver === "sqlite") return new LocalTaskQueue()
   const { BullTaskQueue } = await import("./runtime/activity-queue-bullmq.ts")
-  return new BullTaskQueue({ url, pool, onError: (error) => onEvent({ type: "warning", text: `activity queue: ${error.message}` }) })
+  return await BullTaskQueue.open({
+    url,
+    cluster: !engine.spansShards,
+    pool,
+    onError: (error) => onEvent({ type: "warning", text: `activity queue: ${error.message}` }),
+  })
 }
 
 /** A worker without jobs is no member, and does not create the pool. */

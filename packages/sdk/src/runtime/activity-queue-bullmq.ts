@@ -3,11 +3,14 @@
  * one attempt, no stalled retries, nothing kept, no return value (T2).
  */
 import { Queue, Worker } from "bullmq"
-import type { ConnectionOptions, Job } from "bullmq"
+import type { Job } from "bullmq"
+import { queueConnection, type QueueConnection } from "../engine/redis/queue-connection.ts"
 import type { Task, TaskHandler, TaskQueue } from "./task.ts"
 
 export interface BullTaskQueueOptions {
   readonly url: string
+  /** The store is a Redis Cluster: each queue is in one slot. */
+  readonly cluster: boolean
   readonly pool: string
   readonly onError: (error: Error) => void
 }
@@ -16,28 +19,20 @@ export interface BullTaskQueueOptions {
 const lockMs = 5_000
 const stalledMs = 2_500
 
-/** A connection of BullMQ's own, from the address of the store. */
-const connectionOf = (url: string): ConnectionOptions => {
-  const { hostname, port, username, password, pathname, protocol } = new URL(url)
-  return {
-    host: hostname,
-    port: port === "" ? 6379 : Number(port),
-    ...(username === "" ? {} : { username: decodeURIComponent(username) }),
-    ...(password === "" ? {} : { password: decodeURIComponent(password) }),
-    ...(pathname.length > 1 ? { db: Number(pathname.slice(1)) } : {}),
-    ...(protocol === "rediss:" ? { tls: {} } : {}),
-    maxRetriesPerRequest: null,
-  }
-}
-
 export class BullTaskQueue implements TaskQueue {
   readonly #options: BullTaskQueueOptions
+  readonly #store: QueueConnection
   readonly #queues = new Map<string, Queue<Task>>()
   readonly #workers: Array<Worker<Task>> = []
   readonly #abort = new AbortController()
 
-  constructor(options: BullTaskQueueOptions) {
+  private constructor(options: BullTaskQueueOptions, store: QueueConnection) {
     this.#options = options
+    this.#store = store
+  }
+
+  static async open(options: BullTaskQueueOptions): Promise<BullTaskQueue> {
+    return new BullTaskQueue(options, await queueConnection(options.url, options.cluster))
   }
 
   #prefix(kind: string): string {
@@ -48,7 +43,7 @@ export class BullTaskQueue implements TaskQueue {
     let queue = this.#queues.get(kind)
     if (queue === undefined) {
       queue = new Queue<Task>(kind, {
-        connection: connectionOf(this.#options.url),
+        connection: this.#store.connection,
         prefix: this.#prefix(kind),
         defaultJobOptions: { attempts: 1, removeOnComplete: true, removeOnFail: true },
       })
@@ -74,7 +69,7 @@ export class BullTaskQueue implements TaskQueue {
     }
     for (const kind of kinds) {
       const worker = new Worker<Task>(kind, process, {
-        connection: connectionOf(this.#options.url),
+        connection: this.#store.connection,
         prefix: this.#prefix(kind),
         concurrency,
         maxStalledCount: 0,
@@ -97,5 +92,6 @@ export class BullTaskQueue implements TaskQueue {
     await Promise.allSettled(this.#workers.map((worker) => worker.close()))
     clearTimeout(timer)
     await Promise.allSettled([...this.#queues.values()].map((queue) => queue.close()))
+    this.#store.close()
   }
 }

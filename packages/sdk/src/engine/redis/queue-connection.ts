@@ -1,0 +1,63 @@
+/**
+ * Connections of ioredis's own making to the store's servers, for a library that brings its own ways (BullMQ in the activity queue): they queue
+ * while offline and send again, which is right there and nowhere else (T2: BullMQ never holds the truth).
+ */
+import { Cluster, type RedisOptions } from "ioredis"
+import { Connection } from "./connection.ts"
+import { type Address, parseRedisUrl, type Place, targetAt } from "./url.ts"
+
+type Used =
+  | ("host" | "port" | "db" | "username" | "password" | "tls" | "maxRetriesPerRequest")
+  | ("name" | "sentinels" | "sentinelUsername" | "sentinelPassword" | "sentinelTLS" | "enableTLSForSentinelMode")
+type Options = { -readonly [K in Used]?: Exclude<RedisOptions[K], undefined> }
+
+export interface QueueConnection {
+  /** Options, by which each user makes connections of its own; of a cluster, a client that all share. */
+  readonly connection: Options | Cluster
+  close(): void
+}
+
+const askTimeout = 1_000
+
+/** Most Sentinels know no users, and say so when they are told one. */
+async function sentinelsWantLogin(address: Address): Promise<boolean> {
+  const ask = async (place: Place): Promise<boolean> => {
+    const sentinel = await Connection.plain({ ...targetAt(address, place), db: 0, username: undefined, password: undefined }, askTimeout)
+    try {
+      return await sentinel.command("sentinel", ["MASTERS"], askTimeout).then(
+        () => false,
+        (error: unknown) => String(error).includes("NOAUTH"),
+      )
+    } finally {
+      sentinel.destroy("it was only asked")
+    }
+  }
+  return address.password !== undefined && (await Promise.any(address.places.map(ask)).catch(() => false))
+}
+
+export async function queueConnection(url: string, cluster: boolean): Promise<QueueConnection> {
+  const address = parseRedisUrl(url)
+  const { places, master, username, password, db } = address
+  const target = targetAt(address, places[0])
+  const tls = address.tls && { ...address.tls, ...(target.servername === undefined ? {} : { servername: target.servername }) }
+  const login = { ...(username === undefined ? {} : { username }), ...(password === undefined ? {} : { password }) }
+  const common = { ...login, maxRetriesPerRequest: null, ...(db === 0 ? {} : { db }) }
+  if (master !== undefined) {
+    const sentinelLogin =
+      password !== undefined && (await sentinelsWantLogin(address))
+        ? { sentinelPassword: password, ...(username === undefined ? {} : { sentinelUsername: username }) }
+        : {}
+    const secure = address.tls ? { tls: { ...address.tls }, sentinelTLS: { ...address.tls }, enableTLSForSentinelMode: true } : {}
+    return {
+      connection: { ...common, sentinels: places.map((place) => ({ ...place })), name: master, ...sentinelLogin, ...secure },
+      close: () => {},
+    }
+  }
+  if (!cluster) return { connection: { ...common, host: target.host, port: target.port, ...(tls ? { tls } : {}) }, close: () => {} }
+  const client = new Cluster([...places], {
+    redisOptions: { ...common, ...(address.tls ? { tls: { ...address.tls } } : {}) },
+    // Names are looked up by who connects, so that certificates can be compared with them.
+    dnsLookup: (name, callback) => callback(null, name),
+  })
+  return { connection: client, close: () => client.disconnect() }
+}
