@@ -21,6 +21,7 @@ export type SupervisorEvent =
     })
   /** It is started again after the delay. */
   | (OfProcess & { readonly type: "restarting"; readonly failures: number; readonly delayMs: number })
+  | { readonly type: "scaling"; readonly from: number; readonly to: number }
   | { readonly type: "draining"; readonly why: string; readonly processes: number }
   /** They did not drain in time, or nobody wanted to wait for it. */
   | { readonly type: "killing"; readonly why: string; readonly processes: number }
@@ -42,6 +43,8 @@ export const describeEvent = (event: SupervisorEvent): string | undefined => {
     }
     case "restarting":
       return `worker ${event.number} restarts in ${event.delayMs} ms${event.failures === 1 ? "" : `, after ${event.failures} failures in a row`}`
+    case "scaling":
+      return `scaling from ${counted(event.from)} to ${event.to}`
     case "draining":
       return `${event.why}, draining ${counted(event.processes)}`
     case "killing":

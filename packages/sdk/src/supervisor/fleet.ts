@@ -11,9 +11,12 @@
  * - F6 `end` comes once, when nothing lives any more. It is clean when it was asked to stop, did not give up, and every process that lived
  *   then ended with code 0; one that had started no worker yet may also end by a signal to end.
  * - F7 Events of an earlier life change nothing.
+ * - F8 `scale`: numbers up to the new count are kept as F2 says; those above it get one `drain`, and at their `limit` one `kill`, and are
+ *   forgotten when they have died. One that is wanted again meanwhile starts after its death (F1), at once, without a failure to its name.
  */
 
 export interface FleetPolicy {
+  /** How many are wanted. */
   readonly processes: number
   readonly tries: number
   /** Delay before the first, second … restart in a row. */
@@ -24,6 +27,8 @@ export type MemberPhase =
   /** Its module is loading, its worker is not there yet. */
   | "starting"
   | "running"
+  /** Draining, because there are more processes than are wanted. */
+  | "leaving"
   /** Dead, for the time of its back-off. */
   | "waiting"
   /** Dead for good. */
@@ -35,6 +40,8 @@ export interface FleetMember {
   readonly phase: MemberPhase
   /** Deaths since it was last healthy. */
   readonly failures: number
+  /** It did not drain in its time (F8). */
+  readonly killed?: boolean
 }
 
 export interface Fault {
@@ -47,6 +54,8 @@ export interface Fleet {
   readonly policy: FleetPolicy
   readonly phase: "open" | "draining" | "killing" | "ended"
   readonly members: ReadonlyArray<FleetMember>
+  /** Last lives of numbers that were forgotten (F7, F8). */
+  readonly lives: Readonly<Record<number, number>>
   /** Some process was healthy once. */
   readonly proven: boolean
   readonly clean: boolean
@@ -60,7 +69,7 @@ interface Named {
 }
 
 export type FleetEvent =
-  | ({ readonly type: "ready" | "healthy" | "due" } & Named)
+  | ({ readonly type: "ready" | "healthy" | "due" | "overdue" } & Named)
   | ({
       readonly type: "died"
       readonly code: number | null
@@ -69,6 +78,7 @@ export type FleetEvent =
       /** Its start failed for a reason that no repetition changes. */
       readonly hopeless: boolean
     } & Named)
+  | { readonly type: "scale"; readonly processes: number }
   | { readonly type: "stop" | "kill" | "deadline" }
 
 export type FleetAction =
@@ -76,6 +86,8 @@ export type FleetAction =
   /** Answer with `due` after the delay. */
   | ({ readonly type: "wait"; readonly failures: number; readonly delayMs: number } & Named)
   | ({ readonly type: "drain" | "kill" } & Named)
+  /** Answer with `overdue` when its time for draining is over. */
+  | ({ readonly type: "limit" } & Named)
   /** Answer with `deadline` when the time for draining is over. */
   | { readonly type: "deadline" }
   | { readonly type: "end"; readonly clean: boolean; readonly fault?: Fault }
@@ -87,16 +99,18 @@ export const beginFleet = (policy: FleetPolicy): FleetStep => {
     return { number: i + 1, life: 1, phase: "starting", failures: 0 }
   })
   return [
-    { policy, phase: "open", members, proven: false, clean: true },
+    { policy, phase: "open", members, lives: {}, proven: false, clean: true },
     members.map(({ number, life }) => ({ type: "start", number, life })),
   ]
 }
 
-export const isAlive = ({ phase }: FleetMember): boolean => phase === "starting" || phase === "running"
+export const isAlive = ({ phase }: FleetMember): boolean => phase === "starting" || phase === "running" || phase === "leaving"
 
 export const stepFleet = (fleet: Fleet, event: FleetEvent): FleetStep => {
   if (fleet.phase === "ended") return [fleet, []]
   switch (event.type) {
+    case "scale":
+      return fleet.phase === "open" ? scale(fleet, event.processes) : [fleet, []]
     case "stop":
       return fleet.phase === "open" ? close(fleet) : [fleet, []]
     case "deadline":
@@ -115,16 +129,52 @@ const stepMember = (fleet: Fleet, event: Extract<FleetEvent, Named>): FleetStep 
     case "ready":
       return [member.phase === "starting" ? change(fleet, { ...member, phase: "running" }) : fleet, []]
     case "healthy":
-      return [isAlive(member) ? { ...change(fleet, { ...member, failures: 0 }), proven: true } : fleet, []]
+      return [isAlive(member) && member.phase !== "leaving" ? { ...change(fleet, { ...member, failures: 0 }), proven: true } : fleet, []]
     case "due": {
       if (member.phase !== "waiting") return [fleet, []]
       const { number, life } = member
       return [change(fleet, { ...member, life: life + 1, phase: "starting" }), [{ type: "start", number, life: life + 1 }]]
     }
+    case "overdue":
+      if (member.phase !== "leaving" || member.killed === true || fleet.phase !== "open") return [fleet, []]
+      return [change(fleet, { ...member, killed: true }), [{ type: "kill", number: member.number, life: member.life }]]
     case "died":
       if (!isAlive(member)) return [fleet, []]
+      if (member.phase === "leaving" && fleet.phase === "open") return left(fleet, member)
       return fleet.phase === "open" ? bury(fleet, member, event) : count(fleet, member, event)
   }
+}
+
+const scale = (fleet: Fleet, processes: number): FleetStep => {
+  const actions: Array<FleetAction> = []
+  const members: Array<FleetMember> = []
+  const lives = { ...fleet.lives }
+  for (const member of fleet.members) {
+    const { number, life } = member
+    if (number <= processes || member.phase === "leaving") members.push(member)
+    else if (isAlive(member)) {
+      members.push({ ...member, phase: "leaving" })
+      actions.push({ type: "drain", number, life }, { type: "limit", number, life })
+    } else lives[number] = life
+  }
+  for (let number = 1; number <= processes; number++) {
+    if (members.some((member) => member.number === number)) continue
+    const life = (lives[number] ?? 0) + 1
+    members.push({ number, life, phase: "starting", failures: 0 })
+    actions.push({ type: "start", number, life })
+  }
+  members.sort((a, b) => a.number - b.number)
+  return [{ ...fleet, policy: { ...fleet.policy, processes }, members, lives }, actions]
+}
+
+/** It was too many; or it was, and is wanted again. */
+const left = (fleet: Fleet, member: FleetMember): FleetStep => {
+  const { number, life } = member
+  if (number > fleet.policy.processes) {
+    const members = fleet.members.filter((other) => other !== member)
+    return [{ ...fleet, members, lives: { ...fleet.lives, [number]: life } }, []]
+  }
+  return [change(fleet, { number, life: life + 1, phase: "starting", failures: 0 }), [{ type: "start", number, life: life + 1 }]]
 }
 
 type Death = Extract<FleetEvent, { type: "died" }>
@@ -149,13 +199,15 @@ const count = (fleet: Fleet, member: FleetMember, { code, signal }: Death): Flee
 const close = (fleet: Fleet): FleetStep => {
   const living = fleet.members.filter(isAlive)
   const members = fleet.members.map((member): FleetMember => (isAlive(member) ? member : { ...member, phase: "gone" }))
-  const drains = living.map(({ number, life }): FleetAction => ({ type: "drain", number, life }))
+  const drains = living.filter(({ phase }) => phase !== "leaving").map(({ number, life }): FleetAction => ({ type: "drain", number, life }))
   return settle({ ...fleet, phase: "draining", members }, living.length === 0 ? [] : [...drains, { type: "deadline" }])
 }
 
 const kill = (fleet: Fleet): FleetStep => {
   const members = fleet.members.map((member): FleetMember => (isAlive(member) ? member : { ...member, phase: "gone" }))
-  const kills = members.filter(isAlive).map(({ number, life }): FleetAction => ({ type: "kill", number, life }))
+  const kills = members
+    .filter((member) => isAlive(member) && member.killed !== true)
+    .map(({ number, life }): FleetAction => ({ type: "kill", number, life }))
   return settle({ ...fleet, phase: "killing", members, clean: false }, kills)
 }
 

@@ -2,7 +2,7 @@
 import { BadOption, WorkersFailed } from "../errors.ts"
 import type { PonosError } from "../errors.ts"
 import type { OptionName, Options } from "../options.ts"
-import { readOptions, refuseUnknown } from "../options.ts"
+import { optionTable, readOptions, refuseUnknown } from "../options.ts"
 import { restartDelays } from "./backoff.ts"
 import type { SupervisorEvent } from "./events.ts"
 import { describeEvent } from "./events.ts"
@@ -56,6 +56,11 @@ export interface Supervisor {
   /** Resolves when all processes have ended; never rejects. */
   readonly stopped: Promise<SupervisorEnd>
   processes(): ReadonlyArray<ProcessView>
+  /**
+   * So many processes from now on, 0 … 256: starts those that lack, drains those with the highest numbers, and kills what has not drained after
+   * `drainMs`. Throws `BadOption`; nothing happens once it stops.
+   */
+  scale(processes: number): void
   /** Drains all processes, and kills those that are there after `drainMs`. Resolves with `stopped`. */
   stop(): Promise<SupervisorEnd>
   /** Kills them at once. */
@@ -99,8 +104,8 @@ class Loop implements Supervisor {
   constructor(options: LoopOptions) {
     this.#options = options
     this.#tell = options.onEvent ?? print
-    const width = String(options.processes).length
-    this.#line = options.onLine ?? ((line, number, stream) => process[stream].write(`${String(number).padStart(width)} | ${line}\n`))
+    const width = (): number => String(this.#fleet.policy.processes).length
+    this.#line = options.onLine ?? ((line, number, stream) => process[stream].write(`${String(number).padStart(width())} | ${line}\n`))
     const { promise, resolve } = Promise.withResolvers<SupervisorEnd>()
     this.stopped = promise
     this.#end = resolve
@@ -118,6 +123,18 @@ class Loop implements Supervisor {
       phase,
       restarts: life - 1,
     }))
+  }
+
+  scale(processes: number): void {
+    const { max } = optionTable.processes
+    if (!Number.isInteger(processes) || processes < 0 || processes > max)
+      throw new BadOption(`expected scale to get a number of processes from 0 to ${max}, got: ${String(processes)}`, {
+        option: "processes",
+      })
+    const from = this.#fleet.policy.processes
+    if (processes === from || this.#fleet.phase !== "open") return
+    this.#tell({ type: "scaling", from, to: processes })
+    this.#step({ type: "scale", processes })
   }
 
   stop(): Promise<SupervisorEnd> {
@@ -153,11 +170,16 @@ class Loop implements Supervisor {
     const [fleet, actions] = stepFleet(before, event)
     this.#fleet = fleet
     const living = before.members.filter((member) => isAlive(member) && !("number" in event && event.number === member.number)).length
+    // what is forgotten has nothing more to wait for (F8)
+    for (const { number } of before.members) if (!fleet.members.some((member) => member.number === number)) this.#clear(number)
     if (before.fault === undefined && fleet.fault !== undefined) this.#why = `worker ${fleet.fault.number} does not start`
     if (before.phase === "open" && fleet.phase !== "open") for (const { number } of fleet.members) this.#clear(number)
-    if (living > 0 && before.phase === "open" && actions.some(({ type }) => type === "drain"))
+    if (living > 0 && before.phase === "open" && fleet.phase !== "open" && actions.some(({ type }) => type === "drain"))
       this.#tell({ type: "draining", why: this.#why, processes: living })
-    if (living > 0 && actions.some(({ type }) => type === "kill")) this.#tell({ type: "killing", why: this.#why, processes: living })
+    if (living > 0 && fleet.phase === "killing" && actions.some(({ type }) => type === "kill"))
+      this.#tell({ type: "killing", why: this.#why, processes: living })
+    if (event.type === "overdue" && actions.length > 0)
+      this.#tell({ type: "killing", why: `worker ${event.number} not drained after ${this.#options.drainMs} ms`, processes: 1 })
     for (const action of actions) this.#act(action)
   }
 
@@ -174,6 +196,8 @@ class Loop implements Supervisor {
         return this.#processes.get(action.number)?.drain()
       case "kill":
         return this.#processes.get(action.number)?.kill()
+      case "limit":
+        return this.#later(action.number, this.#options.drainMs, { type: "overdue", number: action.number, life: action.life })
       case "deadline":
         return this.#later(0, this.#options.drainMs, { type: "deadline" })
       case "end": {
@@ -193,14 +217,15 @@ class Loop implements Supervisor {
   }
 
   #start(number: number, life: number): void {
-    const { module, processes, drainMs, healthyMs, args = [], env = process.env } = this.#options
+    const { module, drainMs, healthyMs, args = [], env = process.env } = this.#options
+    const { processes } = this.#fleet.policy
     const child = new WorkerProcess(
       { module, number, processes, drainMs },
       { args, env },
       {
         ready: () => {
           this.#step({ type: "ready", number, life })
-          if (this.#fleet.phase === "open") this.#later(number, healthyMs, { type: "healthy", number, life })
+          if (this.#isRunning(number)) this.#later(number, healthyMs, { type: "healthy", number, life })
           this.#tell({ type: "ready", number, pid: child.pid })
         },
         line: (line, stream) => this.#line(line, number, stream),
@@ -215,6 +240,11 @@ class Loop implements Supervisor {
     )
     this.#processes.set(number, child)
     if (child.pid !== 0) this.#tell({ type: "started", number, pid: child.pid })
+  }
+
+  /** Nothing else is waited for in its slot. */
+  #isRunning(number: number): boolean {
+    return this.#fleet.phase === "open" && this.#fleet.members.some((member) => member.number === number && member.phase === "running")
   }
 
   #later(slot: number, ms: number, event: FleetEvent): void {

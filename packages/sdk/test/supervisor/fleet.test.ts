@@ -21,6 +21,8 @@ const show = (action: FleetAction): string => {
       return `${action.type} ${action.number}.${action.life}`
     case "wait":
       return `wait ${action.number}.${action.life} ${action.delayMs} ms`
+    case "limit":
+      return `limit ${action.number}.${action.life}`
     case "deadline":
       return "deadline"
     case "end":
@@ -28,11 +30,12 @@ const show = (action: FleetAction): string => {
   }
 }
 
-/** `ready 1.1`, `died 1.1 0`, `died 1.1 SIGKILL`, `died 1.1 1 hopeless`, `stop`. */
+/** `ready 1.1`, `scale 3`, `died 1.1 0`, `died 1.1 SIGKILL`, `died 1.1 1 hopeless`, `stop`. */
 const parse = (line: string): FleetEvent => {
   const [type, name = "", end = "", hopeless] = line.split(" ")
   const [number = 0, life = 0] = name.split(".").map(Number)
-  if (type === "ready" || type === "healthy" || type === "due") return { type, number, life }
+  if (type === "ready" || type === "healthy" || type === "due" || type === "overdue") return { type, number, life }
+  if (type === "scale") return { type, processes: Number(name) }
   if (type === "stop" || type === "kill" || type === "deadline") return { type }
   const bySignal = end.startsWith("SIG")
   return {
@@ -137,12 +140,64 @@ describe("a fleet", () => {
     expect(transcript("died 1.1 1\ndue 1.1\ndied 1.1 1\nhealthy 1.1\nready 1.1\ndue 1.1")).toMatchSnapshot()
   })
 
+  test("scales up: starts what lacks, and keeps it (F8)", () => {
+    expect(transcript("ready 1.1\nready 2.1\nscale 4\nready 4.1\ndied 3.1 1\ndue 3.1\nready 3.2\nscale 4")).toMatchSnapshot()
+  })
+
+  test("scales down: drains the highest numbers, and forgets them when they have died (F8)", () => {
+    expect(
+      transcript(`
+        ready 1.1
+        scale 4
+        ready 3.1
+        died 4.1 1
+        scale 1
+        scale 1
+        due 4.1
+        healthy 3.1
+        died 2.1 0
+        overdue 3.1
+        overdue 3.1
+        died 3.1 SIGKILL
+        died 1.1 1
+        due 1.1
+      `),
+    ).toMatchSnapshot()
+  })
+
+  test("a number that is wanted again starts after its last process has died, with a life of its own (F1, F7, F8)", () => {
+    expect(
+      transcript(`
+        ready 1.1
+        ready 2.1
+        scale 0
+        scale 2
+        died 2.1 0
+        died 2.1 0
+        ready 2.2
+        died 1.1 SIGKILL
+        scale 1
+        died 2.2 0
+        scale 2
+        died 2.2 1
+        ready 2.3
+      `),
+    ).toMatchSnapshot()
+  })
+
+  test("stops while some leave: they are not told twice, and it ends when all have died", () => {
+    expect(
+      transcript("ready 1.1\nready 2.1\nscale 1\noverdue 2.1\nstop\nscale 5\ndeadline\ndied 1.1 SIGKILL\ndied 2.1 SIGKILL"),
+    ).toMatchSnapshot()
+    expect(transcript("ready 1.1\nready 2.1\nscale 0\ndied 1.1 0\ndied 2.1 0\nstop"), "nothing lives").toMatchSnapshot()
+  })
+
   test("keeps its invariants whatever happens", () => {
     const event = fc.oneof(
       {
         weight: 30,
         arbitrary: fc.record({
-          type: fc.constantFrom("ready", "healthy", "due"),
+          type: fc.constantFrom("ready", "healthy", "due", "overdue"),
           number: fc.integer({ min: 1, max: 3 }),
           life: fc.integer({ min: 1, max: 6 }),
         }),
@@ -159,6 +214,7 @@ describe("a fleet", () => {
           hopeless: fc.boolean(),
         }),
       },
+      { weight: 5, arbitrary: fc.record({ type: fc.constant("scale"), processes: fc.nat(3) }) },
       { weight: 1, arbitrary: fc.record({ type: fc.constantFrom("stop", "kill", "deadline") }) },
     )
     fc.assert(
@@ -186,11 +242,19 @@ describe("a fleet", () => {
               ended = true
             }
           }
-          if (fleet.phase === "open")
+          if (fleet.phase === "open") {
             expect(
               fleet.members.every((member) => isAlive(member) || member.phase === "waiting"),
               "none is forgotten (F2)",
             ).toBe(true)
+            const numbers = fleet.members.map(({ number }) => number)
+            for (let number = 1; number <= fleet.policy.processes; number++) expect(numbers, "none is forgotten (F2)").toContain(number)
+            const surplus = fleet.members.filter(({ number }) => number > fleet.policy.processes)
+            expect(
+              surplus.every(({ phase }) => phase === "leaving"),
+              "what is too many leaves (F8)",
+            ).toBe(true)
+          }
           if (fleet.fault !== undefined) expect(fleet.clean).toBe(false)
           expect(ended).toBe(fleet.phase === "ended")
         }
