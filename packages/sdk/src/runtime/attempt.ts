@@ -156,7 +156,13 @@ export class Attempt {
     if (entry.t === "step" || entry.t === "end" || (entry.t === "got" && entry.e !== undefined)) this.#settledInJournal.add(entry.c)
   }
 
+  /**
+   * Who asks for it after the end of trust finds it aborted, even if nobody could tell yet (S5): in a process that was frozen, timers of user
+   * code are due before the news that another owns its jobs.
+   */
   get abortSignal(): AbortSignal {
+    const refused = this.over ? undefined : this.#refusal()
+    if (refused !== undefined) this.die(refused)
     return this.abort.signal
   }
   /** Signal for step bodies: after a cancel, clean-up steps still run. */
