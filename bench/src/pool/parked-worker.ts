@@ -18,7 +18,7 @@ const handlers = parked.implement({
   run: (job) => {
     ran++
     job.state = { padding }
-    return job.again(job.input.timer ? { after: "1 day", on: ["wake"] } : { on: ["wake"] })
+    return job.again(job.input.timer ? { after: "1 day" } : { on: ["wake"] })
   },
 })
 

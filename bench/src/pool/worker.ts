@@ -3,6 +3,7 @@
  * their user at every tick, and write to the store every few seconds. SIGTERM drains, as it does by default.
  */
 import { createWorker, Deposed, StoreUnavailable, type Worker, type WorkerEvent } from "@ponos/sdk"
+import type { BaseJob } from "@ponos/sdk/gen"
 import { serve } from "../child.ts"
 import { clock } from "../clock.ts"
 import { tenant } from "../ponos.gen/worker.ts"
@@ -17,12 +18,15 @@ const writeTicks = 100
 const keptFences = 10
 const fenceDigits = 19
 
+/** The signal is asked for anew each time: a frozen process then sees at once that its trust has ended. */
+type Seen = Pick<BaseJob, "key" | "abortSignal">
+
 interface Live {
   readonly key: string
   readonly from: number
   to: number | null
   worked: number
-  readonly signal: AbortSignal
+  readonly aborted: () => boolean
   /** Lets the handler go on: it writes, or has been aborted. */
   readonly go: () => void
   readonly turn: number
@@ -40,20 +44,22 @@ let ticks = 0
 setInterval(() => {
   ticks++
   for (const one of live) {
-    if (one.signal.aborted) continue
+    if (one.aborted()) continue
     one.worked = clock()
     if (one.turn === ticks % writeTicks) one.go()
   }
 }, tickMs)
 
-const begin = (key: string, signal: AbortSignal): { readonly one: Live; readonly woken: Promise<void> } => {
+const begin = (job: Seen): { readonly one: Live; readonly woken: Promise<void> } => {
   const { promise: woken, resolve } = Promise.withResolvers<void>()
   const go = (): void => resolve()
   const from = clock()
-  const one: Live = { key, from, to: null, worked: from, signal, go, turn: Number(key.split("-").at(-1)) % writeTicks }
+  const { key, abortSignal } = job
+  const aborted = (): boolean => job.abortSignal.aborted
+  const one: Live = { key, from, to: null, worked: from, aborted, go, turn: Number(key.split("-").at(-1)) % writeTicks }
   live.add(one)
-  if (signal.aborted) go()
-  else signal.addEventListener("abort", go, { once: true })
+  if (abortSignal.aborted) go()
+  else abortSignal.addEventListener("abort", go, { once: true })
   return { one, woken }
 }
 
@@ -68,7 +74,7 @@ const handlers = tenant.implement({
   open: (job) => ({ key: job.key }),
   close: ({ key }) => void closings.push({ key, at: clock() }),
   run: async (job) => {
-    const { one, woken } = begin(job.key, job.abortSignal)
+    const { one, woken } = begin(job)
     try {
       await woken
       if (job.abortSignal.aborted) return job.again()
