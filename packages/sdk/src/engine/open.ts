@@ -35,7 +35,7 @@ export async function openEngine(url?: string, options: EngineOptions = {}): Pro
 }
 
 const remember = (engine: Engine, url: string, given: EngineOptions): Engine => {
-  const { now, onWarning, ...options } = given
+  const { now, onWarning: _, ...options } = given
   if (now === undefined && !url.startsWith("memory:")) origins.set(engine, { url, options })
   return engine
 }

@@ -223,7 +223,7 @@ export class Resident implements Job {
     const written = this.#writing.then(async () => {
       const newRevision = this.shard.nextRevision()
       const consumed = this.#consumed
-      const reply = await this.shard.commit({
+      const item: CommitItem = {
         address: this.address,
         run: this.run,
         revision: this.#revision,
@@ -237,9 +237,9 @@ export class Resident implements Job {
         answers: [],
         // Rewrites the record: only so the number of consumed messages is stored. The result of an ended job needs no payload beside it.
         body: next.phase === "ended" ? "" : this.#body,
-      })
-      // What was read counts as told, also when it was refused: the run is reloaded or gone then.
-      this.#acked = consumed
+      }
+      // What was read counts as told, also when it was refused or not heard: the run is reloaded or gone then, and the next write tells it anew.
+      const reply = await this.shard.commit(item).finally(() => (this.#acked = consumed))
       if (reply.status === "ok") this.#revision = newRevision
       return reply
     })

@@ -17,7 +17,6 @@ import { LeaseMemory } from "./lease-memory.ts"
 import type { OnOverrun } from "./options.ts"
 
 export interface LinkEvents extends KeeperEvents {
-  readonly onBlocked: (blocked: BlockedLoop) => void
   /** The keeper is gone: nobody renews. */
   readonly onLost: (error: Error) => void
 }
@@ -75,6 +74,8 @@ const threads = new Map<string, LeaseThread>()
 
 class LeaseThread {
   readonly opened: Promise<void>
+  /** Of those that use it, also when their session has ended in that block. */
+  readonly onBlocked = new Set<(blocked: BlockedLoop) => void>()
   readonly #key: string
   readonly #worker: Worker
   readonly #sessions = new Map<string, LinkEvents>()
@@ -232,6 +233,9 @@ class LeaseThread {
         const followed = this.#presence.get(report.pool)
         return followed === undefined ? undefined : setPresence(followed, report.presence)
       }
+      case "blocked":
+        for (const listener of this.onBlocked) listener(report.blocked)
+        return
       default: {
         const events = this.#sessions.get(report.session)
         if (events !== undefined) dispatch(report, events)
@@ -258,12 +262,10 @@ const dispatch = (report: Extract<Report, { readonly session: string }>, events:
       return events.onStore(report.failure === undefined ? undefined : fromFailure(report.failure))
     case "dead":
       return events.onDead()
-    case "blocked":
-      return events.onBlocked(report.blocked)
   }
 }
 
-const inThread = async (pool: string, origin: Origin): Promise<KeeperLink> => {
+const inThread = async (origin: Origin, { pool, onBlocked }: LinkOptions): Promise<KeeperLink> => {
   const key = JSON.stringify([origin.url, origin.options])
   const known = threads.get(key) ?? new LeaseThread(key, origin)
   threads.set(key, known)
@@ -271,6 +273,7 @@ const inThread = async (pool: string, origin: Origin): Promise<KeeperLink> => {
   try {
     await thread.opened
     const renewals = await thread.follow(pool)
+    thread.onBlocked.add(onBlocked)
     return {
       renewals,
       updateMember: (of, { session, record }, from) => thread.updateMember(of, session, record, from),
@@ -278,7 +281,10 @@ const inThread = async (pool: string, origin: Origin): Promise<KeeperLink> => {
       memory: (sentAt) => LeaseMemory.make(true, sentAt),
       keep: (spec, memory, events) => thread.keep(spec, memory, events),
       giveUp: (why) => thread.giveUp(why),
-      end: () => thread.leave(),
+      end: async () => {
+        await thread.leave()
+        thread.onBlocked.delete(onBlocked)
+      },
     }
   } catch (error) {
     await thread.leave()
@@ -293,13 +299,16 @@ export interface LinkOptions {
   /** False where a test brings its own clock. */
   readonly threaded: boolean
   readonly warn: (text: string) => void
+  /** The loop of this process turns again. Without a thread nobody sees it. */
+  readonly onBlocked: (blocked: BlockedLoop) => void
 }
 
-export const openKeeperLink = async ({ engine, pool, clock, threaded, warn }: LinkOptions): Promise<KeeperLink> => {
+export const openKeeperLink = async (options: LinkOptions): Promise<KeeperLink> => {
+  const { engine, clock, threaded, warn } = options
   const origin = threaded ? originOf(engine) : undefined
   if (origin === undefined) return inLoop(engine, clock)
   try {
-    return await inThread(pool, origin)
+    return await inThread(origin, options)
   } catch (error) {
     // The store's faults are told. Anything else says that no thread can be started here, as in a bundle that lacks its file.
     if (error instanceof PonosError) throw error

@@ -68,4 +68,5 @@ export type Report =
   | { readonly type: "resume" | "markRefused" | "dead"; readonly session: string }
   | { readonly type: "markedDead"; readonly session: string; readonly other: string; readonly by: "counter" | "probe" }
   | { readonly type: "store"; readonly session: string; readonly failure: Failure | undefined }
-  | { readonly type: "blocked"; readonly session: string; readonly blocked: BlockedLoop }
+  /** The main loop turns again. */
+  | { readonly type: "blocked"; readonly blocked: BlockedLoop }

@@ -9,7 +9,6 @@ import { parentPort, workerData, type MessagePort } from "node:worker_threads"
 import type { Engine } from "../engine/engine.ts"
 import { openEngine } from "../engine/open.ts"
 import { sharedNow } from "./clock.ts"
-import type { BlockedLoop } from "./events.ts"
 import { toFailure, type Birth, type KeepRequest, type Report, type Request } from "./keeper-messages.ts"
 import { Keeper } from "./keeper.ts"
 import { LeaseMemory } from "./lease-memory.ts"
@@ -25,11 +24,12 @@ class LeaseThread {
   readonly #port: MessagePort
   readonly #engine: Engine
   readonly #kept = new Map<string, Kept>()
-  readonly #loop = new LoopWatch(sharedNow)
+  readonly #loop: LoopWatch
 
   constructor(port: MessagePort, engine: Engine) {
     this.#port = port
     this.#engine = engine
+    this.#loop = new LoopWatch({ clock: sharedNow, onBlocked: (blocked) => this.#tell({ type: "blocked", blocked }) })
   }
 
   #tell(report: Report): void {
@@ -104,8 +104,7 @@ class LeaseThread {
       },
     })
     this.#kept.set(session, { keeper, overrun })
-    const onBlocked = (blocked: BlockedLoop): void => this.#tell({ type: "blocked", session, blocked })
-    this.#loop.watch(session, { memory, maxStallMs: options.maxStallMs, onBlocked })
+    this.#loop.watch(session, { memory, maxStallMs: options.maxStallMs })
     keeper.start()
   }
 
@@ -119,7 +118,7 @@ class LeaseThread {
 
   async #close(): Promise<void> {
     for (const session of this.#kept.keys()) this.#stop(session)
-    await this.#engine.close()
+    await Promise.all([this.#engine.close(), this.#loop.told])
     this.#port.close()
   }
 }

@@ -25,7 +25,13 @@ export interface Sight {
 export interface Watched {
   readonly memory: LeaseMemory
   readonly maxStallMs: number
+}
+
+export interface LoopWatchHost {
+  readonly clock: () => number
+  /** The loop turns again. */
   readonly onBlocked: (blocked: BlockedLoop) => void
+  readonly look?: (valid: () => boolean) => Promise<Sight | undefined>
 }
 
 interface Block {
@@ -39,7 +45,7 @@ const framesMax = 6
 /** An answer that did not come so long after the loop turned again does not come. */
 const lastWordMs = 100
 /** After so long without an answer the line on stderr is written without it. */
-const patienceMs = 500
+const patienceMs = 1_000
 
 /** The main thread's stderr would wait for the main thread. */
 export const say = (text: string): void => {
@@ -56,16 +62,16 @@ export const describeBlock = ({ kind, key, step, stack }: Omit<BlockedLoop, "ms"
 }
 
 export class LoopWatch {
-  readonly #clock: () => number
-  readonly #look: (valid: () => boolean) => Promise<Sight | undefined>
+  readonly #host: LoopWatchHost
   readonly #watched = new Map<string, Watched>()
   #timer: NodeJS.Timeout | undefined
   #lookedAt = 0
   #block: Block | undefined
+  /** Settles when all that is over is told. */
+  told: Promise<void> = Promise.resolve()
 
-  constructor(clock: () => number, look: (valid: () => boolean) => Promise<Sight | undefined> = lookAtMain) {
-    this.#clock = clock
-    this.#look = look
+  constructor(host: LoopWatchHost) {
+    this.#host = host
   }
 
   watch(session: string, watched: Watched): void {
@@ -73,9 +79,15 @@ export class LoopWatch {
     this.#arm()
   }
 
+  /** Whoever asks for it turns. */
   unwatch(session: string): void {
+    if (this.#block !== undefined) this.#over(this.#block, this.#clock())
     this.#watched.delete(session)
     this.#arm()
+  }
+
+  #clock(): number {
+    return this.#host.clock()
   }
 
   /** Of the loop that is blocked now. */
@@ -122,7 +134,7 @@ export class LoopWatch {
     }
     if (debugged) return sayIt()
     const patience = setTimeout(sayIt, patienceMs)
-    block.asked = this.#look(valid)
+    block.asked = (this.#host.look ?? lookAtMain)(valid)
       .then((sight) => void (block.sight = sight))
       .catch(() => undefined)
       .finally(() => {
@@ -134,12 +146,8 @@ export class LoopWatch {
   #over(block: Block, beatAt: number): void {
     this.#block = undefined
     const ms = Math.round(beatAt - block.since)
-    const told = [...this.#watched.values()]
-    const tell = (): void => {
-      for (const { onBlocked } of told) onBlocked({ ms, ...seenIn(block) })
-    }
     const late = new Promise<void>((resolve) => setTimeout(resolve, lastWordMs))
-    void Promise.race([block.asked, late]).then(tell)
+    this.told = Promise.race([block.asked, late]).then(() => this.#host.onBlocked({ ms, ...seenIn(block) }))
   }
 }
 
@@ -153,9 +161,13 @@ export const lookAtMain = async (valid: () => boolean): Promise<Sight | undefine
   const { promise, resolve } = Promise.withResolvers<Sight | undefined>()
   // Nothing is to be seen any more in a loop that turns: without the session it runs on.
   const watch = setInterval(() => valid() || resolve(undefined), 10)
+  const urls = new Map<string, string>()
+  session.on("Debugger.scriptParsed", ({ params: { scriptId, url } }) => urls.set(scriptId, url))
   session.on("Debugger.paused", ({ params: { callFrames } }) => {
-    const frames = callFrames.filter(({ url }) => !url.startsWith("node:")).slice(0, framesMax)
+    const frames = callFrames.map(({ functionName, location }) => ({ functionName, location, url: urls.get(location.scriptId) ?? "" }))
     const stack = frames
+      .filter(({ url }) => !url.startsWith("node:"))
+      .slice(0, framesMax)
       .map(({ functionName, url, location }) => {
         const place = `${url}:${location.lineNumber + 1}:${(location.columnNumber ?? 0) + 1}`
         return functionName === "" ? place : `${functionName} (${place})`

@@ -10,7 +10,7 @@ import { Channels } from "./channels.ts"
 import { Claimer } from "./claimer.ts"
 import { CommitSender } from "./commits.ts"
 import type { ShardConsumer } from "./consumer.ts"
-import type { PoolEvent } from "./events.ts"
+import type { BlockedLoop, PoolEvent } from "./events.ts"
 import { HandOver } from "./hand-over.ts"
 import { openKeeperLink, type KeeperLink } from "./keeper-link.ts"
 import type { LeaseMemory } from "./lease-memory.ts"
@@ -119,7 +119,6 @@ export class Session {
         emit(error === undefined ? { type: "storeBack" } : { type: "storeLost", error })
         if (error === undefined) this.#sweeper.hurry(true)
       },
-      onBlocked: (blocked) => emit({ type: "loopBlocked", ...blocked }),
       onSuspended: (ms) => emit({ type: "suspended", ms }),
       onFault,
       onKeeperSilent: () => link.giveUp("trust ended, and it did not tell"),
@@ -231,7 +230,9 @@ export class Session {
   /** Joins. The session is a member of the pool when this resolves; its shards come later. */
   static async open(host: SessionHost, record: MemberRecord): Promise<Session> {
     const { engine, pool, direct, clock, threaded, options, onOverrun, emit } = host
-    const link = await openKeeperLink({ engine, pool, clock, threaded, warn: (text) => emit({ type: "warning", text }) })
+    const warn = (text: string): void => emit({ type: "warning", text })
+    const onBlocked = (blocked: BlockedLoop): void => emit({ type: "loopBlocked", ...blocked })
+    const link = await openKeeperLink({ engine, pool, clock, threaded, warn, onBlocked })
     const registration = await Registration.open({ engine, link, pool, record, direct, clock }).catch(async (error: unknown) => {
       await link.end()
       throw error

@@ -8,7 +8,6 @@
  * - U4 After a suspension of the machine no user code runs until a renewal that was sent since was answered (S6): `confirmed`.
  */
 import type { Engine } from "../engine/engine.ts"
-import type { BlockedLoop } from "./events.ts"
 import type { LinkEvents } from "./keeper-link.ts"
 import type { KeeperCommands, Reading } from "./keeper.ts"
 import type { LeaseMemory } from "./lease-memory.ts"
@@ -165,10 +164,6 @@ export class Trust implements LinkEvents {
     if (this.#stopped) return
     this.stop()
     this.#host.onDead()
-  }
-
-  onBlocked(blocked: BlockedLoop): void {
-    if (!this.#stopped) this.#host.onBlocked(blocked)
   }
 
   /** Nobody renews: the end of trust is not waited for. */

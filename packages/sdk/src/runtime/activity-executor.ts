@@ -3,6 +3,8 @@ import type { Batcher } from "../engine/batcher.ts"
 import type { MessageItem, MessageReply } from "../engine/engine.ts"
 import { ActivityTimeout, PayloadTooLarge } from "../errors.ts"
 import type { Options } from "../options.ts"
+import type { Work } from "../pool/work.ts"
+import { runAs } from "../pool/work.ts"
 import type { ErrorData } from "./body.ts"
 import { encodeError, isDeclared } from "./body.ts"
 import type { ActivityHandlers } from "./contract.ts"
@@ -74,11 +76,15 @@ const runTask = async (options: ExecutorOptions, task: Task, control: TaskContro
       abortSignal,
       heartbeat: (details?: unknown) => control.heartbeat(details),
     }
+    const work: Work = { kind: task.kind, key: task.key, step: task.name }
     const aborted = new Promise<never>((_, reject) =>
       abortSignal.addEventListener("abort", () => reject(abortSignal.reason as Error), { once: true }),
     )
     aborted.catch(() => undefined)
-    const value = await Promise.race([Promise.resolve(options.effects.settle(handler(call, input), { signal: abortSignal })), aborted])
+    const value = await Promise.race([
+      Promise.resolve(runAs(work, () => options.effects.settle(handler(call, input), { signal: abortSignal }))),
+      aborted,
+    ])
     const ok = codecOf(schemas.out).encode(value, `the result of ${what}`)
     checkBytes(JSON.stringify(ok), options.limits.payloadBytes, `the result of ${what}`)
     return { ok }

@@ -292,6 +292,11 @@ export class Attempt {
   poll(name: string): Message | undefined {
     const refused = this.#refusal()
     if (refused !== undefined) throw refused
+    // It answers at once, so that it cannot wait for a renewal (S6): the attempt ends, and the run is brought again.
+    if (this.shard.confirmed() !== undefined) {
+      this.die(new Deposed(`this machine was suspended, and nobody knows yet whether this worker still owns shard ${this.shard.shard}.`))
+      throw this.#dead
+    }
     let call: ReturnType<Replay["call"]>
     try {
       call = this.#replay.call("poll", name)
@@ -377,6 +382,8 @@ export class Attempt {
 
   /** Delivers what can be delivered, one by one; the handler rests in between when it has other calls outstanding (R2). */
   readonly #pump = (): void => {
+    const doubt = this.shard.confirmed()
+    if (doubt !== undefined) return void doubt.then(this.#pump)
     this.#pumpQueued = false
     while (this.#dead === undefined && !this.#ended) {
       const entry = this.#replay.next()

@@ -3,6 +3,8 @@ import type { DurationInput, RetryPolicy } from "../define/index.ts"
 import type { Message } from "../engine/engine.ts"
 import { ActivityFailed, ActivityTimeout, WaitTimeout } from "../errors.ts"
 import { toMillis } from "../options.ts"
+import type { Work } from "../pool/work.ts"
+import { runAs } from "../pool/work.ts"
 import type { Attempt, Outstanding } from "./attempt.ts"
 import type { ErrorData, Waiting } from "./body.ts"
 import { activityFailed, decodeError, encodeError, runFailed } from "./body.ts"
@@ -55,13 +57,18 @@ const runStep = async (
   reject: (error: unknown) => void,
 ): Promise<void> => {
   const what = `the result of step ${JSON.stringify(name)}`
-  const { effects, limits, kind, run } = attempt.options
+  const { effects, limits, kind, key, run } = attempt.options
+  const work: Work = { kind: kind.kind, key, step: name }
   const deferred = request.commit === "deferred"
   for (let failures = 1; ; failures++) {
     try {
       if (!deferred) await attempt.beforeBody()
+      const doubt = attempt.shard.confirmed()
+      if (doubt !== undefined) await doubt
       if (attempt.dead !== undefined) return
-      const value = await withTimeout(attempt, request.timeout, what, (signal) => effects.settle(body(signal), { signal }))
+      const value = await withTimeout(attempt, request.timeout, what, (signal) =>
+        runAs(work, () => effects.settle(body(signal), { signal })),
+      )
       const encoded = encodeValue(value, what)
       checkBytes(JSON.stringify(encoded), limits.payloadBytes, what)
       const entry: Entry = { t: "step", c: index, n: name, v: encoded }

@@ -4,6 +4,8 @@
  */
 import type { CommitReply, LoadedRun, Message } from "../engine/engine.ts"
 import { BadInput, BadOption, Deposed, JournalFull, NotAllowed, PayloadTooLarge, ReplayMismatch, StoreFault } from "../errors.ts"
+import type { Work } from "../pool/work.ts"
+import { runAs } from "../pool/work.ts"
 import { AgainValue, DoneValue, toWaiting } from "./again.ts"
 import type { StateHolder } from "./answers.ts"
 import { applyUpdate } from "./answers.ts"
@@ -73,6 +75,9 @@ export class Iteration implements AttemptSource, Pass {
 
   get #what(): string {
     return this.#loaded.address
+  }
+  get #work(): Work {
+    return { kind: this.#resident.kind.kind, key: this.#resident.key }
   }
   get key(): string {
     return this.#resident.key
@@ -217,6 +222,11 @@ export class Iteration implements AttemptSource, Pass {
     if (this.#underWay || run !== undefined || limit !== undefined) this.attempt()
     const iteration = this.#body.iteration ?? 1
     const context = new JobContext({ source: this, holder, input: this.#input, iteration, tries: (this.#body.failures ?? 0) + 1, wake })
+    const doubt = shard.confirmed()
+    if (doubt !== undefined) {
+      await doubt
+      if (!shard.trusted()) throw new Deposed(`this worker no longer owns shard ${shard.shard}: ${this.#what} goes on elsewhere.`)
+    }
     this.#resident.handling = true
     this.#resident.source = this
     let value: unknown
@@ -338,8 +348,8 @@ export class Iteration implements AttemptSource, Pass {
   #handle(context: JobContext): unknown {
     const { kind, resource } = this.#resident
     const { effects } = this.#runner.options
-    if (kind.handlers.open === undefined || resource !== undefined) return effects.settle(kind.handlers.run(context, resource?.value), this)
-    return this.#open(context).then((opened) => effects.settle(kind.handlers.run(context, opened), this))
+    const run = (opened: unknown): unknown => runAs(this.#work, () => effects.settle(kind.handlers.run(context, opened), this))
+    return kind.handlers.open === undefined || resource !== undefined ? run(resource?.value) : this.#open(context).then(run)
   }
 
   /**
@@ -361,7 +371,7 @@ export class Iteration implements AttemptSource, Pass {
   async #open(context: JobContext): Promise<unknown> {
     const { kind, life } = this.#resident
     const { effects } = this.#runner.options
-    const value = await context.opening(() => effects.settle(kind.handlers.open?.(context), life))
+    const value = await context.opening(() => runAs(this.#work, () => effects.settle(kind.handlers.open?.(context), life)))
     this.#resident.resource = { value }
     return value
   }

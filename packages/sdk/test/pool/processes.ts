@@ -20,14 +20,23 @@ export const now = (): number => Number(process.hrtime.bigint()) / 1e6
 export class Process {
   readonly lines: Array<Line> = []
   readonly child: ChildProcess
+  /** What it wrote on stderr, where `quiet` says that nobody else need see it. */
+  stderr = ""
   diedAt = Number.POSITIVE_INFINITY
 
-  constructor(store: string, name: string, options?: PoolJoinOptions, env: Readonly<Record<string, string>> = {}) {
-    const script = join(import.meta.dirname, "pool-process.ts")
+  constructor(
+    store: string,
+    name: string,
+    options?: PoolJoinOptions,
+    env: Readonly<Record<string, string>> = {},
+    { program = "pool-process.ts", quiet = false }: { readonly program?: string; readonly quiet?: boolean } = {},
+  ) {
+    const script = join(import.meta.dirname, program)
     const args = ["--conditions=source", script, store, name, ...(options === undefined ? [] : [JSON.stringify(options)])]
-    this.child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"], env: { ...process.env, ...env } })
+    this.child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", quiet ? "pipe" : "inherit"], env: { ...process.env, ...env } })
     if (this.child.stdout !== null)
       createInterface({ input: this.child.stdout }).on("line", (line) => this.lines.push(JSON.parse(line) as Line))
+    this.child.stderr?.setEncoding("utf8").on("data", (text: string) => (this.stderr += text))
     children.push(this)
   }
 
