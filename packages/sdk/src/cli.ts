@@ -5,7 +5,8 @@ import { Argument, Command, Flag } from "effect/cli"
 import type { DurationInput } from "./define/index.ts"
 import type { OptionName, OptionSpec } from "./options.ts"
 import { optionTable, toMillis } from "./options.ts"
-import { supervise } from "./supervisor/index.ts"
+import { BadOption } from "./errors.ts"
+import { supervise, type SuperviseOptions } from "./supervisor/index.ts"
 import { verify } from "./verify/command.ts"
 
 const { version } = createRequire(import.meta.url)("../package.json") as { version: string }
@@ -40,9 +41,27 @@ const options = {
   "restart-max": duration("restart-max"),
   healthy: duration("healthy"),
   startTries: count("start-tries", "startTries"),
+  metricsPort: Flag.Int("metrics-port").pipe(
+    Flag.optional,
+    Flag.withDescription(
+      "worker 1 serves its metrics for Prometheus at http://127.0.0.1:<port>/metrics, worker 2 at the next port …; default: none",
+    ),
+  ),
+  metricsHost: Flag.String("metrics-host").pipe(
+    Flag.optional,
+    Flag.withDescription("address at which metrics are served; default: 127.0.0.1, which only this machine reaches"),
+  ),
 }
 
-type Flags = Omit<Command.Command.Config.Infer<typeof options>, "module" | "args">
+type Given = Command.Command.Config.Infer<typeof options>
+type Flags = Omit<Given, "module" | "args" | "metricsPort" | "metricsHost">
+
+const toMetrics = ({ metricsPort, metricsHost }: Pick<Given, "metricsPort" | "metricsHost">): Pick<SuperviseOptions, "metrics"> => {
+  if (Option.isSome(metricsPort))
+    return { metrics: { port: metricsPort.value, ...(Option.isSome(metricsHost) ? { host: metricsHost.value } : {}) } }
+  if (Option.isNone(metricsHost)) return {}
+  throw new BadOption("expected --metrics-host to come with --metrics-port, got: no port", { option: "metricsPort" })
+}
 
 const toOptions = (flags: Flags): Readonly<Record<string, number>> =>
   Object.fromEntries(
@@ -55,10 +74,10 @@ const toOptions = (flags: Flags): Readonly<Record<string, number>> =>
   )
 
 /** Not interruptible: at a signal the supervisor drains, and the command waits for it. */
-const run = Effect.fnUntraced(function* ({ module, args, ...flags }: Command.Command.Config.Infer<typeof options>) {
+const run = Effect.fnUntraced(function* ({ module, args, metricsPort, metricsHost, ...flags }: Given) {
   const end = yield* Effect.tryPromise({
     try: async () => {
-      const supervisor = await supervise({ module, args, ...toOptions(flags) })
+      const supervisor = await supervise({ module, args, ...toMetrics({ metricsPort, metricsHost }), ...toOptions(flags) })
       return await supervisor.stopped
     },
     catch: (error) => error,

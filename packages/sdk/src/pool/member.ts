@@ -186,9 +186,9 @@ export class PoolMember {
 
   /** Begins to count, and to tell who asks for `stats()`. */
   async measure(): Promise<void> {
-    this.#unanswer = await answerStats(this.#engine, this.pool, () => this.stats.report(this.session, this.group))
     this.stats.start()
     this.#unregister = registerMetrics({ pool: this.pool, group: this.group }, this.stats)
+    this.#unanswer = await answerStats(this.#engine, this.pool, () => this.stats.report(this.session, this.group))
     if (this.#leaving) this.#unmeasure()
   }
 

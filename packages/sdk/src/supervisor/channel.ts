@@ -10,6 +10,8 @@ export interface Charge {
   readonly processes: number
   /** Time for draining, as the supervisor counts it. */
   readonly drainMs: number
+  /** Where it serves its metrics. */
+  readonly metrics?: { readonly host: string; readonly port: number }
 }
 
 export type Report =

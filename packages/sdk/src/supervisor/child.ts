@@ -17,7 +17,7 @@ const handlersShare = 0.8
 const text = process.env[chargeName]
 if (text === undefined || process.send === undefined) throw new Error("this file is started by the supervisor: run ponos worker <module>")
 delete process.env[chargeName] // processes that the module starts are not supervised
-const { module, number, processes, drainMs } = JSON.parse(text) as Charge
+const { module, number, processes, drainMs, metrics } = JSON.parse(text) as Charge
 process.argv.splice(1, 1, module) // as if it were started by node itself
 
 const tell = (report: Report, then: () => void = () => undefined): void => {
@@ -99,6 +99,11 @@ process.on("uncaughtExceptionMonitor", (error) => tell(failed(error)))
 
 // a process that is started again can afford to end with the handlers that overlap with the next owner's (S5)
 superviseHere({ defaults: { drainMs: Math.floor(drainMs * handlersShare), onOverrun: "exit" }, started: (worker) => void follow(worker) })
+// work matters more than its metrics: a port that is taken is told, and no more
+if (metrics !== undefined)
+  void import("./metrics-server.ts")
+    .then(({ serveMetrics }) => serveMetrics(metrics))
+    .catch((error: unknown) => console.error(`ponos: no metrics at ${metrics.host}:${metrics.port}: ${describe(error)}`))
 try {
   const exports = (await import(pathToFileURL(module).href)) as Record<string, unknown>
   await startModule(exports, module, { number, processes }, () => started)

@@ -4,6 +4,7 @@ import type { PonosError } from "../errors.ts"
 import type { OptionName, Options } from "../options.ts"
 import { optionTable, readOptions, refuseUnknown } from "../options.ts"
 import { restartDelays } from "./backoff.ts"
+import type { Charge } from "./channel.ts"
 import type { SupervisorEvent } from "./events.ts"
 import { describeEvent } from "./events.ts"
 import type { Fleet, FleetAction, FleetEvent, MemberPhase } from "./fleet.ts"
@@ -27,6 +28,11 @@ export interface SuperviseOptions extends Partial<Pick<Options, (typeof supervis
   readonly args?: ReadonlyArray<string>
   /** Their environment; default: this process's. */
   readonly env?: NodeJS.ProcessEnv
+  /**
+   * Worker 1 serves its metrics at `http://host:port/metrics` for Prometheus, worker 2 at the next port, and so on; default host: 127.0.0.1, which
+   * only this machine reaches.
+   */
+  readonly metrics?: { readonly port: number; readonly host?: string }
   /** Drain at SIGTERM and SIGINT, and kill at the second one; default true. */
   readonly signals?: boolean
   /** Default: a line on stderr. */
@@ -70,7 +76,7 @@ export interface Supervisor {
 /** Starts processes that run the worker of `module`, and keeps them running. Throws `BadOption` and `ModuleUnusable` before it starts any. */
 // oxlint-disable-next-line typescript/require-await -- refusals are rejections, as those of all other calls that start something
 export const supervise = async (options: SuperviseOptions): Promise<Supervisor> => {
-  const names = ["module", "args", "env", "signals", "onEvent", "onLine", ...supervisorOptionNames]
+  const names = ["module", "args", "env", "metrics", "signals", "onEvent", "onLine", ...supervisorOptionNames]
   refuseUnknown(options, names, "supervise")
   const chosen = { ...readOptions(options as unknown as Record<string, unknown>, supervisorOptionNames) }
   if (options.restartMaxMs === undefined) chosen.restartMaxMs = Math.max(chosen.restartMaxMs, chosen.restartFirstMs)
@@ -78,7 +84,20 @@ export const supervise = async (options: SuperviseOptions): Promise<Supervisor> 
     throw new BadOption(`expected restartMaxMs to be at least restartFirstMs (${chosen.restartFirstMs}), got: ${chosen.restartMaxMs}`, {
       option: "restartMaxMs",
     })
+  checkMetrics(options.metrics)
   return new Loop({ ...options, ...chosen, module: findModule(options.module) })
+}
+
+const checkMetrics = (metrics: SuperviseOptions["metrics"]): void => {
+  if (metrics === undefined) return
+  refuseUnknown(metrics, ["port", "host"], "metrics of supervise")
+  const { max } = optionTable.processes
+  // each process has a port of its own
+  const last = 65_536 - max
+  if (!Number.isInteger(metrics.port) || metrics.port < 1 || metrics.port > last)
+    throw new BadOption(`expected metrics.port to be an integer from 1 to ${last}, got: ${String(metrics.port)}`, { option: "metrics" })
+  if (metrics.host !== undefined && (typeof metrics.host !== "string" || metrics.host === ""))
+    throw new BadOption(`expected metrics.host to be a host name or address, got: ${JSON.stringify(metrics.host)}`, { option: "metrics" })
 }
 
 type LoopOptions = SuperviseOptions & { readonly module: string } & Pick<Options, (typeof supervisorOptionNames)[number]>
@@ -219,8 +238,9 @@ class Loop implements Supervisor {
   #start(number: number, life: number): void {
     const { module, drainMs, healthyMs, args = [], env = process.env } = this.#options
     const { processes } = this.#fleet.policy
+    const metrics = this.#metricsOf(number)
     const child = new WorkerProcess(
-      { module, number, processes, drainMs },
+      { module, number, processes, drainMs, ...(metrics === undefined ? {} : { metrics }) },
       { args, env },
       {
         ready: () => {
@@ -240,6 +260,11 @@ class Loop implements Supervisor {
     )
     this.#processes.set(number, child)
     if (child.pid !== 0) this.#tell({ type: "started", number, pid: child.pid })
+  }
+
+  #metricsOf(number: number): Charge["metrics"] {
+    const { metrics } = this.#options
+    return metrics === undefined ? undefined : { host: metrics.host ?? "127.0.0.1", port: metrics.port + number - 1 }
   }
 
   /** Nothing else is waited for in its slot. */

@@ -124,11 +124,11 @@ const addSum = (sum: Durations, more: Sum): void => {
   sum.sum += more.sum
 }
 
-const addWorker = (totals: Totals, { tally, storeCalls, handOvers, delays }: Pick<Measured, keyof Totals>): void => {
-  addSum(totals.storeCalls, storeCalls)
-  addSum(totals.handOvers, handOvers)
-  addSum(totals.delays, delays())
-  for (const name of tallyNames) totals.tally[name] += tally[name]
+const addWorker = (totals: Totals, measured: Omit<Measured, "use" | "waiting">): void => {
+  addSum(totals.storeCalls, measured.storeCalls)
+  addSum(totals.handOvers, measured.handOvers)
+  addSum(totals.delays, measured.delays())
+  for (const name of tallyNames) totals.tally[name] += measured.tally[name]
 }
 
 /** What cannot be changed from outside. */

@@ -1,5 +1,7 @@
 /** The supervisor with real processes on a file. */
 import { execFileSync } from "node:child_process"
+import { once } from "node:events"
+import { createServer, type AddressInfo, type Server } from "node:net"
 import { mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -23,6 +25,31 @@ afterEach(async () => {
   PonosCommand.running.clear()
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))
+
+/** First of some ports in a row that nobody listens on. */
+const freePorts = async (count: number): Promise<number> => {
+  for (;;) {
+    const servers = [createServer()]
+    const listen = async (server: Server, port: number): Promise<number> => {
+      server.listen(port, "127.0.0.1")
+      await once(server, "listening")
+      return (server.address() as AddressInfo).port
+    }
+    try {
+      const first = await listen(servers[0] as Server, 0)
+      for (let n = 1; n < count; n++) {
+        const server = createServer()
+        servers.push(server)
+        await listen(server, first + n)
+      }
+      if (first + count < 60_000) return first
+    } catch {
+      // somebody is there: other ones
+    } finally {
+      for (const server of servers) server.close()
+    }
+  }
+}
 
 /** Each process takes a second or more of a busy machine to load. */
 const until = (condition: () => boolean, what: string): Promise<void> => untilWithin(condition, what, 60_000)
@@ -171,6 +198,50 @@ test("as a call: tells what happens, shows its processes, stops", async () => {
       ["gone", undefined],
     ])
     expect(events.map(({ type }) => type)).toEqual(["started", "started", "ready", "ready", "draining", "exited", "exited"])
+  } finally {
+    await supervisor.kill()
+  }
+})
+
+test("scales: starts what lacks, drains what is too many; each process has its metrics", async () => {
+  const [store, pool] = place()
+  const events: Array<SupervisorEvent> = []
+  const owned = new Shards()
+  const port = await freePorts(3)
+  const metrics = async (number: number): Promise<string> => await (await fetch(`http://127.0.0.1:${port + number - 1}/metrics`)).text()
+  const supervisor = await supervise({
+    module: here("options-module.ts"),
+    args: [store, pool],
+    metrics: { port },
+    signals: false,
+    onEvent: (event) => {
+      events.push(event)
+      if (event.type === "exited") owned.of.delete(event.number)
+    },
+    onLine: (line, number) => owned.line(number, line),
+  })
+  const shared = (processes: number) => (): boolean =>
+    owned.of.size === processes && owned.counts().every((count) => count > 0) && owned.covered() === shards
+  try {
+    await until(shared(1), "one process has all shards")
+    const [first] = supervisor.processes()
+    supervisor.scale(3)
+    await until(shared(3), "three processes share all shards")
+    await expect.poll(() => metrics(3)).toMatch(new RegExp(`ponos_shards_claimed_total\\{pool="${pool}",group="default"\\} [1-9]`))
+    supervisor.scale(1)
+    expect(supervisor.processes().map(({ phase }) => phase)).toEqual(["running", "leaving", "leaving"])
+    await until(() => supervisor.processes().length === 1, "two have left")
+    await until(shared(1), "the first has all shards again")
+    expect(supervisor.processes()).toEqual([first])
+    expect(await metrics(1)).toContain("ponos_shards_released_total")
+    const exits = events.filter((event) => event.type === "exited")
+    expect(exits.map(({ number, code }) => [number, code]).toSorted(([a = 0], [b = 0]) => (a ?? 0) - (b ?? 0))).toEqual([
+      [2, 0],
+      [3, 0],
+    ])
+    expect(owned.rescued, "they handed over").toBe(0)
+    expect(() => supervisor.scale(-1)).toThrow("expected scale to get a number of processes from 0 to 256, got: -1")
+    expect(await supervisor.stop()).toEqual({ clean: true })
   } finally {
     await supervisor.kill()
   }
