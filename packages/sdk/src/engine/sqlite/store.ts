@@ -62,7 +62,13 @@ export class Store {
 
   /** After each transaction that wrote. */
   committed(): void {
-    this.#wal?.look(() => this.#db.exec("PRAGMA wal_checkpoint(TRUNCATE)"))
+    this.#wal?.look(() => this.#emptyWal())
+  }
+
+  /** What copies much holds no lock against writers; only when all is copied comes the one that keeps them out, and has little to do. */
+  #emptyWal(): void {
+    const copied = this.#db.prepare("PRAGMA wal_checkpoint(PASSIVE)").get()
+    if (copied?.["log"] === copied?.["checkpointed"]) this.#db.exec("PRAGMA wal_checkpoint(TRUNCATE)")
   }
 
   join(): this {

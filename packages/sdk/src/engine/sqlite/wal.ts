@@ -24,15 +24,15 @@ export class Wal {
     this.#warn = warn
   }
 
-  /** After a commit. `truncate`: a checkpoint that also empties the WAL; it may fail when others read or write. */
-  look(truncate: () => void): void {
+  /** After a commit. `empty`: checkpoints that let the WAL begin anew; they may fail when others read or write. */
+  look(empty: () => void): void {
     const now = performance.now()
     if (now < this.#lookAt) return
     this.#lookAt = now + lookMs
     if (this.#size() <= walLimit) return void (this.#told = false)
     // Where many processes read one after the other there may be no moment without a reader: this waits for none, and makes one.
     try {
-      truncate()
+      empty()
     } catch {
       // Said below if it did not help.
     }
