@@ -309,6 +309,8 @@ const assemble = (
     })()
     return draining
   }
+  // The pool was shut down, or the member left it for another reason: nothing else of the worker is to stay.
+  void member?.stopped.then(drain)
   const unsignal = signals ? onSignals(() => void drain()) : undefined
   return {
     get session() {

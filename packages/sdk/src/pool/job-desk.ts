@@ -18,6 +18,7 @@ export interface DeskOptions {
   readonly resultRetentionMs: number
   readonly stats: WorkerStats
   readonly wantMore: () => void
+  readonly answer: ResidentHost["answer"]
   /** The shard is let go of, although these have not settled. */
   readonly onUnsettled: (shard: OwnedShard, reason: GiveUpReason, addresses: ReadonlyArray<Address>) => void
   readonly onFault: (error: unknown) => void
@@ -69,6 +70,7 @@ export class JobDesk implements ShardConsumer {
         handTo({ kind: splitAddress(next.address).kind, key: next.key })
         this.#options.stats.began(next.since, next.shard.now())
         yield next
+        next.accepted()
       }
     } finally {
       abortSignal?.removeEventListener("abort", poke)

@@ -2,10 +2,11 @@
  * One job of the low-level pool while it runs here: what the user's loop gets, and what the desk (job-desk.ts) keeps of it.
  */
 import type { CommitItem, CommitReply, LoadedRun, Message } from "../engine/engine.ts"
-import { Deposed, NotAllowed, PonosError, Terminated } from "../errors.ts"
+import { BadInput, Deposed, NotAllowed, PonosError, Terminated } from "../errors.ts"
 import { splitAddress } from "../key.ts"
 import type { OwnedShard } from "./consumer.ts"
-import { checkPayload, doneOutcome, toBytes } from "./payload.ts"
+import { checkPayload, doneOutcome, payloadOf, refusedOutcome, replyToOf, toBytes } from "./payload.ts"
+import type { StartAnswer } from "./starts.ts"
 import { handTo } from "./work.ts"
 
 export interface Job extends Disposable {
@@ -20,6 +21,11 @@ export interface Job extends Disposable {
   /** Ends the job. Throws `Terminated` when it was stopped, `Deposed` when it goes on elsewhere. */
   done(result?: Uint8Array): Promise<void>
   /**
+   * Ends a job that cannot be started here or anywhere: its dispatcher, if it waits for the start, gets `JobRefused` with the reason, and the
+   * key is free. Call it before the loop goes on: then the job counts as started.
+   */
+  refuse(reason: string): Promise<void>
+  /**
    * Says that this program has stopped working on the job, though it is not done: call it when abortSignal has fired, and the job goes on
    * elsewhere at once, not only after `abortGraceMs` (with `onOverrun: "exit"`: only after this process ended). Without abort, the job is handed out again after a second. `using job` calls it.
    */
@@ -30,6 +36,8 @@ export interface ResidentHost {
   readonly payloadBytes: number
   readonly resultRetentionMs: number
   readonly abortGraceMs: number | undefined
+  /** Tells who waits for the start. */
+  readonly answer: (replyTo: string, answer: StartAnswer) => void
   /** The user's code is done with it, in one way or the other. */
   readonly onSettled: (resident: Resident) => void
   readonly onFault: (error: unknown) => void
@@ -68,6 +76,7 @@ export class Resident implements Job {
   #writing: Promise<unknown> = Promise.resolve()
   #acking = false
   #finishing = false
+  #answered = false
   #grace: NodeJS.Timeout | undefined
 
   constructor(host: ResidentHost, shard: OwnedShard, run: LoadedRun) {
@@ -77,7 +86,7 @@ export class Resident implements Job {
     this.run = run.run
     this.since = run.since
     this.key = splitAddress(run.address).key
-    this.payload = toBytes(run.body)
+    this.payload = payloadOf(run.body)
     this.fence = shard.nextFence()
     this.#body = run.body
     this.#revision = run.revision
@@ -142,17 +151,40 @@ export class Resident implements Job {
 
   async done(result: Uint8Array = new Uint8Array()): Promise<void> {
     checkPayload(result, this.#host.payloadBytes, `the result of "${this.key}"`)
+    await this.#finish(doneOutcome(result))
+    this.#answer({ run: this.run, status: "started", session: this.shard.session })
+  }
+
+  async refuse(reason: string): Promise<void> {
+    if (typeof reason !== "string" || reason === "")
+      throw new BadInput(`expected the reason why "${this.key}" is refused to be a text, got: ${JSON.stringify(reason)}`, { reason })
+    checkPayload(new TextEncoder().encode(reason), this.#host.payloadBytes, `the reason why "${this.key}" is refused`)
+    // JSON has no NUL, which the store does not keep.
+    const text = reason.replaceAll("\0", "").toWellFormed()
+    await this.#finish(refusedOutcome(text))
+    this.#answer({ run: this.run, status: "refused", reason: text })
+  }
+
+  /** The loop that got it has gone on. */
+  accepted(): void {
+    if (!this.#finishing) this.#answer({ run: this.run, status: "started", session: this.shard.session })
+  }
+
+  #answer(answer: StartAnswer): void {
+    const replyTo = replyToOf(this.#body)
+    if (replyTo === undefined || this.#answered) return
+    this.#answered = true
+    this.#host.answer(replyTo, answer)
+  }
+
+  async #finish(outcome: string): Promise<void> {
     if (this.#finishing || this.settled) throw this.#over()
     this.#finishing = true
     this.#wake?.()
-    const outcome = doneOutcome(result)
     try {
       const reply = await this.#write({ phase: "ended", outcome, retention: this.#host.resultRetentionMs })
-      if (reply.status === "ok") this.ended = true
-      else {
-        this.ended = true
-        throw this.#over()
-      }
+      this.ended = true
+      if (reply.status !== "ok") throw this.#over()
     } finally {
       this.#settled()
     }

@@ -4,40 +4,35 @@
  */
 import { randomBytes } from "node:crypto"
 import { Batcher } from "../engine/batcher.ts"
-import type {
-  Engine,
-  MessageItem,
-  MessageReply,
-  StartItem,
-  StartReply,
-  TerminateItem,
-  TerminateReply,
-  Unsubscribe,
-} from "../engine/engine.ts"
+import type { Engine, MessageItem, MessageReply, StartItem, StartReply, TerminateItem, TerminateReply } from "../engine/engine.ts"
 import { openEngine } from "../engine/open.ts"
 import { openPool } from "../engine/open-pool.ts"
-import { BadOption, InboxFull, RunNotFound, StoreFault, Terminated, WaitTimeout } from "../errors.ts"
+import type { DurationInput } from "../define/index.ts"
+import { BadOption, InboxFull, RunNotFound, StoreFault } from "../errors.ts"
 import { addressOf, checkKey, checkPoolName, shardOf } from "../key.ts"
-import { optionTable, readOptions, refuseUnknown } from "../options.ts"
+import { optionTable, readOptions, refuseUnknown, toMillis } from "../options.ts"
+import type { JoinedMap } from "../rmap/joined-map.ts"
+import { Ends } from "./ends.ts"
 import type { PoolEvent } from "./events.ts"
 import { Groups } from "./groups.ts"
 import { JobDesk } from "./job-desk.ts"
 import { joinPool } from "./member.ts"
 import { checkDirect, checkGroup, checkGroups, checkOnOverrun, poolOptionNames, readPoolOptions } from "./options.ts"
 import type { OnOverrun, PoolOptions } from "./options.ts"
-import { checkPayload, resultOf, stoppedOutcome, toBytes, toText } from "./payload.ts"
+import { bodyOf, checkPayload, stoppedOutcome, toText } from "./payload.ts"
 import { decodeAssignment } from "./placement.ts"
 import { planFor, type Plan, type PlanChange } from "./plan.ts"
-import { ConfigMap } from "./pool-config.ts"
+import { ConfigMap, joinOwnMap } from "./pool-config.ts"
 import { decodeRecord } from "./record.ts"
+import { infoOf, jobsOf, kind, ownerOfShard, workersOf, type JobInfo, type Owner, type WorkerInfo } from "./pool-view.ts"
+import { runSchedule, type Producer, type ScheduleHost } from "./schedule.ts"
+import { reopen, shutDown } from "./shut-down.ts"
+import { Starts, startsChannel } from "./starts.ts"
+import { ticks, type Tick } from "./ticker.ts"
 import { Worker } from "./pool-worker.ts"
 import { StatsReader, type PoolStats, type StatsOptions } from "./stats/pool-stats.ts"
 
-/** The kind of all jobs of low-level pools: no definition can have this name. */
-const kind = "~"
-const listPage = 100
-/** A lost event must not make a waiter wait for ever (W7). */
-const pollMs = 1_000
+const everyMinMs = 10
 
 const limitNames = ["payloadBytes", "inboxLimit", "resultRetentionMs", "requestRetentionMs"] as const
 const poolNames = [
@@ -88,41 +83,8 @@ export interface Dispatched {
   readonly status: "started" | "running"
   /** Id of the run. */
   readonly run: string
-}
-
-export interface Owner {
-  readonly shard: number
-  /** Session id: `worker.id`. */
-  readonly session: string
-  /** Of the last claim of the shard. */
-  readonly epoch: number
-  /** False while the shard is on its way to the worker: it is assigned, and nobody holds it. */
-  readonly held: boolean
-  readonly group: string
-  readonly host: string
-  readonly pid: number
-}
-
-/** A worker of the pool, in whatever process. */
-export interface WorkerInfo {
-  readonly session: string
-  readonly group: string
-  readonly weight: number
-  /** Shards that are assigned to it. */
-  readonly shards: number
-  /** It drains. */
-  readonly leaving: boolean
-  /** Epoch ms of the store's clock. */
-  readonly joinedAt: number
-  readonly host: string
-  readonly pid: number
-}
-
-export interface JobInfo {
-  readonly key: string
-  readonly payload: Uint8Array
-  /** `waiting` for a worker, or `running` on one. */
-  readonly status: "waiting" | "running"
+  /** With `startedWithinMs`: the worker that started it, unless its answer was lost. */
+  readonly session: string | undefined
 }
 
 const newId = (): string => randomBytes(12).toString("base64url")
@@ -140,11 +102,12 @@ export class Pool implements AsyncDisposable {
   readonly #messages: Batcher<MessageItem, MessageReply>
   readonly #stops: Batcher<TerminateItem, TerminateReply>
   readonly #stats: StatsReader
-  /** Those who wait for an end, by shard. */
-  readonly #waiters = new Map<number, Set<() => void>>()
-  readonly #events = new Map<number, Promise<Unsubscribe>>()
+  readonly #ends: Ends
+  readonly #begins: Starts
+  readonly #replyTo = newId()
   #kindAdded: Promise<void> | undefined
   #config: Promise<ConfigMap> | undefined
+  #tickers: Promise<JoinedMap> | undefined
   #closed: Promise<void> | undefined
 
   private constructor(name: string, shards: number, engine: Engine, given: PoolJoinOptions, limits: Limits) {
@@ -154,6 +117,8 @@ export class Pool implements AsyncDisposable {
     this.#given = given
     this.#limits = limits
     this.groups = new Groups({ engine, pool: name, config: () => this.#joinConfig() })
+    this.#ends = new Ends(engine, name)
+    this.#begins = new Starts({ engine, pool: name, id: this.#replyTo })
     this.#stats = new StatsReader(name, () => Promise.resolve({ engine, shards }))
     this.#starts = new Batcher((items: ReadonlyArray<StartItem>) => engine.start(name, items))
     this.#messages = new Batcher((items: ReadonlyArray<MessageItem>) => engine.message(name, items))
@@ -218,6 +183,8 @@ export class Pool implements AsyncDisposable {
           payloadBytes: this.#limits.payloadBytes,
           resultRetentionMs: this.#limits.resultRetentionMs,
           stats: self.stats,
+          answer: (replyTo, answer) =>
+            void this.#engine.publish(this.name, startsChannel(replyTo), JSON.stringify(answer)).catch(() => undefined),
           wantMore: () => self.wantMore(),
           onUnsettled: ({ shard }, reason, addresses) => emit({ type: "overrun", shard, reason, addresses }),
           onFault: (error) => emit({ type: "fault", error }),
@@ -229,18 +196,39 @@ export class Pool implements AsyncDisposable {
     return worker
   }
 
-  /** Starts the key's job, on the worker that owns the key, unless it has one. */
-  async dispatch(key: string, payload: Uint8Array): Promise<Dispatched> {
+  /**
+   * Starts the key's job, on the worker that owns the key, unless it has one. Resolves when the store has it. With `startedWithinMs`, only when a
+   * worker has started it: throws `JobRefused` when that one refuses, and `WaitTimeout` when none has taken it by then (it goes on waiting).
+   */
+  async dispatch(key: string, payload: Uint8Array, options: { readonly startedWithinMs?: number } = {}): Promise<Dispatched> {
+    refuseUnknown(options, ["startedWithinMs"], "dispatch")
     const address = this.#address(key)
-    const body = toText(checkPayload(payload, this.#limits.payloadBytes, `the payload of "${key}"`))
+    checkPayload(payload, this.#limits.payloadBytes, `the payload of "${key}"`)
     // A2: whoever starts a kind first makes it one of the pool's.
     this.#kindAdded ??= this.#engine.addKinds(this.name, [kind]).catch((error: unknown) => {
       this.#kindAdded = undefined
       throw error
     })
     await this.#kindAdded
-    const { status, run } = await this.#starts.add({ ...address, run: newId(), body })
-    if (status === "started" || status === "running") return { status, run }
+    const { startedWithinMs } = options
+    if (startedWithinMs === undefined) return await this.#start(key, address, newId(), bodyOf(payload))
+    checkWait(startedWithinMs, "startedWithinMs")
+    await this.#begins.listen()
+    const run = newId()
+    const { answer, forget } = this.#begins.expect(run)
+    try {
+      const dispatched = await this.#start(key, address, run, bodyOf(payload, this.#replyTo))
+      if (dispatched.status === "running") return dispatched
+      const read = async () => (await this.#engine.read(this.name, [address]))[0]
+      return { ...dispatched, session: await this.#begins.wait(key, run, startedWithinMs, answer, read) }
+    } finally {
+      forget()
+    }
+  }
+
+  async #start(key: string, address: Omit<StartItem, "run" | "body">, newRun: string, body: string): Promise<Dispatched> {
+    const { status, run } = await this.#starts.add({ ...address, run: newRun, body })
+    if (status === "started" || status === "running") return { status, run, session: undefined }
     throw new StoreFault(`the store answered "${status}" to a dispatch of "${key}", which has no controller and accepts ended runs`)
   }
 
@@ -281,28 +269,13 @@ export class Pool implements AsyncDisposable {
    * The worker that holds the key's shard now, or shall hold it; undefined when the key's group has no worker. The key need not have a job.
    */
   async owner(key: string): Promise<Owner | undefined> {
-    const { shard } = this.#address(key)
-    const [[header], assigned, { members }] = await Promise.all([
-      this.#engine.headers(this.name, [shard]),
-      this.#engine.assignment(this.name),
-      this.#engine.members(this.name),
-    ])
-    const recordOf = (session: string | undefined) => members.find((entry) => entry.session === session)?.record
-    const holder = recordOf(header?.session)
-    const record = holder ?? recordOf(decodeAssignment(assigned.value)?.ownerOf[shard])
-    if (record === undefined) return undefined
-    const { session, group, host, pid } = decodeRecord(record)
-    return { shard, session, epoch: header?.epoch ?? 0, held: holder !== undefined, group, host, pid }
+    return await ownerOfShard(this.#engine, this.name, this.#address(key).shard)
   }
 
   /** All workers of the pool, in the order in which they joined. */
   async workers(): Promise<ReadonlyArray<WorkerInfo>> {
-    const [entry, { members }] = await Promise.all([this.#engine.assignment(this.name), this.#engine.members(this.name)])
-    const ownerOf = decodeAssignment(entry.value)?.ownerOf ?? []
-    return members.map(({ record }) => {
-      const { session, group, weight, leaving, joinedAt, host, pid } = decodeRecord(record)
-      return { session, group, weight, shards: ownerOf.filter((owner) => owner === session).length, leaving, joinedAt, host, pid }
-    })
+    this.#checkOpen()
+    return await workersOf(this.#engine, this.name)
   }
 
   /** What would move if the shards were assigned now, as all is or after a change. Nothing is written. */
@@ -336,59 +309,91 @@ export class Pool implements AsyncDisposable {
     return await this.#stats.read(options)
   }
 
-  /** All jobs that wait or run, shard by shard, in no order. */
-  async *jobs(): AsyncGenerator<JobInfo, void, undefined> {
-    for (let shard = 0; shard < this.shards; shard++) {
-      let cursor = "0"
-      // A page may repeat what an earlier one showed.
-      const seen = new Set<string>()
-      do {
-        const page = await this.#engine.list(this.name, shard, cursor, listPage)
-        cursor = page.cursor
-        for (const { address, run, phase, body } of page.runs) {
-          if (!address.startsWith(`${kind}/`) || phase === "ended" || seen.has(run)) continue
-          seen.add(run)
-          yield { key: address.slice(kind.length + 1), payload: toBytes(body), status: phase === "active" ? "running" : "waiting" }
-        }
-      } while (cursor !== "0")
-    }
+  /** The key's job; undefined when it has none. */
+  async job(key: string): Promise<JobInfo | undefined> {
+    const [record] = await this.#engine.read(this.name, [this.#address(key)])
+    return record === undefined || record.phase === "ended" ? undefined : infoOf(record)
   }
 
-  /** Waits for the end of the key's job and gives what `job.done` was given. Throws `Terminated` when it was stopped. */
+  /** All jobs that wait or run, shard by shard, in no order. */
+  jobs(): AsyncGenerator<JobInfo, void, undefined> {
+    this.#checkOpen()
+    return jobsOf(this.#engine, this.name, this.shards)
+  }
+
+  /**
+   * Waits for the end of the key's job and gives what `job.done` was given. Throws `Terminated` when it was stopped, `JobRefused` when its worker
+   * refused it.
+   */
   async result(key: string, options: { readonly run?: string; readonly timeoutMs?: number } = {}): Promise<Uint8Array> {
     refuseUnknown(options, ["run", "timeoutMs"], "result")
-    const { shard, address } = this.#address(key)
-    const timeoutMs = options.timeoutMs ?? Number.POSITIVE_INFINITY
-    const end = performance.now() + timeoutMs
-    await this.#listen(shard)
-    for (;;) {
-      const { changed, forget } = this.#nextEnd(shard)
-      try {
-        const [record] = await this.#engine.read(this.name, [{ shard, address }])
-        if (record === undefined || (options.run !== undefined && record.run !== options.run))
-          throw new RunNotFound(`the job "${key}" is not there: it was never dispatched, or ended longer ago than its result is kept`, {
-            key,
-          })
-        if (record.phase === "ended") {
-          const result = resultOf(record.outcome ?? "")
-          if (result !== undefined) return result
-          throw new Terminated(`the job "${key}" was stopped: it has no result`, { key })
-        }
-        const left = end - performance.now()
-        if (left <= 0)
-          throw new WaitTimeout(`the job "${key}" did not end within ${timeoutMs} ms: it goes on, ask again`, { key, timeoutMs })
-        await changed(Math.min(pollMs, left))
-      } finally {
-        forget()
-      }
+    return await this.#ends.result({ key, ...this.#address(key), run: options.run }, options.timeoutMs ?? Number.POSITIVE_INFINITY)
+  }
+
+  /**
+   * Ticks of one name, of which each goes to one of all who iterate it, in whatever process; a pool needs no worker for it. Slots are multiples of
+   * `every` of the store's clock; what nobody took is one tick that says how many were missed (ticker.ts). Ends with the signal.
+   */
+  ticker(name: string, every: DurationInput, options: { readonly abortSignal?: AbortSignal } = {}): AsyncGenerator<Tick, void, undefined> {
+    refuseUnknown(options, ["abortSignal"], "ticker")
+    const everyMs = checkEvery(every)
+    this.#checkOpen()
+    return ticks(
+      { engine: this.#engine, pool: this.name, map: () => this.#joinTickers() },
+      checkKey(name, "the ticker's name"),
+      everyMs,
+      options.abortSignal,
+    )
+  }
+
+  /**
+   * At each tick of the name one member asks `producer` what shall run, and starts and stops jobs accordingly. Resolves when the signal fires;
+   * what fails is told as a `fault`, and the next tick tries again.
+   */
+  async schedule(
+    name: string,
+    every: DurationInput,
+    producer: Producer,
+    options: { readonly abortSignal?: AbortSignal } = {},
+  ): Promise<void> {
+    if (typeof producer !== "function")
+      throw new BadOption(`expected the producer of schedule "${name}" to be a function, got: ${typeof producer}`, { option: "producer" })
+    const some = this.ticker(name, every, options)
+    const tickers = await this.#joinTickers()
+    const host: ScheduleHost = {
+      dispatch: (key, payload) => this.dispatch(key, payload),
+      stop: (key) => this.stop(key),
+      jobs: () => this.jobs(),
+      current: (tick) => tickers.get(tick.name) === String(tick.at),
+      onFault: (error) => this.#given.onEvent?.({ type: "fault", error }),
     }
+    await runSchedule(host, some, producer)
+  }
+
+  /**
+   * Every worker of the pool, in every process, drains and stops, and none may join (`PoolShutDown`) until `reopen`. Jobs wait in the store, and
+   * can still be dispatched. Resolves when no worker is left.
+   */
+  async shutdown(options: { readonly timeoutMs?: number } = {}): Promise<void> {
+    refuseUnknown(options, ["timeoutMs"], "shutdown")
+    this.#checkOpen()
+    const timeoutMs = options.timeoutMs ?? 2 * (this.#given.drainMs ?? optionTable.drainMs.default)
+    await shutDown({ engine: this.#engine, pool: this.name, config: () => this.#joinConfig() }, checkWait(timeoutMs, "timeoutMs"))
+  }
+
+  /** Workers may join again. */
+  async reopen(): Promise<void> {
+    this.#checkOpen()
+    await reopen({ config: () => this.#joinConfig() })
   }
 
   /** Stops the workers that were added here, and closes the store. */
   close(): Promise<void> {
     this.#closed ??= (async () => {
       await Promise.all([...this.#workers].map((worker) => worker.stop()))
-      await Promise.allSettled([...this.#events.values()].map(async (subscription) => await (await subscription)()))
+      await this.#ends.close()
+      await this.#begins.close()
+      await this.#tickers?.then((map) => map.close()).catch(() => {})
       await this.#config?.then(({ map }) => map.close()).catch(() => {})
       await this.#engine.close()
     })()
@@ -409,35 +414,30 @@ export class Pool implements AsyncDisposable {
 
   #address(key: string): { readonly shard: number; readonly address: string } {
     checkKey(key)
-    if (this.#closed !== undefined) throw new BadOption(`expected the pool "${this.name}" to be open, but it was closed`)
+    this.#checkOpen()
     return { shard: shardOf(key, this.shards), address: addressOf(kind, key) }
   }
 
-  async #listen(shard: number): Promise<void> {
-    let events = this.#events.get(shard)
-    if (events === undefined) {
-      events = this.#engine.onEvent(this.name, shard, () => {
-        for (const wake of this.#waiters.get(shard) ?? []) wake()
-      })
-      events.catch(() => this.#events.delete(shard))
-      this.#events.set(shard, events)
-    }
-    await events
+  #checkOpen(): void {
+    if (this.#closed !== undefined) throw new BadOption(`expected the pool "${this.name}" to be open, but it was closed`)
   }
 
-  /** Begins to listen now; `changed` resolves at an end on the shard since then, or after `ms`. */
-  #nextEnd(shard: number): { readonly changed: (ms: number) => Promise<void>; readonly forget: () => void } {
-    const waiters = this.#waiters.get(shard) ?? new Set()
-    this.#waiters.set(shard, waiters)
-    const { promise, resolve } = Promise.withResolvers<void>()
-    waiters.add(resolve)
-    return {
-      async changed(ms) {
-        const timer = setTimeout(resolve, ms)
-        await promise
-        clearTimeout(timer)
-      },
-      forget: () => waiters.delete(resolve),
-    }
+  #joinTickers(): Promise<JoinedMap> {
+    this.#tickers ??= joinOwnMap(this.#engine, this.name, "~tickers").catch((error: unknown) => {
+      this.#tickers = undefined
+      throw error
+    })
+    return this.#tickers
   }
+}
+
+const checkWait = (ms: unknown, option: string): number => {
+  if (typeof ms === "number" && ms >= 0) return ms
+  throw new BadOption(`expected ${option} to be a number of milliseconds, got: ${JSON.stringify(ms)}`, { option, value: ms })
+}
+
+const checkEvery = (every: DurationInput): number => {
+  const ms = toMillis(every, "every")
+  if (ms >= everyMinMs) return Math.round(ms)
+  throw new BadOption(`expected every to be at least ${everyMinMs} ms, got: ${JSON.stringify(every)}`, { option: "every", value: every })
 }

@@ -77,9 +77,9 @@ export class Sweeper {
     this.#loop.hurry()
   }
 
-  /** A new assignment: whether all of it is claimed is looked at with the next sweep. */
+  /** A new assignment: whether all of it is claimed is looked at with the next sweep, where that is one call. */
   proveClaims(): void {
-    this.#everything = true
+    this.#everything ||= this.#host.engine.spansShards
   }
 
   stop(): void {
