@@ -8,7 +8,7 @@
  * something in every call, and is wrong as soon as a handler waits for anything of its own.
  *
  * - Nothing is asked while somebody debugs the process: to resume would be to resume from his breakpoint.
- * - A thread that did not run itself (a frozen process, a suspended machine) judges nothing before its next look.
+ * - A thread that did not run itself (a frozen process, a suspended machine) counts the stall of the loop from when it runs again.
  */
 import { writeSync } from "node:fs"
 import type { BlockedLoop } from "./events.ts"
@@ -66,6 +66,8 @@ export class LoopWatch {
   readonly #watched = new Map<string, Watched>()
   #timer: NodeJS.Timeout | undefined
   #lookedAt = 0
+  /** The end of its own last pause. */
+  #awakeAt = 0
   #block: Block | undefined
   /** Settles when all that is over is told. */
   told: Promise<void> = Promise.resolve()
@@ -108,14 +110,14 @@ export class LoopWatch {
 
   #check(): void {
     const now = this.#clock()
-    const own = now - this.#lookedAt
+    if (now - this.#lookedAt >= this.#maxStallMs) this.#awakeAt = now
     this.#lookedAt = now
     const beatAt = Math.max(...[...this.#watched.values()].map(({ memory }) => memory.beatAt))
     if (this.#block !== undefined) {
       if (beatAt > this.#block.since) this.#over(this.#block, beatAt)
       return
     }
-    if (own < this.#maxStallMs && now - beatAt >= this.#maxStallMs) this.#begin(beatAt)
+    if (now - Math.max(beatAt, this.#awakeAt) >= this.#maxStallMs) this.#begin(beatAt)
   }
 
   #begin(since: number): void {
