@@ -29,7 +29,8 @@ const parse = (transcript: string): History => {
         log: what === "-" ? [] : what.split(",").map(Number),
         iterations: iterations.map(([number, value = ""]) => [Number(number), value]),
       })
-    } else {
+    } else if (what === "stalled") workers.push({ at, what, worker: who, from: Number(a), to: Number(b) })
+    else {
       const of = { at, worker: who.slice(0, 1), handler: Number(who.slice(1)), key }
       if (what === "begin") workers.push({ ...of, what, run: "r", fence: a, iteration: Number(b || ++iteration) })
       else if (what === "message") workers.push({ ...of, what, n: Number(a) })
@@ -69,6 +70,16 @@ const sound: Readonly<Record<string, string>> = {
     4 b1 begin 20
     5 b1 end
     6 thawed a
+    7 a1 end
+    8 final -`,
+  "a loop that stands still runs no handler, also while its process is frozen": `
+    1 started
+    2 a1 begin 10
+    3 frozen a
+    5 thawed a
+    6 a stalled 2.5 6
+    4 b1 begin 20
+    5.5 b1 end
     7 a1 end
     8 final -`,
   "an iteration again after a crash, with the journaled value": `

@@ -1,8 +1,8 @@
 /**
  * Did Ponos keep its promises? A pure function of a history; it trusts neither the store nor the SDK.
  *
- * - H1 (P1, P2) No two handlers of a key run at the same time. A handler that never ended ends with its process. While a process is frozen it
- *   runs nothing; what it still runs after it was thawed is `late`: counted, and a violation only above `lateMs`.
+ * - H1 (P1, P2) No two handlers of a key run at the same time. A handler that never ended ends with its process. While a process is frozen, or
+ *   its loop blocked, no handler runs; what it still runs afterwards is `late`: counted, and a violation only above `lateMs`.
  * - H2 (P1) Fences of a key grow from handler to handler.
  * - H3 (P3) Every acknowledged start was run, and every acknowledged message is in the final log.
  * - H4 (P5) The final log is in the order of the acknowledgements, and each handler saw messages in that order, none left out.
@@ -10,7 +10,7 @@
  * - H6 Absent evidence is no proof: what the store holds was run by workers who wrote it down.
  * - H7 (P1) Every fence is of an epoch that the audit says was claimed.
  */
-import type { Final, History, ScriptLine, WorkerLine } from "./history.ts"
+import type { Final, HandlerLine, History } from "./history.ts"
 
 export interface Problem {
   readonly rule: "H1" | "H2" | "H3" | "H4" | "H5" | "H6" | "H7"
@@ -33,7 +33,7 @@ export interface Findings {
   readonly lateMs: number
 }
 
-type Begin = Extract<WorkerLine, { readonly what: "begin" }>
+type Begin = Extract<HandlerLine, { readonly what: "begin" }>
 
 interface Interval {
   readonly from: number
@@ -46,7 +46,7 @@ interface Handler {
   readonly ran: ReadonlyArray<Interval>
   /** The part of it after a thaw. */
   readonly late: ReadonlyArray<Interval>
-  readonly lines: ReadonlyArray<WorkerLine>
+  readonly lines: ReadonlyArray<HandlerLine>
 }
 
 const fenceBits = 22n
@@ -62,18 +62,26 @@ const groupBy = <T>(items: ReadonlyArray<T>, name: (item: T) => string): Map<str
 }
 
 /** When each process stood still, and when it was no more. */
-const lives = (script: ReadonlyArray<ScriptLine>): Map<string, { readonly frozen: Interval[]; diedAt: number }> => {
-  const found = new Map<string, { readonly frozen: Interval[]; diedAt: number }>()
-  for (const line of script) {
-    if (line.what !== "killed" && line.what !== "frozen" && line.what !== "thawed" && line.what !== "exited") continue
-    const life = found.get(line.worker) ?? { frozen: [], diedAt: Number.POSITIVE_INFINITY }
-    found.set(line.worker, life)
-    if (line.what === "frozen") life.frozen.push({ from: line.at, to: Number.POSITIVE_INFINITY })
-    else if (line.what === "thawed") {
-      const last = life.frozen.pop()
-      if (last !== undefined) life.frozen.push({ from: last.from, to: line.at })
-    } else life.diedAt = Math.min(life.diedAt, line.at)
+const lives = ({ workers, script }: History): Map<string, { frozen: Interval[]; diedAt: number }> => {
+  const found = new Map<string, { frozen: Interval[]; diedAt: number }>()
+  const lifeOf = (worker: string): { frozen: Interval[]; diedAt: number } => {
+    const life = found.get(worker) ?? { frozen: [], diedAt: Number.POSITIVE_INFINITY }
+    found.set(worker, life)
+    return life
   }
+  for (const line of script) {
+    if (line.what === "frozen") lifeOf(line.worker).frozen.push({ from: line.at, to: Number.POSITIVE_INFINITY })
+    else if (line.what === "thawed") {
+      const { frozen } = lifeOf(line.worker)
+      const last = frozen.pop()
+      if (last !== undefined) frozen.push({ from: last.from, to: line.at })
+    } else if (line.what === "killed" || line.what === "exited") {
+      const life = lifeOf(line.worker)
+      life.diedAt = Math.min(life.diedAt, line.at)
+    }
+  }
+  for (const line of workers) if (line.what === "stalled") lifeOf(line.worker).frozen.push({ from: line.from, to: line.to })
+  for (const life of found.values()) life.frozen.sort((a, b) => a.from - b.from)
   return found
 }
 
@@ -88,8 +96,8 @@ const without = (whole: Interval, frozen: ReadonlyArray<Interval>): { ran: Inter
     if (thawed) late.push({ from, to })
   }
   for (const gap of frozen) {
-    if (gap.to <= whole.from || gap.from >= whole.to) continue
-    add(gap.from)
+    if (gap.to <= from || gap.from >= whole.to) continue
+    add(Math.min(gap.from, whole.to))
     from = Math.max(from, gap.to)
     thawed = true
   }
@@ -97,8 +105,9 @@ const without = (whole: Interval, frozen: ReadonlyArray<Interval>): { ran: Inter
   return { ran, late }
 }
 
-const handlersOf = ({ workers, script }: History): Handler[] => {
-  const deaths = lives(script)
+const handlersOf = (history: History): Handler[] => {
+  const workers = history.workers.filter((line): line is HandlerLine => "handler" in line)
+  const deaths = lives(history)
   const lastLines = new Map<string, number>()
   for (const { worker, at } of workers) lastLines.set(worker, Math.max(lastLines.get(worker) ?? 0, at))
   const handlers: Handler[] = []
@@ -143,20 +152,24 @@ class Check {
   }
 
   #overlaps(key: string, handlers: ReadonlyArray<Handler>): void {
-    for (const [i, first] of handlers.entries())
+    for (const [i, first] of handlers.entries()) {
+      const until = first.ran.at(-1)?.to ?? first.begin.at
       for (const second of handlers.slice(i + 1)) {
-        const ms = overlap(first.ran, second.ran)
-        if (ms === 0) continue
-        const lateMs = overlap(first.late, second.ran) + overlap(first.ran, second.late)
-        this.late = Math.max(this.late, lateMs)
-        if (ms - lateMs <= 0.001 && lateMs <= (this.#options.lateMs ?? 0)) continue
-        const by = (one: Handler): string => `${one.begin.worker} (fence ${one.begin.fence}, from ${one.begin.at.toFixed(1)})`
-        this.report(
-          "H1",
-          key,
-          `ran on ${by(first)} and ${by(second)} at once, for ${ms.toFixed(1)} ms, ${lateMs.toFixed(1)} of them after a thaw`,
-        )
+        if (second.begin.at >= until) break
+        this.#pair(key, first, second)
       }
+    }
+  }
+
+  #pair(key: string, first: Handler, second: Handler): void {
+    const ms = overlap(first.ran, second.ran)
+    if (ms === 0) return
+    const lateMs = overlap(first.late, second.ran) + overlap(first.ran, second.late)
+    this.late = Math.max(this.late, lateMs)
+    if (ms - lateMs <= 0.001 && lateMs <= (this.#options.lateMs ?? 0)) return
+    const by = (one: Handler): string => `${one.begin.worker} (fence ${one.begin.fence}, from ${one.begin.at.toFixed(1)})`
+    const text = `ran on ${by(first)} and ${by(second)} at once, for ${ms.toFixed(1)} ms, ${lateMs.toFixed(1)} of them after a thaw`
+    this.report("H1", key, text)
   }
 
   #fences(key: string, handlers: ReadonlyArray<Handler>): void {
@@ -172,7 +185,7 @@ class Check {
   }
 
   /** H4: a handler begins with the first message that was not counted, and sees the others in order. */
-  #seen(key: string, { worker }: Begin, lines: ReadonlyArray<WorkerLine>): void {
+  #seen(key: string, { worker }: Begin, lines: ReadonlyArray<HandlerLine>): void {
     let last: number | undefined
     for (const line of lines) {
       if (line.what !== "message") continue

@@ -15,6 +15,8 @@ interface OfHandler extends Stamped {
   readonly key: string
 }
 
+export type HandlerLine = Exclude<WorkerLine, { readonly what: "stalled" }>
+
 export type WorkerLine =
   | (OfHandler & { readonly what: "begin"; readonly run: string; readonly fence: string; readonly iteration: number })
   /** abortSignal fired. */
@@ -23,6 +25,8 @@ export type WorkerLine =
   | (OfHandler & { readonly what: "end" })
   /** The body of a step ran: `value` is new, `given` what the step before gave, which is in the journal by now (P4). */
   | (OfHandler & { readonly what: "step"; readonly step: string; readonly value: string; readonly given: string })
+  /** The event loop stood still: in between no handler ran. */
+  | (Stamped & { readonly what: "stalled"; readonly worker: string; readonly from: number; readonly to: number })
   /** The user code saw a message: its payload is the number that the client gave. */
   | (OfHandler & { readonly what: "message"; readonly n: number })
 

@@ -1,0 +1,410 @@
+/**
+ * Workers in processes of their own on one store, under load, and the verbs that hurt them. Every wait is for a condition. `verify` stops the
+ * load, waits until all that was acknowledged was handled, drains the workers, and judges what they wrote down and what the store holds.
+ */
+import { spawn, type ChildProcess } from "node:child_process"
+import { randomBytes } from "node:crypto"
+import { once } from "node:events"
+import { mkdtemp, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { createInterface } from "node:readline"
+import { openEngine } from "../../src/engine/open.ts"
+import { shardOf } from "../../src/key.ts"
+import { checkAudit, type AuditVerdict } from "../../src/verify/audit-check.ts"
+import { readPoolAudit, type PoolAudit } from "../../src/verify/pool-audit.ts"
+import type { Direction, TcpProxy } from "../pool/tcp-proxy.ts"
+import { checkHistory } from "./history-check.ts"
+import { monotonicMs, type Final, type History, type WorkerLine } from "./history.ts"
+import type { State } from "./job.ts"
+import { LineFiles } from "./line-files.ts"
+import { holders, Load } from "./load.ts"
+import type { ChaosStore } from "./stores.ts"
+import type { WorkerSpec } from "./worker-process.ts"
+
+export const shards = 16
+/** Short, so that a pass is quick; the bounds that follow from them are those of the defaults. */
+export const leaseMs = 1_000
+const options = { leaseMs, watchMs: 50, settleMs: 50, sweepMs: 200, callTimeoutMs: 2_000, drainMs: 5_000, auditLength: 10_000 } as const
+/** A thawed process notices within a turn of its loop and of its lease thread; more is a finding. */
+const lateMs = 100
+
+export interface WorkerEvent {
+  readonly at: number
+  readonly of: "run" | "low" | ""
+  readonly type: string
+  readonly session?: string
+  readonly error?: string
+  readonly [more: string]: unknown
+}
+
+export class Worker {
+  readonly name: string
+  readonly child: ChildProcess
+  readonly proxy: TcpProxy | undefined
+  readonly events: WorkerEvent[] = []
+  frozen = false
+  /** What it said on stderr. */
+  said = ""
+
+  constructor(spec: WorkerSpec, proxy: TcpProxy | undefined) {
+    this.name = spec.worker
+    this.proxy = proxy
+    const script = join(import.meta.dirname, "worker-process.ts")
+    this.child = spawn(process.execPath, ["--conditions=source", script, JSON.stringify(spec)], { stdio: ["pipe", "pipe", "pipe"] })
+    if (this.child.stdout !== null)
+      createInterface({ input: this.child.stdout }).on("line", (line) => this.events.push(JSON.parse(line) as WorkerEvent))
+    this.child.stderr?.on("data", (data) => (this.said += String(data)))
+    // A dead child takes no commands.
+    this.child.stdin?.on("error", () => {})
+  }
+
+  get alive(): boolean {
+    return this.child.exitCode === null && this.child.signalCode === null
+  }
+
+  count(type: string): number {
+    return this.events.filter((event) => event.type === type).length
+  }
+
+  /** Sessions of both its pools. */
+  get sessions(): ReadonlyArray<string> {
+    return this.events.flatMap(({ type, session }) => (type === "joined" && session !== undefined ? [session] : []))
+  }
+}
+
+export interface Verdict {
+  readonly ok: boolean
+  readonly problems: ReadonlyArray<string>
+  readonly handlers: number
+  readonly messages: number
+  readonly lateMs: number
+  readonly claims: number
+  readonly rescues: number
+  readonly refused: number
+}
+
+export interface WorldOptions {
+  readonly workers: number
+  readonly keys?: number
+  readonly everyMs?: number
+  /** Options of the workers, beside those above. */
+  readonly options?: object
+  readonly log?: (text: string) => void
+}
+
+export class World {
+  readonly store: ChaosStore
+  readonly load: Load
+  readonly workers: Worker[] = []
+  readonly pool: string
+  readonly lowPool: string
+  readonly #folder: string
+  readonly #given: WorldOptions
+  readonly #problems: string[] = []
+  readonly #written = new LineFiles<WorkerLine>()
+  #reading: Promise<void> = Promise.resolve()
+  #count = 0
+
+  private constructor(store: ChaosStore, load: Load, folder: string, pool: string, given: WorldOptions) {
+    this.store = store
+    this.load = load
+    this.pool = pool
+    this.lowPool = `${pool}-low`
+    this.#folder = folder
+    this.#given = given
+  }
+
+  static async open(store: ChaosStore, given: WorldOptions): Promise<World> {
+    const pool = `chaos-${randomBytes(4).toString("hex")}`
+    const folder = await mkdtemp(join(tmpdir(), "ponos-history-"))
+    const spec = { store: store.url, pool, lowPool: `${pool}-low`, shards, keys: given.keys ?? 16, everyMs: given.everyMs ?? 100 }
+    const load = await Load.open(spec)
+    const world = new World(store, load, folder, pool, given)
+    try {
+      await Promise.all(Array.from({ length: given.workers }, () => world.add()))
+      await load.start()
+      await world.recovered("the load runs")
+    } catch (error) {
+      await world.close()
+      throw error
+    }
+    return world
+  }
+
+  get living(): ReadonlyArray<Worker> {
+    return this.workers.filter((worker) => worker.alive && !worker.frozen)
+  }
+
+  log(text: string): void {
+    this.#given.log?.(text)
+  }
+
+  // --- waiting -------------------------------------------------------------------------------------------------------
+
+  async until(condition: () => boolean | Promise<boolean>, what: string, ms = 30_000): Promise<void> {
+    const end = performance.now() + ms
+    while (!(await condition())) {
+      if (performance.now() > end) throw new Error(`waited ${ms} ms in vain until ${what}`)
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+  }
+
+  async lines(): Promise<Array<WorkerLine>> {
+    // One after the other: two readers of a file would read a line twice.
+    const read = this.#reading.then(async () => {
+      for (const { name } of this.workers) await this.#written.read(this.#file(name))
+    })
+    this.#reading = read
+    await read
+    return this.#written.all
+  }
+
+  /** Every key has counted something since now, on a process that runs. */
+  async recovered(what: string): Promise<void> {
+    const since = monotonicMs()
+    const missing = async (): Promise<ReadonlyArray<string>> => {
+      const names = new Set(this.living.map(({ name }) => name))
+      const lines = (await this.lines()).filter(({ at, worker }) => at > since && names.has(worker))
+      const seen = new Set(lines.flatMap((line) => (line.what === "message" ? [line.key] : [])))
+      return this.load.historyKeys.filter((key) => !seen.has(key))
+    }
+    let left: ReadonlyArray<string> = []
+    try {
+      await this.until(async () => (left = await missing()).length === 0, `all keys go on: ${what}`)
+    } catch (error) {
+      throw new Error(`${(error as Error).message}; these do not: ${left.slice(0, 8).join(", ")} (${left.length})`, { cause: error })
+    }
+    this.log(`  recovered after ${(monotonicMs() - since).toFixed(0)} ms: ${what}`)
+  }
+
+  holders(pool: string): Promise<ReadonlySet<string>> {
+    return holders(this.store.url, pool, shards)
+  }
+
+  /** Those who run hold all shards, and nobody else does. */
+  async shared(): Promise<void> {
+    await this.until(async () => {
+      const sessions = new Set(this.living.flatMap((worker) => worker.sessions))
+      for (const pool of [this.pool, this.lowPool]) for (const holder of await this.holders(pool)) if (!sessions.has(holder)) return false
+      return true
+    }, "those who run hold all shards")
+  }
+
+  // --- verbs ---------------------------------------------------------------------------------------------------------
+
+  #file(worker: string): string {
+    return join(this.#folder, `${worker}.jsonl`)
+  }
+
+  async add(): Promise<Worker> {
+    const name = `w${++this.#count}`
+    const { url, proxy } = await this.store.connect()
+    const { pool, lowPool } = this
+    const file = this.#file(name)
+    const spec = { store: url, pool, lowPool, shards, worker: name, file, options: { ...options, ...this.#given.options } }
+    const worker = new Worker(spec, proxy)
+    this.workers.push(worker)
+    this.log(`  add ${name}`)
+    await this.until(() => worker.count("up") === 1 || !worker.alive, `${name} is up`, 60_000).catch((error: unknown) => {
+      throw new Error(`${(error as Error).message}; it said: ${JSON.stringify(worker.events.slice(-5))} ${worker.said}`, { cause: error })
+    })
+    if (!worker.alive) throw new Error(`${name} ended before it was up: ${worker.said}`)
+    return worker
+  }
+
+  async kill(worker: Worker): Promise<void> {
+    this.log(`  kill ${worker.name}`)
+    this.load.write({ what: "killed", worker: worker.name })
+    await this.#end(worker, "SIGKILL")
+  }
+
+  /** It hands its shards over and ends with 0. */
+  async drain(worker: Worker): Promise<void> {
+    this.log(`  drain ${worker.name}`)
+    await this.#end(worker, "SIGTERM")
+    const { exitCode, signalCode } = worker.child
+    if (exitCode !== 0) this.#problems.push(`${worker.name} drained with ${exitCode ?? signalCode}: ${worker.said.slice(-500)}`)
+  }
+
+  async #end(worker: Worker, signal: NodeJS.Signals): Promise<void> {
+    if (!worker.alive) return
+    const exited = once(worker.child, "exit")
+    worker.child.kill(signal)
+    await exited
+    worker.frozen = false
+    this.load.write({ what: "exited", worker: worker.name })
+  }
+
+  freeze(worker: Worker): void {
+    this.log(`  freeze ${worker.name}`)
+    worker.child.kill("SIGSTOP")
+    worker.frozen = true
+    this.load.write({ what: "frozen", worker: worker.name })
+  }
+
+  thaw(worker: Worker): void {
+    this.log(`  thaw ${worker.name}`)
+    this.load.write({ what: "thawed", worker: worker.name })
+    worker.child.kill("SIGCONT")
+    worker.frozen = false
+  }
+
+  /** Its event loop stands still. */
+  block(worker: Worker, ms: number): void {
+    this.log(`  block ${worker.name} for ${ms} ms`)
+    worker.child.stdin?.write(`block ${ms}\n`)
+  }
+
+  cut(worker: Worker, direction?: Direction): void {
+    this.log(`  cut ${worker.name} ${direction ?? ""}`)
+    worker.proxy?.cut(direction)
+  }
+
+  slow(worker: Worker, ms: number): void {
+    this.log(`  slow ${worker.name} by ${ms} ms`)
+    worker.proxy?.slow(ms)
+  }
+
+  /** Scripts run, and their replies are lost with the connection. */
+  async loseReplies(worker: Worker, count: number): Promise<void> {
+    this.log(`  lose ${count} replies of ${worker.name}`)
+    const { proxy } = worker
+    if (proxy === undefined) return
+    const before = proxy.lost
+    proxy.loseReplies(count)
+    await this.until(() => proxy.lost >= before + count || !worker.alive, "replies were lost")
+  }
+
+  heal(worker: Worker): void {
+    this.log(`  heal ${worker.name}`)
+    worker.proxy?.heal()
+  }
+
+  /** Empties the store under the workers. What was acknowledged before is void, by definition; the clients start anew. */
+  async flush(): Promise<void> {
+    await this.load.pause()
+    this.log("  flush")
+    await this.store.flush?.()
+    this.load.write({ what: "flushed" })
+    await this.load.start()
+  }
+
+  // --- the end -------------------------------------------------------------------------------------------------------
+
+  async verify(): Promise<Verdict> {
+    for (const worker of this.workers) {
+      worker.proxy?.heal()
+      if (worker.frozen) this.thaw(worker)
+    }
+    let finals: ReadonlyArray<Final> = []
+    try {
+      await this.load.pause()
+      const acknowledged = this.load.acknowledged()
+      await this.until(async () => {
+        finals = await this.#finals()
+        return finals.every(({ key, log }) => (log.at(-1) ?? 0) >= (acknowledged.get(key) ?? 0))
+      }, "all that was acknowledged was handled")
+    } catch (error) {
+      this.#problems.push((error as Error).message)
+    }
+    await Promise.all(this.workers.filter(({ alive }) => alive).map((worker) => this.drain(worker)))
+    // Iterations may have gone on until the drain.
+    finals = await this.#finals()
+    return await this.#judge(finals)
+  }
+
+  /** Of the runtime what the store holds; the low-level pool keeps no state: what its handlers saw. */
+  async #finals(): Promise<ReadonlyArray<Final>> {
+    const lines = await this.lines()
+    lines.sort((a, b) => a.at - b.at)
+    const runs = new Map(lines.flatMap((line) => (line.what === "begin" ? [[`${line.worker} ${line.handler}`, line.run]] : [])))
+    return await Promise.all(
+      this.load.historyKeys.map(async (key) => {
+        if (key.startsWith("run/")) {
+          const { run, state } = await this.load.describe(key)
+          const { log, iterations } = (state ?? { log: [], iterations: [] }) as State
+          return { key, run, log, iterations }
+        }
+        const run = this.load.runs.get(key) ?? ""
+        const seen = lines.flatMap((line) =>
+          line.what === "message" && line.key === key && runs.get(`${line.worker} ${line.handler}`) === run ? [line.n] : [],
+        )
+        return { key, run, log: [...new Set(seen)], iterations: [] }
+      }),
+    )
+  }
+
+  async #judge(final: ReadonlyArray<Final>): Promise<Verdict> {
+    const engine = await openEngine(this.store.url)
+    const audits: PoolAudit[] = []
+    try {
+      for (const pool of [this.pool, this.lowPool]) audits.push(await readPoolAudit(engine, pool))
+    } finally {
+      await engine.close()
+    }
+    const history: History = {
+      workers: (await this.lines()).toSorted((a, b) => a.at - b.at),
+      script: this.load.lines,
+      final,
+      repeats: (key) => key.startsWith("low/"),
+    }
+    const flushed = this.load.lines.some(({ what }) => what === "flushed")
+    const found = checkHistory(history, { lateMs, ...(flushed ? {} : { claimed: (key: string) => claimedOf(audits, key) }) })
+    const verdicts: AuditVerdict[] = audits.map(checkAudit)
+    const problems = [
+      ...this.#problems,
+      ...found.problems.map(({ rule, key, text }) => `${rule} ${key}: ${text}`),
+      ...verdicts.flatMap(({ pool, violations }) =>
+        violations.map(({ invariant, shard, text }) => `${invariant} ${pool} shard ${shard}: ${text}`),
+      ),
+      ...this.workers.flatMap(({ name, events }) =>
+        events.flatMap(({ type, of, error }) => (type === "fault" ? [`${name}: a fault in ${of}: ${error}`] : [])),
+      ),
+    ]
+    if (problems.length > 0) await this.#keep(history, audits, problems)
+    const sum = (count: (verdict: AuditVerdict) => number): number => verdicts.reduce((total, verdict) => total + count(verdict), 0)
+    return {
+      ok: problems.length === 0,
+      problems,
+      handlers: found.handlers,
+      messages: found.messages,
+      lateMs: found.lateMs,
+      claims: sum(({ claims }) => claims),
+      rescues: sum(({ rescues }) => rescues),
+      refused: sum(({ refused }) => refused),
+    }
+  }
+
+  /** For whoever looks for the cause: all that was written down, in the folder that the environment names. */
+  async #keep(history: History, audits: ReadonlyArray<PoolAudit>, problems: ReadonlyArray<string>): Promise<void> {
+    const folder = process.env["PONOS_CHAOS_KEEP"]
+    if (folder === undefined) return
+    const path = join(folder, `${this.pool}.json`)
+    const events = Object.fromEntries(this.workers.map(({ name, events: of, said }) => [name, { events: of, said }]))
+    await writeFile(path, JSON.stringify({ problems, ...history, events, audits }))
+    this.log(`  kept ${path}`)
+  }
+
+  /** Ends all that was started, whatever state it is in. Idempotent. The store is the caller's. */
+  async close(): Promise<void> {
+    await Promise.all(this.workers.map((worker) => this.#end(worker, "SIGKILL")))
+    await this.load.close()
+    await rm(this.#folder, { recursive: true, force: true })
+  }
+}
+
+/** Epochs of the key's shard, by the audit of its pool. */
+const claimedOf = ([run, low]: ReadonlyArray<PoolAudit>, key: string): ReadonlySet<number> => {
+  const audit = key.startsWith("run/") ? run : low
+  const entries = audit?.shards[shardOf(key.slice(4), shards)]?.entries ?? []
+  return new Set(entries.flatMap((entry) => (entry.type === "claim" ? [entry.epoch] : [])))
+}
+
+export const verdictText = ({ ok, problems, handlers, messages, lateMs: late, claims, rescues, refused }: Verdict): string =>
+  [
+    `${ok ? "✓ ok" : `✗ NOT OK: ${problems.length} problems`}: ${messages} messages acknowledged, ${handlers} handlers, ${claims} claims (${rescues} rescues), ` +
+      `${refused} stale writes refused, ${late.toFixed(1)} ms late after a thaw`,
+    ...problems.slice(0, 30).map((problem) => `  ✗ ${problem}`),
+    ...(problems.length > 30 ? [`  ✗ and ${problems.length - 30} more`] : []),
+  ].join("\n")
