@@ -130,6 +130,25 @@ test.each([
   expect(command.err).toContain(`ponos: ${again ? "got SIGINT again" : "not drained after 100 ms"}, killing 1 process`)
 })
 
+test("a process whose loop a step blocks is ended by its lease thread, which says whose step it is (S5)", async () => {
+  const [store, pool] = place()
+  const command = new PonosCommand(here("options-module.ts"), "--restart-first", "60s", "--", store, pool, "block")
+  const client = makeClient({ pool, store, shards }, { sample: contract }) as unknown as {
+    sample: { start(input: object): Promise<unknown> }
+    close(): Promise<void>
+  }
+  await until(covered(command, 1), "the process has all shards")
+  await client.sample.start({ id: "acme" })
+  await client.close()
+  await until(() => command.err.some((line) => line.includes("worker 1 ended by SIGKILL")), "it is ended")
+  const said = command.err.join("\n")
+  // Node 22 knows only what was begun last, which is the same here.
+  expect(said).toMatch(/blocked for \d+ ms by sample\/acme, step "charge" at blockLoop \(file:.*options-module\.ts:\d+:\d+\)/)
+  expect(said).toMatch(
+    /ends this process \(SIGKILL\): its lease is over, and its event loop, blocked by sample\/acme, step "charge" at blockLoop/,
+  )
+})
+
 test("a module that always fails ends the supervisor with its error", async () => {
   const module = join(folder, "throws.ts")
   await writeFile(module, `throw new Error("no such luck" as string)\n`)
