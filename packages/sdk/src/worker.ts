@@ -68,7 +68,7 @@ type ServicesOf<J extends ReadonlyArray<JobHandlers<any>>, A extends ReadonlyArr
 
 export interface WorkerBaseOptions<J, A> extends Partial<Pick<Options, (typeof workerOptionNames)[number]>> {
   readonly pool: string
-  /** `redis://…`, `rediss://…`, `file:…` or `memory:<name>`; default: the environment's `PONOS_STORE`. */
+  /** `redis://…`, `rediss://…`, `redis+sentinel://…` (docs/redis.md), `file:…` or `memory:<name>`; default: the environment's `PONOS_STORE`. */
   readonly store?: string | undefined
   /** Nothing stands between this process and Redis, although Redis sees it at another address; default: their addresses tell. */
   readonly directConnection?: boolean

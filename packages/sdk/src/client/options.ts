@@ -10,7 +10,7 @@ export interface ClientOptions extends Partial<
   Pick<Options, "shards" | "callTimeoutMs" | "queryTimeoutMs" | "updateTimeoutMs" | "payloadBytes">
 > {
   readonly pool: string
-  /** `redis://…`, `rediss://…`, `file:…` or `memory:<name>`; default: the environment's `PONOS_STORE`. */
+  /** `redis://…`, `rediss://…`, `redis+sentinel://…` (docs/redis.md), `file:…` or `memory:<name>`; default: the environment's `PONOS_STORE`. */
   readonly store?: string | undefined
   /** An engine that somebody else opened and closes: the test environment. */
   readonly engine?: Engine

@@ -52,7 +52,7 @@ const workerNames = ["group", "weight", "maxResident", "onEvent", ...poolOptionN
 type Limits = { readonly [K in (typeof limitNames)[number]]: number }
 
 export interface PoolJoinOptions extends Partial<PoolOptions>, Partial<Limits> {
-  /** `redis://…`, `rediss://…`, `file:…` or `memory:<name>`; default: the environment's `PONOS_STORE`. */
+  /** `redis://…`, `rediss://…`, `redis+sentinel://…` (docs/redis.md), `file:…` or `memory:<name>`; default: the environment's `PONOS_STORE`. */
   readonly store?: string | undefined
   /** Fixed when the pool is first joined; default: what the pool has, else 256. */
   readonly shards?: number

@@ -10,7 +10,7 @@ export const mapOptionNames = ["callTimeoutMs", "mapEntries", "mapBytes", "mapAg
 export interface JoinMapOptions extends Partial<Pick<Options, (typeof mapOptionNames)[number]>> {
   /** The name under which the map is kept beside others; a pool of that name need not exist. */
   readonly pool: string
-  /** `redis://…`, `rediss://…`, `file:…` or `memory:<name>`; default: the environment's `PONOS_STORE`. */
+  /** `redis://…`, `rediss://…`, `redis+sentinel://…` (docs/redis.md), `file:…` or `memory:<name>`; default: the environment's `PONOS_STORE`. */
   readonly store?: string | undefined
   /** An engine that somebody else opened and closes: the test environment. */
   readonly engine?: Engine

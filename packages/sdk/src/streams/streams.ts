@@ -27,7 +27,7 @@ const optionNames = [
 export interface OpenStreamsOptions extends Partial<Pick<Options, (typeof optionNames)[number]>> {
   /** The name under which the streams are kept beside others; a pool of that name need not exist. */
   readonly pool: string
-  /** `redis://…`, `rediss://…`, `file:…` or `memory:<name>`; default: the environment's `PONOS_STORE`. */
+  /** `redis://…`, `rediss://…`, `redis+sentinel://…` (docs/redis.md), `file:…` or `memory:<name>`; default: the environment's `PONOS_STORE`. */
   readonly store?: string | undefined
   /** An engine that somebody else opened and closes: the test environment. */
   readonly engine?: Engine
