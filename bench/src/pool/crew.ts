@@ -134,8 +134,10 @@ export class Crew {
     return `${sum(({ writes }) => writes.length)} writes accepted, ${sum(({ refused }) => refused)} refused; events: ${seen.join("; ") || "none"}`
   }
 
+  /** Nothing of it is measured: the workers need not drain. */
   async end(): Promise<void> {
     await this.#client.close()
+    for (const { child } of this.#members) child.signal("SIGKILL")
     await Promise.all(this.#members.map(({ child }) => child.end()))
   }
 

@@ -14,11 +14,11 @@ const inputBytes = 100
 const lanes = 500
 const mega = 1_048_576
 /** Joining, and what follows from it, is not idle. */
-const restMs = 3_000
+const restMs = 2_000
 
 export const measureParked = async (stage: Stage, runs: number, found: Found): Promise<void> => {
   const jobs = stage.quick ? 20_000 : 100_000
-  const windowMs = stage.quick ? 5_000 : 10_000
+  const windowMs = stage.quick ? 4_000 : 10_000
   for (let run = 1; run <= runs; run++) {
     const pool = new ParkedPool(stage)
     try {

@@ -17,6 +17,7 @@ import { StatsReader, type PoolStats, type StatsOptions } from "./pool/stats/poo
 import { onSignals } from "./pool/signals.ts"
 import type { ExecutorOptions } from "./runtime/activity-executor.ts"
 import { executeTask, reportLost } from "./runtime/activity-executor.ts"
+import { LazyTaskQueue } from "./runtime/activity-queue-lazy.ts"
 import { LocalTaskQueue } from "./runtime/activity-queue-local.ts"
 import type { ActivityHandlers, JobHandlers } from "./runtime/contract.ts"
 import { Effects } from "./runtime/effects.ts"
@@ -184,7 +185,7 @@ export const startWorker = async (options: object, test: { readonly storeClock?:
   try {
     const effects = new Effects(given.layer)
     started.push(() => effects.dispose())
-    const tasks = await openTasks(engine, given.store ?? process.env["PONOS_STORE"] ?? engine.url, given.pool, onEvent)
+    const tasks = openTasks(engine, given.store ?? process.env["PONOS_STORE"] ?? engine.url, given.pool, onEvent)
     started.push(() => tasks.drain(limits.drainMs))
     if (activities.size > 0) {
       const executor: ExecutorOptions = {
@@ -272,14 +273,16 @@ const readPool = (given: object, chosen: Readonly<Record<(typeof poolOptionNames
       .map((name) => [name, chosen[name]]),
   )
 
-const openTasks = async (engine: Engine, url: string, pool: string, onEvent: (event: WorkerEvent) => void): Promise<TaskQueue> => {
+const openTasks = (engine: Engine, url: string, pool: string, onEvent: (event: WorkerEvent) => void): TaskQueue => {
   if (engine.driver === "sqlite") return new LocalTaskQueue()
-  const { BullTaskQueue } = await import("./runtime/activity-queue-bullmq.ts")
-  return await BullTaskQueue.open({
-    url,
-    cluster: !engine.spansShards,
-    pool,
-    onError: (error) => onEvent({ type: "warning", text: `activity queue: ${error.message}` }),
+  return new LazyTaskQueue(async () => {
+    const { BullTaskQueue } = await import("./runtime/activity-queue-bullmq.ts")
+    return await BullTaskQueue.open({
+      url,
+      cluster: !engine.spansShards,
+      pool,
+      onError: (error) => onEvent({ type: "warning", text: `activity queue: ${error.message}` }),
+    })
   })
 }
 
