@@ -13,6 +13,8 @@ import { now, Process } from "../pool/processes.ts"
 import { shards } from "../pool/settings.ts"
 import { until } from "../pool/support.ts"
 
+/** Three processes on a busy machine. */
+const startMs = 60_000
 const leaseMs = 1_500
 const keys = Array.from({ length: 30 }, (_, i) => `key-${i}`)
 const folder = await mkdtemp(join(tmpdir(), "ponos-frozen-"))
@@ -31,9 +33,9 @@ const crew = async (path: string) => {
   const env = { PONOS_TEST_FILE: path, NODE_OPTIONS: `--import ${preload}` }
   const workers = [1, 2, 3].map(() => new Process(store, name, { leaseMs }, env))
   const running = (): number => workers.flatMap((one) => one.running()).length
-  await until(() => workers.every((one) => one.session !== ""), "they joined")
+  await until(() => workers.every((one) => one.session !== ""), "they joined", startMs)
   await Promise.all(keys.map((key) => client.dispatch(key, new Uint8Array())))
-  await until(() => running() === keys.length && workers.every((one) => one.running().length > 0), "all run, on all workers")
+  await until(() => running() === keys.length && workers.every((one) => one.running().length > 0), "all run, on all workers", startMs)
   // The leases of all are of the time in which they share.
   await delay(leaseMs / 3)
   return { client, workers, running }
