@@ -6,8 +6,8 @@
  */
 import { describeBlock, say, type LoopWatch } from "./loop-watch.ts"
 
-/** From the end of trust until the loop has said that it handled it; what settles in the very turn has 20 ms of these. */
-export const answerMs = 60
+/** From the end of trust until the loop has said that it handled it: less than `marginMs`; what settles in the very turn has 20 ms of these. */
+export const answerMs = 80
 
 export class Overrun {
   readonly #clock: () => number

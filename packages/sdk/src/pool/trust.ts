@@ -211,6 +211,8 @@ export class Trust implements LinkEvents {
     memory.beat(now)
     memory.debugged = isDebugged()
     if (stalled) this.#keeper?.renewNow()
+    // So that a resumed machine proves its lease at once, and not when it is first asked.
+    this.#inDoubt()
     const untold = now >= memory.end && memory.depositions === this.#seen && memory.phase !== "deposed"
     this.#silent = untold ? this.#silent + 1 : 0
     if (this.#silent === keeperBeats) onKeeperSilent()
