@@ -21,6 +21,7 @@ const specs = {
   BadKey: { code: "ponos:bad_key", fate: "terminal" },
   BadInput: { code: "ponos:bad_input", fate: "terminal" },
   PayloadTooLarge: { code: "ponos:payload_too_large", fate: "terminal" },
+  PayloadUnreadable: { code: "ponos:payload_unreadable", fate: "blocked" },
   StoreUnavailable: { code: "ponos:store_unavailable", fate: "retryable" },
   StoreFault: { code: "ponos:store_fault", fate: "terminal" },
   StoreUnsupported: { code: "ponos:store_unsupported", fate: "terminal" },
@@ -103,6 +104,8 @@ export const BadKey = define("BadKey")
 export const BadInput = define("BadInput")
 /** A payload is over its limit. */
 export const PayloadTooLarge = define("PayloadTooLarge")
+/** What the store has was encoded by a codec, or with a key, that this process lacks, or is damaged. */
+export const PayloadUnreadable = define("PayloadUnreadable")
 /** The store did not answer in time; the outcome of the call is unknown, and repeating it is safe. */
 export const StoreUnavailable = define("StoreUnavailable")
 /** The store answered something that Ponos does not understand. */

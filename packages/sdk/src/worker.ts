@@ -1,5 +1,9 @@
 /** `createWorker`: wires engine, pool, runtime, activities and controllers; decides nothing. */
 import { Layer } from "effect"
+import type { Codec } from "./codec/codec.ts"
+import { CodecChain } from "./codec/codec.ts"
+import { codedEngine } from "./engine/coded-engine.ts"
+import { codedTasks } from "./runtime/coded-tasks.ts"
 import { Batcher } from "./engine/batcher.ts"
 import type { Engine } from "./engine/engine.ts"
 import { openEngine } from "./engine/open.ts"
@@ -88,6 +92,8 @@ export interface WorkerBaseOptions<J, A> extends Partial<Pick<Options, (typeof w
   readonly onEvent?: (event: WorkerEvent) => void
   /** An engine that the caller opened and closes. */
   readonly engine?: Engine
+  /** What payloads go through before they are stored, in this order: `[compress(), encrypt({ … })]`. All clients and workers need the same. */
+  readonly codecs?: ReadonlyArray<Codec>
 }
 
 export type WorkerOptions<J extends ReadonlyArray<JobHandlers<any>>, A extends ReadonlyArray<ActivityHandlers<any>>> = WorkerBaseOptions<
@@ -160,6 +166,7 @@ export const startWorker = async (options: object, test: { readonly storeClock?:
     "signals",
     "onEvent",
     "engine",
+    "codecs",
     "layer",
     ...workerOptionNames,
   ]
@@ -174,18 +181,21 @@ export const startWorker = async (options: object, test: { readonly storeClock?:
     throw new BadOption("expected createWorker to have at least one of jobs, activities and controllers, got none of them")
   const onEvent = given.onEvent ?? printEvent
 
-  const engine =
+  const chain = given.codecs === undefined ? undefined : new CodecChain(given.codecs)
+  const plain =
     given.engine ??
     (await openEngine(given.store, {
       callTimeout: limits.callTimeoutMs,
       auditLength: limits.auditLength,
       onWarning: (text) => onEvent({ type: "warning", text }),
     }))
+  const engine = chain === undefined ? plain : codedEngine(plain, chain)
   const started: Array<() => Promise<void>> = []
   try {
     const effects = new Effects(given.layer)
     started.push(() => effects.dispose())
-    const tasks = openTasks(engine, given.store ?? process.env["PONOS_STORE"] ?? engine.url, given.pool, onEvent)
+    const queue = openTasks(engine, given.store ?? process.env["PONOS_STORE"] ?? engine.url, given.pool, onEvent)
+    const tasks = chain === undefined ? queue : codedTasks(queue, given.pool, chain)
     started.push(() => tasks.drain(limits.drainMs))
     if (activities.size > 0) {
       const executor: ExecutorOptions = {

@@ -146,7 +146,7 @@ export class JobClient {
 
 /** Checks the options of a client and of what embeds one. */
 export const readClientOptions = (options: ClientOptions, where: string): void => {
-  refuseUnknown(options, ["pool", "store", "engine", ...clientOptionNames], where)
+  refuseUnknown(options, ["pool", "store", "engine", "codecs", ...clientOptionNames], where)
   checkPoolName(options.pool)
 }
 

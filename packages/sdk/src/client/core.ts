@@ -14,6 +14,9 @@ import type {
   TerminateReply,
   Unsubscribe,
 } from "../engine/engine.ts"
+import type { Codec } from "../codec/codec.ts"
+import { CodecChain } from "../codec/codec.ts"
+import { codedEngine } from "../engine/coded-engine.ts"
 import { Batcher } from "../engine/batcher.ts"
 import { openEngine } from "../engine/open.ts"
 import { openPool } from "../engine/open-pool.ts"
@@ -39,6 +42,7 @@ export interface ClientCoreOptions extends Partial<Options> {
   readonly store?: string | undefined
   /** An engine that somebody else opened and closes. */
   readonly engine?: Engine
+  readonly codecs?: ReadonlyArray<Codec>
 }
 
 export class ClientCore {
@@ -78,7 +82,9 @@ export class ClientCore {
       return Promise.reject(new BadOption("expected an open client, got a call after close(): create another one with createClient", {}))
     if (this.#engine === undefined) {
       const { callTimeout } = { callTimeout: this.options.callTimeoutMs }
-      this.#engine = this.#given.engine === undefined ? openEngine(this.#given.store, { callTimeout }) : Promise.resolve(this.#given.engine)
+      const { engine, store, codecs } = this.#given
+      const opened = engine === undefined ? openEngine(store, { callTimeout }) : Promise.resolve(engine)
+      this.#engine = codecs === undefined ? opened : opened.then((plain) => codedEngine(plain, new CodecChain(codecs)))
       // a failed opening is not remembered: the next call tries again
       this.#engine.catch(() => (this.#engine = undefined))
     }

@@ -1,4 +1,5 @@
 import type { DurationInput } from "../define/index.ts"
+import type { Codec } from "../codec/codec.ts"
 import type { Engine } from "../engine/engine.ts"
 import { BadOption } from "../errors.ts"
 import type { Options } from "../options.ts"
@@ -14,6 +15,8 @@ export interface ClientOptions extends Partial<
   readonly store?: string | undefined
   /** An engine that somebody else opened and closes: the test environment. */
   readonly engine?: Engine
+  /** What payloads go through before they are stored, in this order: `[compress(), encrypt({ … })]`. All clients and workers need the same. */
+  readonly codecs?: ReadonlyArray<Codec>
 }
 export const clientOptionNames = ["shards", "callTimeoutMs", "queryTimeoutMs", "updateTimeoutMs", "payloadBytes"] as const
 

@@ -14,6 +14,12 @@ const origins = new WeakMap<Engine, Origin>()
 /** `undefined` where only this engine reaches the store (in memory, or with a clock of its own), and of one that was not opened here. */
 export const originOf = (engine: Engine): Origin | undefined => origins.get(engine)
 
+/** An engine that stands for another one, on the same store. */
+export const sameOrigin = (engine: Engine, wrapper: Engine): void => {
+  const origin = origins.get(engine)
+  if (origin !== undefined) origins.set(wrapper, origin)
+}
+
 const forms = "redis://…, rediss://…, redis+sentinel://…, file:… or memory:"
 
 /** Without `url`, the address is that of the environment's PONOS_STORE. */

@@ -2,7 +2,8 @@
  * What a run keeps in the store as its body, how it ended, and how an update was answered: JSON text, opaque to the engine. Short names,
  * since a million parked runs pay for each letter; absent means default.
  */
-import { ActivityFailed, Cancelled, PonosError, RunFailed, Terminated } from "../errors.ts"
+import { isEncoded } from "../codec/codec.ts"
+import { ActivityFailed, Cancelled, PayloadUnreadable, PonosError, RunFailed, Terminated } from "../errors.ts"
 import type { FailureClass, MaybeSchema } from "./contract.ts"
 import { codecOf } from "./contract.ts"
 
@@ -51,7 +52,13 @@ export interface Body {
   at?: number
 }
 
-export const parseBody = (text: string): Body => JSON.parse(text) as Body
+export const parseBody = (text: string): Body => {
+  if (isEncoded(text))
+    throw new PayloadUnreadable(
+      `the record of a run cannot be read: it was encoded by ${JSON.stringify(text.slice(0, text.indexOf(":")))}, or with a key, that this process lacks. Give it the codecs and keys of those that wrote it.`,
+    )
+  return JSON.parse(text) as Body
+}
 export const printBody = (body: Body): string => JSON.stringify(body)
 
 /** An error as data: declared ones keep their fields, others their tag, code and message. */

@@ -21,6 +21,8 @@ const disturbances = ({ writes, takes, claims }: Trial, every: number, kills: bo
     { repeatClient: true },
     ...faults.map((fault) => ({ fault })),
     { parking: true },
+    // a repeated write must be the same text, though each encryption gives another
+    ...faults.filter(({ kind }) => kind === "repeat").map((fault) => ({ fault, codecs: true })),
     ...deaths.map((fault) => ({ fault, parking: true })),
   ]
 }

@@ -1,5 +1,9 @@
 /** Runs a workflow with one fault, lets a fresh worker take over, and tells what came out. */
+import { randomBytes } from "node:crypto"
 import { uniqueName } from "../../../../tools/with-redis.ts"
+import { CodecChain } from "../../src/codec/codec.ts"
+import { compress, encrypt } from "../../src/codec/index.ts"
+import { codedEngine } from "../../src/engine/coded-engine.ts"
 import type { Engine } from "../../src/engine/engine.ts"
 import { openEngine } from "../../src/engine/open.ts"
 import { makeClient } from "../../src/gen.ts"
@@ -14,6 +18,7 @@ import type { Workflow } from "./workflows.ts"
 import { World } from "./workflows.ts"
 
 const shards = 2
+const secret = randomBytes(32)
 
 export interface Disturbance {
   readonly fault?: Fault
@@ -22,6 +27,8 @@ export interface Disturbance {
   readonly repeatClient?: boolean
   /** Handlers leave memory as soon as they only wait. */
   readonly parking?: boolean
+  /** The store sees only what codecs made of payloads. */
+  readonly codecs?: boolean
 }
 
 export interface Observed {
@@ -44,9 +51,12 @@ export interface Trial {
 export const tryOut = async (
   store: string,
   workflow: Workflow,
-  { fault, hints = "delivered", repeatClient = false, parking = false }: Disturbance,
+  { fault, hints = "delivered", repeatClient = false, parking = false, codecs = false }: Disturbance,
 ): Promise<Trial> => {
-  const real = await openEngine(store)
+  const plain = await openEngine(store)
+  const real = codecs
+    ? codedEngine(plain, new CodecChain([compress({ minBytes: 100 }), encrypt({ keys: { a: secret }, current: "a" })]))
+    : plain
   const pool = uniqueName("crash")
   const world = new World()
   const workers: Array<StartedWorker> = []
