@@ -37,6 +37,8 @@ interface Registration {
   sign: string
 }
 
+/** An id that no connection has; Valkey refuses 0. */
+const nobody = String(2n ** 63n - 1n)
 /** A handshake's share: the answer is a line of text. */
 const askTimeout = 2_500
 /** A probe that takes longer says nothing, and the next one is better; the connection has as long as any other call before it is given up. */
@@ -54,7 +56,7 @@ export async function identify(connection: Connection): Promise<Found> {
     // The list of nobody: only whether this user may ask for it.
     const [info] = await Promise.all([
       connection.command("client", ["INFO"], askTimeout),
-      connection.command("client", ["LIST", "ID", "0"], askTimeout),
+      connection.command("client", ["LIST", "ID", nobody], askTimeout),
     ])
     const line = String(info).trim()
     const [id, address] = [field(line, "id"), field(line, "addr")]
