@@ -139,17 +139,29 @@ describeStores("a pool under faults", (url) => {
     expect(b.member.owned()).toHaveLength(8)
   })
 
-  test("reports shards that their assignee does not claim (A4)", async () => {
+  test("reports shards that their assignee does not claim, and the next on their ring claims them (A4)", async () => {
     const ground = new Ground(url())
     const engine = await ground.engine()
     const a = await ground.join("a")
     await until(() => a.member.owned().length === shards, "a holds all")
-    const unable = tampered(engine, { claim: () => Promise.reject(new StoreUnavailable("refused by the test")) })
+    let able = false
+    const unable = tampered(engine, {
+      claim: (...args) => (able ? engine.claim(...args) : Promise.reject(new StoreUnavailable("refused by the test"))),
+    })
     const b = await ground.join("b", { engine: unable })
+    await ground.start(engine, keys(40))
     await until(() => ground.seen("unclaimed").filter(({ on }) => on === "a").length === 8, "a reports the half of b")
     expect(ground.seen("unclaimed").every(({ assignee }) => assignee === b.member.session)).toBe(true)
-    await b.member.drain()
-    await until(() => a.member.owned().length === shards, "a has them back")
+    await until(() => a.member.owned().length === shards, "a stands in")
+    const stoodIn = ground.seen("stoodIn")
+    expect(stoodIn.map(({ on, assignee }) => [on, assignee])).toEqual(Array.from({ length: 8 }, () => ["a", b.member.session]))
+    await until(() => a.holder.held.size === 40, "a runs all")
+    // The next assignment gives its assignees another chance.
+    able = true
+    const c = await ground.join("c")
+    await until(() => [a, b, c].every(({ member }) => member.owned().length >= 5), "all hold what they shall")
+    await until(() => ground.history.running().length === 40, "all run")
+    ground.history.checkNoOverlap()
   })
 
   test("reports handlers that do not settle, and releases at the deadline", async () => {

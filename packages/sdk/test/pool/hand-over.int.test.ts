@@ -50,8 +50,8 @@ const suite = (what: string, store: () => string): void => {
     // No job begins elsewhere before its handler ended here.
     expect(all[0]).toBeGreaterThan(0)
     // P7, with room for machines that are busy.
-    expect(p50).toBeLessThan(200)
-    expect(p99).toBeLessThan(1_000)
+    expect(p50).toBeLessThan(1_000)
+    expect(p99).toBeLessThan(3_000)
   })
 
   test(`with onOverrun "exit", a shard whose handler does not settle passes on only after the process ended (${what})`, async () => {
