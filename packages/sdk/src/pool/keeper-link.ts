@@ -76,6 +76,7 @@ class LeaseThread {
   readonly opened: Promise<void>
   /** Of those that use it, also when their session has ended in that block. */
   readonly onBlocked = new Set<(blocked: BlockedLoop) => void>()
+  readonly onWarning = new Set<(text: string) => void>()
   readonly #key: string
   readonly #worker: Worker
   readonly #sessions = new Map<string, LinkEvents>()
@@ -236,6 +237,11 @@ class LeaseThread {
       case "blocked":
         for (const listener of this.onBlocked) listener(report.blocked)
         return
+      case "warning": {
+        // Once for the process, whoever tells it.
+        const [first] = this.onWarning
+        return first?.(report.text)
+      }
       default: {
         const events = this.#sessions.get(report.session)
         if (events !== undefined) dispatch(report, events)
@@ -265,7 +271,7 @@ const dispatch = (report: Extract<Report, { readonly session: string }>, events:
   }
 }
 
-const inThread = async (origin: Origin, { pool, onBlocked }: LinkOptions): Promise<KeeperLink> => {
+const inThread = async (origin: Origin, { pool, onBlocked, warn }: LinkOptions): Promise<KeeperLink> => {
   const key = JSON.stringify([origin.url, origin.options])
   const known = threads.get(key) ?? new LeaseThread(key, origin)
   threads.set(key, known)
@@ -274,6 +280,7 @@ const inThread = async (origin: Origin, { pool, onBlocked }: LinkOptions): Promi
     await thread.opened
     const renewals = await thread.follow(pool)
     thread.onBlocked.add(onBlocked)
+    thread.onWarning.add(warn)
     return {
       renewals,
       updateMember: (of, { session, record }, from) => thread.updateMember(of, session, record, from),
@@ -284,6 +291,7 @@ const inThread = async (origin: Origin, { pool, onBlocked }: LinkOptions): Promi
       end: async () => {
         await thread.leave()
         thread.onBlocked.delete(onBlocked)
+        thread.onWarning.delete(warn)
       },
     }
   } catch (error) {

@@ -70,3 +70,5 @@ export type Report =
   | { readonly type: "store"; readonly session: string; readonly failure: Failure | undefined }
   /** The main loop turns again. */
   | { readonly type: "blocked"; readonly blocked: BlockedLoop }
+  /** Of the thread's engine. */
+  | { readonly type: "warning"; readonly text: string }

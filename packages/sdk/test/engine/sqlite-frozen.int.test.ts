@@ -60,6 +60,8 @@ test("a worker that is frozen inside of a write transaction is killed by a survi
   expect(last).toBeLessThan(leaseMs + 1_000)
   expect(await accepted).toBeLessThan(leaseMs + 1_000)
   expect(others.flatMap((one) => one.seen("markedDead").map(({ by }) => by))).toContain("counter")
+  const warnings = others.flatMap((one) => one.seen("warning").map(({ text }) => text))
+  expect(warnings).toContainEqual(expect.stringContaining(`process ${frozen.child.pid} holds the write lock`))
   expect(others.map(deposed), "their leases went on").toEqual([[], []])
 })
 

@@ -12,7 +12,7 @@ const CANTOPEN = 14
 const NOTADB = 26
 
 /** Whether an error is already one of ours, also of a duplicate install (errors compare by `_tag`). */
-const isPonos = (error: unknown): error is PonosError => error instanceof Error && "_tag" in error && "fate" in error
+export const isPonos = (error: unknown): error is PonosError => error instanceof Error && "_tag" in error && "fate" in error
 
 /** The primary result code of an error of SQLite; undefined for any other error. */
 const codeOf = (error: unknown): number | undefined =>

@@ -43,7 +43,7 @@ import { Calls } from "./calls.ts"
 import type { Tx } from "./calls.ts"
 import { commitRuns, poisonedGroup } from "./commit.ts"
 import { readDigest } from "./digests.ts"
-import { closedFault, toFault } from "./faults.ts"
+import { closedFault, isPonos, toFault } from "./faults.ts"
 import { cutCommits, groupByShard, share, sizeOf } from "./groups.ts"
 import type { CommitUnit } from "./groups.ts"
 import { countRenewal, holdLife, probeLife, removeLeftovers, removeLife, renewalsOf } from "./life-file.ts"
@@ -62,7 +62,7 @@ import type { Store } from "./store.ts"
 import * as streams from "./event-streams.ts"
 import { takeRuns } from "./take.ts"
 import { terminateRuns } from "./terminate.ts"
-import { openInThread } from "./threaded-engine.ts"
+import { openInThread, threadFile } from "./threaded-engine.ts"
 import { trimShard } from "./trim.ts"
 import { freeWriteLock } from "./write-lock.ts"
 
@@ -78,11 +78,23 @@ export const openSqliteEngine = async (url: string, options: EngineOptions): Pro
     return await openInProcess(url, options)
   // Before a thread is made for nothing.
   checkFile(url, location.path)
-  return await openInThread(url, location.path, options)
+  try {
+    return await openInThread(url, location.path, options)
+  } catch (error) {
+    if (isPonos(error)) throw error
+    warningOf(options)(
+      `the thread of ${url} could not be started (${error instanceof Error ? error.message : String(error)}): its transactions run in the event loop. ` +
+        `Deploy ${threadFile()} beside the file that has this code.`,
+    )
+    return await openInProcess(url, options)
+  }
 }
 
+const warningOf = ({ onWarning }: EngineOptions): ((text: string) => void) =>
+  onWarning ?? ((text) => void process.stderr.write(`ponos: ${text}\n`))
+
 export const openInProcess = async (url: string, options: EngineOptions): Promise<Engine> => {
-  const warn = options.onWarning ?? ((text: string): void => void process.stderr.write(`ponos: ${text}\n`))
+  const warn = warningOf(options)
   const store = await openStore(url, options.connectTimeout ?? defaultTimeout, warn)
   return new SqliteEngine(store, options, warn)
 }

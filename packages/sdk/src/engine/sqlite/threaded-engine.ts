@@ -15,6 +15,7 @@ import { fromFailure, listening, verbs, type Listening, type Report, type Reques
 
 /** Source and build have the file beside each other under the extension that this one has. The name that bundlers look for is the build's. */
 const source = "./engine-thread.ts"
+export const threadFile = (): string => entry().pathname.split("/").at(-1) ?? ""
 const entry = (): URL =>
   import.meta.url.endsWith(".ts") ? new URL(source, import.meta.url) : new URL("./engine-thread.js", import.meta.url)
 
@@ -37,6 +38,8 @@ class EngineThread {
   readonly #warn = new Map<number, (text: string) => void>()
   #users = 0
   #last = 0
+  /** It has answered: what ends it then is no matter of starting it. */
+  #started = false
   #ended: Error | undefined
 
   private constructor(path: string) {
@@ -91,6 +94,7 @@ class EngineThread {
   }
 
   #handle(report: Report): void {
+    this.#started = true
     switch (report.type) {
       case "answer":
         return this.#settle(report.call)?.resolve(report.value)
@@ -114,19 +118,25 @@ class EngineThread {
     if (threads.get(this.#path) === this) threads.delete(this.#path)
   }
 
-  /** Whoever opens the file next gets a new thread. */
-  #end(cause: Error | undefined): void {
-    this.#forget()
-    this.#ended ??= new StoreFault(
-      `the thread of file:${this.#path} ended by itself${cause === undefined ? "" : ` (${cause.message})`}. Open the store again; what was under way may have been written.`,
+  #fault(cause: Error | undefined): Error {
+    const why = cause === undefined ? "" : ` (${cause.message})`
+    return new StoreFault(
+      `the thread of file:${this.#path} ended by itself${why}. Open the store again; what was under way may have been written.`,
       { path: this.#path },
       cause,
     )
+  }
+
+  /** Whoever opens the file next gets a new thread. */
+  #end(cause: Error | undefined): void {
+    this.#forget()
+    this.#ended ??= this.#started || cause === undefined ? this.#fault(cause) : cause
     for (const { reject } of this.#waiting.values()) reject(this.#ended)
     this.#waiting.clear()
   }
 }
 
+/** Throws what is no error of ours where no thread can be started, as in a bundle that lacks its file. */
 export const openInThread = async (url: string, path: string, options: EngineOptions): Promise<Engine> => {
   const thread = EngineThread.join(path)
   const number = thread.next()
