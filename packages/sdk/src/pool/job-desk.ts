@@ -3,6 +3,7 @@
  * stopped, or its shard is given up; one slot per key (W5).
  */
 import type { Address, LoadedRun, Message } from "../engine/engine.ts"
+import { Deposed } from "../errors.ts"
 import { splitAddress } from "../key.ts"
 import type { Use } from "../telemetry/measured.ts"
 import type { GiveUpReason, OwnedShard, ShardConsumer } from "./consumer.ts"
@@ -63,6 +64,11 @@ export class JobDesk implements ShardConsumer {
         const doubt = next.shard.confirmed()
         if (doubt !== undefined) {
           await doubt
+          continue
+        }
+        // The loop may have stood still since the run was taken, and nobody has told it yet that its trust is over (S5).
+        if (!next.shard.trusted()) {
+          next.abort(new Deposed(`this worker no longer owns shard ${next.shard.shard}: the job "${next.key}" goes on elsewhere.`))
           continue
         }
         this.#waiting.delete(next)

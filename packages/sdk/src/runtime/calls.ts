@@ -65,7 +65,8 @@ const runStep = async (
       if (!deferred) await attempt.beforeBody()
       const doubt = attempt.shard.confirmed()
       if (doubt !== undefined) await doubt
-      if (attempt.dead !== undefined) return
+      // The loop may have stood still since the call was made: at the end of trust no body begins (S5). The abort is on its way.
+      if (attempt.dead !== undefined || !attempt.shard.trusted()) return
       const value = await withTimeout(attempt, request.timeout, what, (signal) =>
         runAs(work, () => effects.settle(body(signal), { signal })),
       )

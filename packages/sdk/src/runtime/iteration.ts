@@ -223,10 +223,9 @@ export class Iteration implements AttemptSource, Pass {
     const iteration = this.#body.iteration ?? 1
     const context = new JobContext({ source: this, holder, input: this.#input, iteration, tries: (this.#body.failures ?? 0) + 1, wake })
     const doubt = shard.confirmed()
-    if (doubt !== undefined) {
-      await doubt
-      if (!shard.trusted()) throw new Deposed(`this worker no longer owns shard ${shard.shard}: ${this.#what} goes on elsewhere.`)
-    }
+    if (doubt !== undefined) await doubt
+    // The loop may have stood still since the run was taken, and nobody has told it yet that its trust is over (S5).
+    if (!shard.trusted()) throw new Deposed(`this worker no longer owns shard ${shard.shard}: ${this.#what} goes on elsewhere.`)
     this.#resident.handling = true
     this.#resident.source = this
     let value: unknown
