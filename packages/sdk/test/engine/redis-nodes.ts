@@ -186,7 +186,7 @@ export async function ownNodes(replicas: 0 | 3, settings: Readonly<Record<string
     nodes,
     primaries,
     replicas: nodes.slice(3),
-    url: `redis://127.0.0.1:${first.port}`,
+    url: `redis://${nodes.map(({ port }) => `127.0.0.1:${port}`).join(",")}`,
     nodeOf,
     primaryOf: async (slot) => {
       const some = primaries[1] ?? first
