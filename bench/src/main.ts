@@ -1,4 +1,5 @@
 /** `npm run bench`: measures, prints, and leaves nothing behind, however it ends. */
+import { availableParallelism, loadavg } from "node:os"
 import { readCommand, usage, UsageError, type Command } from "./command.ts"
 import { toJson, toTable, type StoreFigures } from "./figure.ts"
 import { PoolBench } from "./pool/bench.ts"
@@ -45,7 +46,8 @@ const run = async (command: Command): Promise<number> => {
   process.on("SIGINT", interrupt)
   process.on("SIGTERM", interrupt)
   try {
-    say(`${redis?.description ?? "no Redis"}; Node ${process.version}; ${command.runs} runs each; at most ${boundMs / 60_000} minutes`)
+    const runs = `${command.runs} ${command.runs === 1 ? "run" : "runs"} each, at most ${boundMs / 60_000} minutes`
+    say(`${redis?.description ?? "no Redis"}; Node ${process.version}; ${runs}; ${loadOf()}`)
     print(command, await bench.measure())
     return 0
   } catch (error) {
@@ -58,6 +60,12 @@ const run = async (command: Command): Promise<number> => {
     process.off("SIGINT", interrupt)
     process.off("SIGTERM", interrupt)
   }
+}
+
+/** Whoever reads times of a busy machine should know that it was. */
+const loadOf = (): string => {
+  const [load = 0] = loadavg()
+  return `load ${load.toFixed(1)} on ${availableParallelism()} processors${load > availableParallelism() / 2 ? ": BUSY" : ""}`
 }
 
 /** Far above what a bench takes: it ends also when something hangs. */
