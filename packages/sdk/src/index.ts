@@ -4,6 +4,11 @@ export type { HostedController, Worker, WorkerEvent, WorkerOptions } from "./wor
 export type { PoolEvent } from "./pool/events.ts"
 export type { LoadStats, PoolStats, StatsOptions } from "./pool/stats/pool-stats.ts"
 export type { RuntimeEvent } from "./runtime/host.ts"
+export type { Headers, WorkCall, WorkInterceptor, WorkTools } from "./runtime/interceptors.ts"
+export type { ClientCall, ClientInterceptor } from "./client/interceptors.ts"
+export { traceClient, traceWork } from "./tracing.ts"
+export type { TraceClientOptions } from "./tracing.ts"
+export { jsonLog } from "./json-log.ts"
 export {
   ActivityFailed,
   ActivityTimeout,
@@ -23,6 +28,7 @@ export {
   NoWorker,
   OutcomeUnknown,
   PayloadTooLarge,
+  PayloadUnreadable,
   PonosError,
   PoolMismatch,
   PoolNotFound,
@@ -38,6 +44,7 @@ export {
   StoreUnavailable,
   StoreUnsupported,
   Terminated,
+  TimedOut,
   UpdateFailed,
   WaitTimeout,
   WorkersFailed,

@@ -26,6 +26,8 @@ import { LocalTaskQueue } from "./runtime/activity-queue-local.ts"
 import type { ActivityHandlers, JobHandlers } from "./runtime/contract.ts"
 import { Effects } from "./runtime/effects.ts"
 import { byKind } from "./runtime/handlers.ts"
+import type { WorkInterceptor } from "./runtime/interceptors.ts"
+import { checkInterceptors } from "./runtime/interceptors.ts"
 import { jobKind } from "./runtime/kind.ts"
 import type { RuntimeEvent } from "./runtime/host.ts"
 import { Runner } from "./runtime/runner.ts"
@@ -94,6 +96,8 @@ export interface WorkerBaseOptions<J, A> extends Partial<Pick<Options, (typeof w
   readonly engine?: Engine
   /** What payloads go through before they are stored, in this order: `[compress(), encrypt({ … })]`. All clients and workers need the same. */
   readonly codecs?: ReadonlyArray<Codec>
+  /** Around each attempt of a handler, each step's body, each activity; the first is the outermost. */
+  readonly interceptors?: ReadonlyArray<WorkInterceptor>
 }
 
 export type WorkerOptions<J extends ReadonlyArray<JobHandlers<any>>, A extends ReadonlyArray<ActivityHandlers<any>>> = WorkerBaseOptions<
@@ -167,6 +171,7 @@ export const startWorker = async (options: object, test: { readonly storeClock?:
     "onEvent",
     "engine",
     "codecs",
+    "interceptors",
     "layer",
     ...workerOptionNames,
   ]
@@ -181,6 +186,7 @@ export const startWorker = async (options: object, test: { readonly storeClock?:
     throw new BadOption("expected createWorker to have at least one of jobs, activities and controllers, got none of them")
   const onEvent = given.onEvent ?? printEvent
 
+  const interceptors = checkInterceptors(given.interceptors)
   const chain = given.codecs === undefined ? undefined : new CodecChain(given.codecs)
   const plain =
     given.engine ??
@@ -226,6 +232,7 @@ export const startWorker = async (options: object, test: { readonly storeClock?:
             effects,
             tasks,
             limits,
+            interceptors,
             stats: self.stats,
             onEvent: (event) => {
               if (event.type === "failed") self.stats.tally.failed++

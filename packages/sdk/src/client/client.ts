@@ -11,6 +11,8 @@ import { addressOfInput, addressOfKey } from "./address.ts"
 import { StatsReader, type PoolStats, type StatsOptions } from "../pool/stats/pool-stats.ts"
 import { ClientCore } from "./core.ts"
 import { Handle } from "./handle.ts"
+import type { ClientCall } from "./interceptors.ts"
+import { checkHeaders, interceptCall } from "./interceptors.ts"
 import { terminateRun } from "./terminate.ts"
 import type { ClientOptions, ListOptions, Listed, StartOptions } from "./options.ts"
 import { checkListOptions, checkStartOptions, clientOptionNames } from "./options.ts"
@@ -86,10 +88,20 @@ export class JobClient {
 
   /** Starts a run, or joins the live one of the key. The start is durable when this resolves. */
   async start(input: unknown, options: StartOptions = noOptions): Promise<Handle> {
+    const { interceptors } = this.#core
+    if (interceptors.length === 0) return this.#start(input, options)
+    const headers: Record<string, string> = {}
+    const { key } = addressOfInput(this.contract, this.#encode(input), 1)
+    const call: ClientCall = { type: "start", kind: this.kind, key, name: "", input, headers }
+    return interceptCall(interceptors, call, () => this.#start(input, options, checkHeaders(headers)))
+  }
+
+  async #start(input: unknown, options: StartOptions, headers?: Readonly<Record<string, string>>): Promise<Handle> {
     const core = this.#core
     if (options !== noOptions) checkStartOptions(options)
     const encoded = this.#encode(input)
-    const body = checkBytes(printBody({ input: encoded }), core.options.payloadBytes, `the input of ${this.kind}`)
+    const given = headers === undefined ? { input: encoded } : { input: encoded, headers }
+    const body = checkBytes(printBody(given), core.options.payloadBytes, `the input of ${this.kind}`)
     const after = options.after === undefined ? undefined : toMillis(options.after, "after")
     const at = addressOfInput(this.contract, encoded, core.knownShards ?? (await core.shards()))
     if (!core.isAnnounced(this.kind)) await core.announceKind(this.kind)
@@ -146,7 +158,7 @@ export class JobClient {
 
 /** Checks the options of a client and of what embeds one. */
 export const readClientOptions = (options: ClientOptions, where: string): void => {
-  refuseUnknown(options, ["pool", "store", "engine", "codecs", ...clientOptionNames], where)
+  refuseUnknown(options, ["pool", "store", "engine", "codecs", "interceptors", ...clientOptionNames], where)
   checkPoolName(options.pool)
 }
 

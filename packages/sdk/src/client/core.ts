@@ -23,6 +23,8 @@ import { openPool } from "../engine/open-pool.ts"
 import { BadOption, NoWorker } from "../errors.ts"
 import type { Options } from "../options.ts"
 import { defaults } from "../options.ts"
+import { checkInterceptors } from "../runtime/interceptors.ts"
+import type { ClientInterceptor } from "./interceptors.ts"
 
 /** Proof of what an event may have missed, ms. */
 const pollMs = 1_000
@@ -43,11 +45,13 @@ export interface ClientCoreOptions extends Partial<Options> {
   /** An engine that somebody else opened and closes. */
   readonly engine?: Engine
   readonly codecs?: ReadonlyArray<Codec>
+  readonly interceptors?: ReadonlyArray<ClientInterceptor>
 }
 
 export class ClientCore {
   readonly pool: string
   readonly options: Options
+  readonly interceptors: ReadonlyArray<ClientInterceptor>
   readonly #given: ClientCoreOptions
   #engine: Promise<Engine> | undefined
   #shards: Promise<number> | undefined
@@ -68,6 +72,7 @@ export class ClientCore {
 
   constructor(given: ClientCoreOptions) {
     this.#given = given
+    this.interceptors = checkInterceptors(given.interceptors)
     this.pool = given.pool
     this.options = { ...defaults, ...given }
     this.#start = new Batcher(async (items) => (await this.engine()).start(this.pool, items), 3)

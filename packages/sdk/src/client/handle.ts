@@ -10,6 +10,8 @@ import { codecOf } from "../runtime/contract.ts"
 import { checkBytes } from "../runtime/size.ts"
 import type { JobAddress } from "./address.ts"
 import type { ClientCore } from "./core.ts"
+import type { ClientCall } from "./interceptors.ts"
+import { interceptCall } from "./interceptors.ts"
 import { toHistory } from "./history.ts"
 import type { Described, History, QueryOptions, ResultOptions, SignalOptions, UpdateOptions } from "./options.ts"
 import { checkMessageOptions, checkReason } from "./options.ts"
@@ -42,7 +44,8 @@ export class Handle {
   get signal(): Named {
     this.#signals ??= byName(
       this.#contract.schemas.signals,
-      (name, schema) => (payload: unknown, options?: SignalOptions) => this.#signal(name, schema, payload, options),
+      (name, schema) => (payload: unknown, options?: SignalOptions) =>
+        this.#intercept("signal", name, payload, () => this.#signal(name, schema, payload, options)),
     )
     return this.#signals
   }
@@ -50,7 +53,8 @@ export class Handle {
   get update(): Named {
     this.#updates ??= byName(
       this.#contract.schemas.updates,
-      (name) => (input: unknown, options?: UpdateOptions) => this.#update(name, input, options),
+      (name) => (input: unknown, options?: UpdateOptions) =>
+        this.#intercept("update", name, input, () => this.#update(name, input, options)),
     )
     return this.#updates
   }
@@ -58,9 +62,15 @@ export class Handle {
   get query(): Named {
     this.#queries ??= byName(
       this.#contract.schemas.queries,
-      (name) => (input: unknown, options?: QueryOptions) => this.#query(name, input, options),
+      (name) => (input: unknown, options?: QueryOptions) => this.#intercept("query", name, input, () => this.#query(name, input, options)),
     )
     return this.#queries
+  }
+
+  #intercept<A>(type: ClientCall["type"], name: string, input: unknown, body: () => Promise<A>): Promise<A> {
+    const { interceptors } = this.#core
+    if (interceptors.length === 0) return body()
+    return interceptCall(interceptors, { type, kind: this.#contract.kind, key: this.key, name, input, headers: {} }, body)
   }
 
   /** Sends a message; gives the run that has it. */
@@ -255,14 +265,22 @@ export class Handle {
   }
 
   /** Asks the run to end: its handler sees an abort and may clean up. */
-  async cancel(reason = "cancelled by a client"): Promise<void> {
+  cancel(reason = "cancelled by a client"): Promise<void> {
+    return this.#intercept("cancel", "", reason, () => this.#cancel(reason))
+  }
+
+  async #cancel(reason: string): Promise<void> {
     const { inboxLimit, inboxReserve, payloadBytes } = this.#core.options
     const payload = JSON.stringify(checkReason(reason, payloadBytes))
     await this.#send("cancel", "cancel", crypto.randomUUID(), payload, inboxLimit + inboxReserve)
   }
 
   /** Ends the run now, without its handler. */
-  async terminate(reason = "terminated by a client"): Promise<void> {
+  terminate(reason = "terminated by a client"): Promise<void> {
+    return this.#intercept("terminate", "", reason, () => this.#terminate(reason))
+  }
+
+  async #terminate(reason: string): Promise<void> {
     const text = checkReason(reason, this.#core.options.payloadBytes)
     const reply = await terminateRun(this.#core, await this.#locate(), text)
     if (reply.status === "absent") throw this.#absent()

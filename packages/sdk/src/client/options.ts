@@ -5,6 +5,7 @@ import { BadOption } from "../errors.ts"
 import type { Options } from "../options.ts"
 import { refuseUnknown } from "../options.ts"
 import { checkBytes } from "../runtime/size.ts"
+import type { ClientInterceptor } from "./interceptors.ts"
 
 /** Options of `createClient`. */
 export interface ClientOptions extends Partial<
@@ -17,6 +18,8 @@ export interface ClientOptions extends Partial<
   readonly engine?: Engine
   /** What payloads go through before they are stored, in this order: `[compress(), encrypt({ … })]`. All clients and workers need the same. */
   readonly codecs?: ReadonlyArray<Codec>
+  /** Around each start, signal, update, query, cancel and terminate; the first is the outermost. */
+  readonly interceptors?: ReadonlyArray<ClientInterceptor>
 }
 export const clientOptionNames = ["shards", "callTimeoutMs", "queryTimeoutMs", "updateTimeoutMs", "payloadBytes"] as const
 

@@ -11,6 +11,7 @@ import type { Effects } from "./effects.ts"
 import type { Deadlines, Ending } from "./ending.ts"
 import { endingError } from "./ending.ts"
 import type { Inbox } from "./inbox.ts"
+import type { WorkInterceptor } from "./interceptors.ts"
 import type { CallKind, Entry } from "./journal.ts"
 import { JournalWriter } from "./journal-writer.ts"
 import { effective } from "./journal.ts"
@@ -66,6 +67,7 @@ export interface AttemptOptions {
   readonly life: LazyAbort
   readonly effects: Effects
   readonly tasks: TaskQueue
+  readonly interceptors: ReadonlyArray<WorkInterceptor>
   readonly limits: { readonly journalLimit: number; readonly payloadBytes: number }
   readonly deadlines: Deadlines
   /** The handler had its time to clean up after it was asked to end, and has not ended. */

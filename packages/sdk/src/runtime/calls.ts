@@ -11,6 +11,8 @@ import { activityFailed, decodeError, encodeError, runFailed } from "./body.ts"
 import type { DurableCall } from "./call.ts"
 import { codecOf } from "./contract.ts"
 import type { Entry } from "./journal.ts"
+import type { Headers } from "./interceptors.ts"
+import { intercepted } from "./interceptors.ts"
 import { activityLimits } from "./kind.ts"
 import { retryDelay } from "./retry.ts"
 import { atTime } from "./timer.ts"
@@ -68,7 +70,7 @@ const runStep = async (
       // The loop may have stood still since the call was made: at the end of trust no body begins (S5). The abort is on its way.
       if (attempt.dead !== undefined || !attempt.shard.trusted()) return
       const value = await withTimeout(attempt, request.timeout, what, (signal) =>
-        runAs(work, () => effects.settle(body(signal), { signal })),
+        runAs(work, () => interceptStep(attempt, name, signal, () => effects.settle(body(signal), { signal }))),
       )
       const encoded = encodeValue(value, what)
       checkBytes(JSON.stringify(encoded), limits.payloadBytes, what)
@@ -87,6 +89,25 @@ const runStep = async (
       })
     }
   }
+}
+
+const none: Headers = {}
+
+const interceptStep = (attempt: Attempt, name: string, abortSignal: AbortSignal, run: () => unknown): unknown => {
+  const { interceptors, kind, key, run: id, body, effects } = attempt.options
+  if (interceptors.length === 0) return run()
+  const call = {
+    type: "step" as const,
+    kind: kind.kind,
+    key,
+    run: id,
+    iteration: body.iteration ?? 1,
+    attempt: (body.failures ?? 0) + 1,
+    name,
+    headers: body.headers ?? none,
+    abortSignal,
+  }
+  return intercepted(interceptors, call, run, effects)
 }
 
 const withTimeout = async (

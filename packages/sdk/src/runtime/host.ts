@@ -4,6 +4,7 @@ import type { Options } from "../options.ts"
 import type { WorkerStats } from "../pool/stats/worker-stats.ts"
 import { messageOf } from "./body.ts"
 import type { Effects } from "./effects.ts"
+import type { WorkInterceptor } from "./interceptors.ts"
 import type { JobKind } from "./kind.ts"
 import type { Resident } from "./resident.ts"
 import type { TaskQueue } from "./task.ts"
@@ -31,6 +32,7 @@ export interface RunnerOptions {
   readonly limits: Options
   readonly onEvent: (event: RuntimeEvent) => void
   readonly stats: WorkerStats
+  readonly interceptors: ReadonlyArray<WorkInterceptor>
   /** Capacity came back: the pool may take more. */
   readonly wantMore: () => void
 }

@@ -20,6 +20,8 @@ import type { Entry } from "./journal.ts"
 import type { IterationHost, RuntimeEvent } from "./host.ts"
 import { errorOf } from "./host.ts"
 import { Inbox } from "./inbox.ts"
+import type { WorkCall } from "./interceptors.ts"
+import { intercepted } from "./interceptors.ts"
 import { parseJournal, printEntry } from "./journal.ts"
 import type { JobKind } from "./kind.ts"
 import type { LazyAbort } from "./lazy-abort.ts"
@@ -312,7 +314,7 @@ export class Iteration implements AttemptSource, Pass {
   attempt(): Attempt {
     if (this.#attempt !== undefined) return this.#attempt
     const { shard, kind, key, run, life } = this.#resident
-    const { effects, tasks, limits } = this.#runner.options
+    const { effects, tasks, limits, interceptors } = this.#runner.options
     const holder = this.#holder as StateHolder
     const attempt = new Attempt({
       shard,
@@ -329,6 +331,7 @@ export class Iteration implements AttemptSource, Pass {
       effects,
       tasks,
       limits,
+      interceptors,
       deadlines: this.#deadlines(this.#began),
       onForced: () => this.#interrupt?.(forced),
       applyUpdate: (message) => JSON.stringify(applyUpdate(kind, holder, { key, run, input: this.#input }, message, limits.payloadBytes)),
@@ -347,8 +350,18 @@ export class Iteration implements AttemptSource, Pass {
   #handle(context: JobContext): unknown {
     const { kind, resource } = this.#resident
     const { effects } = this.#runner.options
-    const run = (opened: unknown): unknown => runAs(this.#work, () => effects.settle(kind.handlers.run(context, opened), this))
+    const run = (opened: unknown): unknown =>
+      runAs(this.#work, () => this.#intercept(context.attempt, () => effects.settle(kind.handlers.run(context, opened), this)))
     return kind.handlers.open === undefined || resource !== undefined ? run(resource?.value) : this.#open(context).then(run)
+  }
+
+  #intercept(attempt: number, handle: () => unknown): unknown {
+    const { interceptors, effects } = this.#runner.options
+    if (interceptors.length === 0) return handle()
+    const { kind, key, run } = this.#resident
+    const { iteration = 1, headers = {} } = this.#body
+    const call: WorkCall = { type: "run", kind: kind.kind, key, run, iteration, attempt, name: "", headers, abortSignal: this.signal }
+    return intercepted(interceptors, call, handle, effects)
   }
 
   /**
@@ -411,6 +424,7 @@ export class Iteration implements AttemptSource, Pass {
       ...(version === undefined ? {} : { version }),
       iteration: (this.#body.iteration ?? 1) + 1,
       ...(waiting === undefined ? {} : { waiting }),
+      ...(this.#body.headers === undefined ? {} : { headers: this.#body.headers }),
       ...(this.#body.until === undefined ? {} : { until: this.#body.until }),
       ...(inputs.length === 0 ? {} : { changed: true }),
     }

@@ -88,6 +88,7 @@ export const replay = async (history: History, job: JobHandlers<any>, options: R
     life,
     effects,
     tasks: noTasks,
+    interceptors: [],
     limits: defaults,
     deadlines: { run: undefined, iteration: undefined },
     onForced: () => undefined,

@@ -1,5 +1,6 @@
 import { describeRedis, redisUrl } from "../../../../tools/with-redis.ts"
 import { endingSuite } from "./endings.ts"
+import { interceptorSuite } from "./interceptors.ts"
 import { interleavingSuite } from "./interleavings.ts"
 import { limitSuite } from "./limits.ts"
 import { runtimeSuite } from "./runtime.ts"
@@ -8,5 +9,6 @@ describeRedis("Redis", () => {
   runtimeSuite("Redis", redisUrl)
   interleavingSuite("Redis", redisUrl)
   limitSuite("Redis", redisUrl)
+  interceptorSuite("Redis", redisUrl)
   endingSuite("Redis", redisUrl)
 })

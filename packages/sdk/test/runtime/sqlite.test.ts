@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto"
 import { endingSuite } from "./endings.ts"
+import { interceptorSuite } from "./interceptors.ts"
 import { interleavingSuite } from "./interleavings.ts"
 import { limitSuite } from "./limits.ts"
 import { runtimeSuite } from "./runtime.ts"
@@ -9,4 +10,5 @@ const memory = () => `memory:${randomUUID()}`
 runtimeSuite("SQLite in memory", memory)
 interleavingSuite("SQLite in memory", memory)
 limitSuite("SQLite in memory", memory)
+interceptorSuite("SQLite in memory", memory)
 endingSuite("SQLite in memory", memory)

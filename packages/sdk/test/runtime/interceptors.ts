@@ -1,0 +1,193 @@
+/** What interceptors, tracing and logs see: the suite is applied to SQLite and to Redis. */
+import { Effect, Layer, ManagedRuntime, Tracer } from "effect"
+import { afterEach, beforeEach, describe, expect, test } from "vitest"
+import { uniqueName } from "../../../../tools/with-redis.ts"
+import { makeClient } from "../../src/gen.ts"
+import { jsonLog, traceClient, traceWork } from "../../src/index.ts"
+import type { ClientCall, WorkCall } from "../../src/index.ts"
+import type { Started } from "./fixture.ts"
+import { contract, startPool, until } from "./fixture.ts"
+
+export const interceptorSuite = (name: string, store: () => string): void => {
+  describe(`interceptors on ${name}`, () => {
+    let pool: Started
+    const clients: Array<{ close(): Promise<void> }> = []
+    beforeEach(() => {
+      pool = startPool(store(), uniqueName("interceptors"))
+    })
+    afterEach(async () => {
+      await Promise.all(clients.splice(0).map((client) => client.close()))
+      await pool.close()
+    })
+    const client = (options: object): any => {
+      const made = makeClient({ pool: pool.pool, store: pool.store, shards: pool.shards, ...options }, { sample: contract })
+      clients.push(made)
+      return made
+    }
+
+    test("a worker's are around attempts and steps, the first outermost, with the headers of the start", async () => {
+      const seen: Array<string> = []
+      const trace = (who: string) => async (call: WorkCall, next: () => Promise<unknown>) => {
+        const what = `${who} ${call.type} ${call.name || "-"} ${call.iteration ?? "-"}.${call.attempt} ${call.headers["tenant"] ?? "-"}`
+        seen.push(`> ${what}`)
+        try {
+          return await next()
+        } finally {
+          seen.push(`< ${what}`)
+        }
+      }
+      let failures = 0
+      await pool.worker(
+        {
+          run: async (job: any) => {
+            if (job.iteration === 1) return job.again()
+            await job.step("one", () => 1)
+            if (failures++ === 0) throw new Error("again please")
+            return job.done("done")
+          },
+        },
+        { interceptors: [trace("a"), trace("b")] },
+      )
+      const handle = await client({
+        interceptors: [
+          async (call: ClientCall, next: () => Promise<unknown>) => {
+            if (call.type === "start") call.headers["tenant"] = "acme"
+            return await next()
+          },
+        ],
+      }).sample.start({ id: "seen" })
+      expect(await handle.result({ timeout: 10_000 })).toBe("done")
+      const nested = (what: string, inner: ReadonlyArray<string> = []) => [
+        `> a ${what}`,
+        `> b ${what}`,
+        ...inner,
+        `< b ${what}`,
+        `< a ${what}`,
+      ]
+      expect(seen).toEqual([
+        ...nested("run - 1.1 acme"),
+        ...nested("run - 2.1 acme", nested("step one 2.1 acme")),
+        // replayed: the step's body does not run again
+        ...nested("run - 2.2 acme"),
+      ])
+    })
+
+    test("a client's are around its calls, and may refuse one", async () => {
+      await pool.worker({
+        run: (job: any) => job.again({ on: ["stop"] }),
+        updates: { add: (job: any, by: number) => (job.state.count += by) },
+        queries: { count: (view: any) => view.state.count },
+      })
+      const calls: Array<string> = []
+      const guarded = client({
+        interceptors: [
+          async ({ type, kind, key, name: what, input }: ClientCall, next: () => Promise<unknown>) => {
+            calls.push(`${type} ${kind} ${key} ${what} ${JSON.stringify(input)}`)
+            if (type === "terminate") throw new Error("you may not")
+            return await next()
+          },
+        ],
+      })
+      const handle = await guarded.sample.start({ id: "acme" })
+      await handle.signal.note("hi")
+      expect(await handle.update.add(2)).toBe(2)
+      expect(await handle.query.count()).toBe(2)
+      await expect(handle.terminate("no")).rejects.toThrow("you may not")
+      await handle.cancel("enough")
+      await expect(handle.result({ timeout: 10_000 })).rejects.toMatchObject({ _tag: "Cancelled" })
+      expect(calls).toEqual([
+        'start sample acme  {"id":"acme"}',
+        'signal sample acme note "hi"',
+        "update sample acme add 2",
+        "query sample acme count undefined",
+        'terminate sample acme  "no"',
+        'cancel sample acme  "enough"',
+      ])
+    })
+
+    test("an error of one is an error of what it wraps", async () => {
+      let attempts = 0
+      await pool.worker(
+        { run: (job: any) => job.done("in") },
+        {
+          interceptors: [
+            async (_: WorkCall, next: () => Promise<unknown>) => {
+              if (attempts++ === 0) throw new Error("not yet")
+              return await next()
+            },
+          ],
+        },
+      )
+      const handle = await pool.client.sample.start({ id: "once" })
+      expect(await handle.result({ timeout: 10_000 })).toBe("in")
+      expect(pool.events.find((event) => event.type === "failed")).toMatchObject({ error: { message: "not yet" }, attempt: 1 })
+    })
+
+    test("spans of a start, its attempts and their steps are one trace", async () => {
+      const spans: Array<Tracer.Span> = []
+      const tracer = Tracer.make({
+        span: (options) => {
+          const span = new Tracer.NativeSpan(options)
+          spans.push(span)
+          return span
+        },
+      })
+      const layer = Layer.succeed(Tracer.Tracer, tracer)
+      await pool.worker(
+        {
+          run: async (job: any) => {
+            await job.step("one", () => 1)
+            if (job.attempt === 1) throw new Error("again please")
+            return job.done("traced")
+          },
+        },
+        { layer, interceptors: [traceWork()] },
+      )
+      const runtime = ManagedRuntime.make(layer)
+      const handle = await client({ interceptors: [traceClient({ runtime })] }).sample.start({ id: "traced" })
+      expect(await handle.result({ timeout: 10_000 })).toBe("traced")
+      await runtime.dispose()
+      const seen = spans.map((span) => {
+        const parent = span.parent._tag === "Some" ? span.parent.value : undefined
+        const above = spans.find(({ spanId }) => spanId === parent?.spanId)
+        return `${span.name} #${String(span.attributes.get("ponos.attempt") ?? "-")} in ${above?.name ?? "nothing"}`
+      })
+      expect(seen).toEqual([
+        "start sample #- in nothing",
+        "run sample #1 in start sample",
+        "step one #1 in run sample",
+        "run sample #2 in start sample",
+      ])
+      expect(new Set(spans.map(({ traceId }) => traceId)).size).toBe(1)
+    })
+
+    test("a log has a line of JSON for each event", async () => {
+      const lines: Array<any> = []
+      await pool.worker(
+        {
+          run: (job: any) => {
+            if (job.attempt === 1) throw new Error("broken")
+            return job.done("x")
+          },
+        },
+        { onEvent: jsonLog((line) => lines.push(JSON.parse(line))) },
+      )
+      const handle = await pool.client.sample.start({ id: "logged" })
+      await handle.result({ timeout: 10_000 })
+      await until(() => lines.some(({ event }) => event === "ended"), "its end is logged")
+      expect(lines.find(({ event }) => event === "failed")).toMatchObject({
+        level: "error",
+        kind: "sample",
+        key: "logged",
+        attempt: 1,
+        error: { message: "broken" },
+        time: expect.stringMatching(/^\d{4}-/) as unknown,
+      })
+    })
+
+    test("what is no list of functions is refused", async () => {
+      await expect(pool.worker({ run: (job: any) => job.done("") }, { interceptors: [1] })).rejects.toMatchObject({ _tag: "BadOption" })
+      expect(() => client({ interceptors: {} })).toThrow(/interceptors/)
+    })
+  })
+}
