@@ -14,7 +14,7 @@ const stage = (given: { readonly leaseMs?: number; readonly maxStallMs?: number 
   const time = { at: 1_000, wall: 5_000_000 }
   const told: Array<string> = []
   const memory = LeaseMemory.make(true, time.at)
-  const tell = (what: string) => (detail?: unknown) => void told.push(detail === undefined ? what : `${what} ${String(detail)}`)
+  const tell = (what: string) => (detail?: string | number) => void told.push(detail === undefined ? what : `${what} ${detail}`)
   const keeper: KeeperCommands = {
     start: () => {},
     stop: tell("stop"),
@@ -41,7 +41,7 @@ const stage = (given: { readonly leaseMs?: number; readonly maxStallMs?: number 
     onDead: tell("dead"),
     onSuspended: tell("suspended"),
     onKeeperSilent: tell("silent"),
-    onFault: tell("fault"),
+    onFault: (error) => void told.push(`fault ${error instanceof Error ? error.message : ""}`),
   })
   const held = (end: number, renewedAt = time.at): void => memory.tell({ phase: "held", end, renewedAt })
   const reading = (): void => trust.onReading({ memberVersion: 1, assignmentVersion: 1, now: 0 }, time.at)
@@ -75,7 +75,7 @@ describe("trust", () => {
     time.at = 1_300
     await until(() => told.includes("silent"), "it is given up")
     trust.onLost(new Error("terminated"))
-    expect(told.slice(-4)).toEqual(["stop", "fault Error: terminated", "depose its lease thread ended", "dead"])
+    expect(told.slice(-4)).toEqual(["stop", "fault terminated", "depose its lease thread ended", "dead"])
     expect(trust.trusted()).toBe(false)
   })
 
