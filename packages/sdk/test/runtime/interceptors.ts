@@ -1,5 +1,5 @@
 /** What interceptors, tracing and logs see: the suite is applied to SQLite and to Redis. */
-import { Effect, Layer, ManagedRuntime, Tracer } from "effect"
+import { Layer, ManagedRuntime, Tracer } from "effect"
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { uniqueName } from "../../../../tools/with-redis.ts"
 import { makeClient } from "../../src/gen.ts"
@@ -150,7 +150,7 @@ export const interceptorSuite = (name: string, store: () => string): void => {
       const seen = spans.map((span) => {
         const parent = span.parent._tag === "Some" ? span.parent.value : undefined
         const above = spans.find(({ spanId }) => spanId === parent?.spanId)
-        return `${span.name} #${String(span.attributes.get("ponos.attempt") ?? "-")} in ${above?.name ?? "nothing"}`
+        return `${span.name} #${(span.attributes.get("ponos.attempt") as number | undefined) ?? "-"} in ${above?.name ?? "nothing"}`
       })
       expect(seen).toEqual([
         "start sample #- in nothing",
