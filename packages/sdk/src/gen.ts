@@ -16,6 +16,7 @@ export type { LoadStats, PoolStats, StatsOptions } from "./pool/stats/pool-stats
 export type {
   ClientOptions,
   Described,
+  DescribedActivity,
   History,
   HistoryMessage,
   ListOptions,
@@ -163,8 +164,14 @@ export interface ActivityCall {
   readonly attempt: number
   /** Fence of the attempt that scheduled this try. */
   readonly fence: bigint
+  /** Fires when the try should stop: it missed a deadline, its run was cancelled or ended, its worker drains. Its reason is a tagged error. */
   readonly abortSignal: AbortSignal
-  /** Says that the try is alive, with any JSON details. */
+  /** Details of the last heartbeat of the tries before this one that became known; `undefined` where there are none. */
+  readonly lastHeartbeat: unknown
+  /**
+   * Says that the try is alive, with details of up to 16 KiB (plain data): `describe()` shows them, and the next try gets the last ones. Cheap:
+   * heartbeats of one second travel together, and none is written to the store.
+   */
   heartbeat(details?: unknown): void
 }
 

@@ -1,4 +1,5 @@
 /** `createWorker`: wires engine, pool, runtime, activities and controllers; decides nothing. */
+import { hostname } from "node:os"
 import { Layer } from "effect"
 import type { Codec } from "./codec/codec.ts"
 import { CodecChain } from "./codec/codec.ts"
@@ -11,6 +12,7 @@ import { BadOption, HandlerMissing, PoolNotFound } from "./errors.ts"
 import { checkPoolName } from "./key.ts"
 import type { OptionName, Options } from "./options.ts"
 import { defaults, readOptions, refuseUnknown } from "./options.ts"
+import { requestChannel } from "./pool/channels.ts"
 import type { PoolEvent } from "./pool/events.ts"
 import { describeBlock } from "./pool/loop-watch.ts"
 import type { PoolMember } from "./pool/member.ts"
@@ -21,6 +23,7 @@ import { StatsReader, type PoolStats, type StatsOptions } from "./pool/stats/poo
 import { onSignals } from "./pool/signals.ts"
 import type { ExecutorOptions } from "./runtime/activity-executor.ts"
 import { executeTask, reportLost } from "./runtime/activity-executor.ts"
+import { activityPlan } from "./runtime/activity-limits.ts"
 import { LazyTaskQueue } from "./runtime/activity-queue-lazy.ts"
 import { LocalTaskQueue } from "./runtime/activity-queue-local.ts"
 import type { ActivityHandlers, JobHandlers } from "./runtime/contract.ts"
@@ -31,7 +34,7 @@ import { checkInterceptors } from "./runtime/interceptors.ts"
 import { jobKind } from "./runtime/kind.ts"
 import type { RuntimeEvent } from "./runtime/host.ts"
 import { Runner } from "./runtime/runner.ts"
-import type { TaskQueue } from "./runtime/task.ts"
+import type { Beat, Task, TaskQueue } from "./runtime/task.ts"
 import { supervision } from "./supervision.ts"
 
 /** Options of the table that a worker takes. */
@@ -200,21 +203,28 @@ export const startWorker = async (options: object, test: { readonly storeClock?:
   try {
     const effects = new Effects(given.layer)
     started.push(() => effects.dispose())
-    const queue = openTasks(engine, given.store ?? process.env["PONOS_STORE"] ?? engine.url, given.pool, onEvent)
+    const clock = test.storeClock ?? (() => performance.now())
+    const queue = openTasks(engine, given.store ?? process.env["PONOS_STORE"] ?? engine.url, given.pool, clock, onEvent)
     const tasks = chain === undefined ? queue : codedTasks(queue, given.pool, chain)
     started.push(() => tasks.drain(limits.drainMs))
+    let member: PoolMember | undefined
+    let runner: Runner | undefined
     if (activities.size > 0) {
       const executor: ExecutorOptions = {
         handlers: activities,
         effects,
         limits,
+        worker: `${hostname()}:${process.pid}`,
         messages: new Batcher((items) => engine.message(given.pool, items)),
+        beat: engine.driver === "sqlite" ? (task, beat) => tellHere(member, runner, task, beat) : publishBeat(engine, given.pool),
       }
-      const report = (task: Parameters<typeof reportLost>[1]): void => void reportLost(executor, task).catch(() => undefined)
-      await tasks.serve([...activities.keys()], limits.activityConcurrency, (task, control) => executeTask(executor, task, control), report)
+      await tasks.serve({
+        queues: new Map([...activities.values()].flatMap(({ definition }) => [...activityPlan(definition).queues])),
+        concurrency: limits.activityConcurrency,
+        handler: (task, control) => executeTask(executor, task, control),
+        onLost: (task) => void reportLost(executor, task).catch(() => undefined),
+      })
     }
-    let member: PoolMember | undefined
-    let runner: Runner | undefined
     if (kinds.size > 0) {
       member = await joinPool({
         engine,
@@ -290,14 +300,18 @@ const readPool = (given: object, chosen: Readonly<Record<(typeof poolOptionNames
       .map((name) => [name, chosen[name]]),
   )
 
-const openTasks = (engine: Engine, url: string, pool: string, onEvent: (event: WorkerEvent) => void): TaskQueue => {
-  if (engine.driver === "sqlite") return new LocalTaskQueue()
+const openTasks = (engine: Engine, url: string, pool: string, clock: () => number, onEvent: (event: WorkerEvent) => void): TaskQueue => {
+  if (engine.driver === "sqlite") return new LocalTaskQueue(clock)
   return new LazyTaskQueue(async () => {
     const { BullTaskQueue } = await import("./runtime/activity-queue-bullmq.ts")
     return await BullTaskQueue.open({
       url,
       cluster: !engine.spansShards,
       pool,
+      bus: {
+        publish: (channel, text) => engine.publish(pool, channel, text),
+        subscribe: (channel, listener) => engine.subscribe(pool, channel, listener),
+      },
       onError: (error) => onEvent({ type: "warning", text: `activity queue: ${error.message}` }),
     })
   })
@@ -308,6 +322,18 @@ const shardsOf = async (engine: Engine, pool: string): Promise<number> => {
   const info = await engine.poolInfo(pool)
   if (info !== undefined) return info.shards
   throw new PoolNotFound(`expected the pool "${pool}" to be there, got: none in ${engine.url}. A worker with jobs creates it.`, { pool })
+}
+
+/** A try runs anywhere: its run's owner listens on the shard's channel. */
+const publishBeat =
+  (engine: Engine, pool: string): ExecutorOptions["beat"] =>
+  (task, beat) =>
+    void engine.publish(pool, requestChannel(task.shard), JSON.stringify({ type: "beat", beat })).catch(() => undefined)
+
+/** A try of an embedded store runs where its run is: nothing goes through the store. */
+const tellHere = (member: PoolMember | undefined, runner: Runner | undefined, task: Task, beat: Beat): void => {
+  const shard = member?.owned().find((owned) => owned.shard === task.shard)
+  if (shard !== undefined) runner?.onBeat(shard, beat)
 }
 
 const assemble = (

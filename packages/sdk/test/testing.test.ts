@@ -2,6 +2,8 @@ import { afterEach, describe, expect, test } from "vitest"
 import { makeClient } from "../src/gen.ts"
 import type { TestEnv } from "../src/testing/index.ts"
 import { createTestEnv } from "../src/testing/index.ts"
+import { retry } from "../src/define/index.ts"
+import { workStub } from "./runtime/activity-fixture.ts"
 import { contract, stub } from "./runtime/fixture.ts"
 
 describe("the test environment", () => {
@@ -56,6 +58,32 @@ describe("the test environment", () => {
     expect((await handle.describe()).phase).toBe("active")
     await env.advance("3 days")
     expect(await handle.result({ timeout: 1_000 })).toMatch(/^undefined X 2026-01-31/)
+  })
+
+  test("delays, deadlines and rate limits of activities follow the clock", async () => {
+    const { stub: paced, contract: work } = workStub({
+      later: { delay: "1 hour" },
+      paced: { rateLimit: { max: 1, per: "1 day" }, startTimeout: "5 days", retry: retry.none },
+    })
+    const at = (): string => (env as TestEnv).now().toISOString().slice(5, 16)
+    env = await createTestEnv({
+      jobs: [
+        paced.implement({
+          run: async (job: any) => {
+            const later = await job.activities.later("x")
+            const calls = Array.from({ length: 7 }, () => job.activities.paced("x").catch((error: any) => error.details.tries[0].missed))
+            return job.done([later, ...(await Promise.all(calls)), at()].join(" "))
+          },
+        }),
+      ],
+      activities: [paced.activities({ later: at, paced: at })],
+      now: new Date("2026-01-01T00:00:00Z"),
+    })
+    const handle = await makeClient(env, { work }).work.start({ id: "paced" })
+    await env.advance("8 days")
+    const days = ["01-01T01:00", "01-02T01:00", "01-03T01:00", "01-04T01:00", "01-05T01:00"]
+    // on the fifth day the deadline comes with the place in the queue
+    expect(await handle.result({ timeout: 1_000 })).toBe(["01-01T01:00", ...days, "start start 01-06T01:00"].join(" "))
   })
 
   test("a delayed start keeps its delay when an update wakes it, and begins as a start", async () => {

@@ -8,6 +8,7 @@ import { timedOut } from "../runtime/ending.ts"
 import type { JobContract, MaybeSchema } from "../runtime/contract.ts"
 import { codecOf } from "../runtime/contract.ts"
 import { checkBytes } from "../runtime/size.ts"
+import { describeActivities } from "./activities.ts"
 import type { JobAddress } from "./address.ts"
 import type { ClientCore } from "./core.ts"
 import type { ClientCall } from "./interceptors.ts"
@@ -192,7 +193,8 @@ export class Handle {
 
   async #read(): Promise<{ readonly at: JobAddress; readonly run: LoadedRun }> {
     const at = await this.#locate()
-    const run = await this.#core.read(at.shard, at.address)
+    const engine = await this.#core.engine()
+    const [run] = await engine.read(this.#core.pool, [{ shard: at.shard, address: at.address }], { full: true })
     if (run === undefined) throw this.#absent()
     return { at, run }
   }
@@ -211,6 +213,7 @@ export class Handle {
       iteration: body.iteration ?? 1,
       attempt: (body.failures ?? 0) + 1,
       nextWake: run.due === undefined || run.phase !== "parked" ? undefined : new Date(run.due),
+      activities: await describeActivities(this.#core, at.shard, run),
       lastError: body.error,
       blocked: body.blocked,
       outcome: run.outcome === undefined ? undefined : (JSON.parse(run.outcome) as Outcome).type,
@@ -220,10 +223,7 @@ export class Handle {
 
   /** What happened in the current iteration: journal and messages. */
   async history(): Promise<History> {
-    const at = await this.#locate()
-    const engine = await this.#core.engine()
-    const [run] = await engine.read(this.#core.pool, [{ shard: at.shard, address: at.address }], { full: true })
-    if (run === undefined) throw this.#absent()
+    const { run } = await this.#read()
     return toHistory(this.#contract.kind, this.key, run)
   }
 

@@ -128,6 +128,26 @@ export interface HistoryMessage {
   readonly payload: unknown
 }
 
+/** An activity that has no result yet. */
+export interface DescribedActivity {
+  readonly name: string
+  /** 1, 2, 3 …: the try that runs, waits for a worker, or comes next. */
+  readonly attempt: number
+  readonly scheduledAt: Date | undefined
+  /** Earliest start of this try: in the future while it is delayed, or backs off. */
+  readonly startsAt: Date | undefined
+  /** Start of this try, where a worker has it: as the run's owner heard. */
+  readonly startedAt: Date | undefined
+  /** Host and process id of that worker. */
+  readonly worker: string | undefined
+  /** Last heartbeat of this try. */
+  readonly heartbeatAt: Date | undefined
+  /** Details of the last heartbeat, also of an earlier try. */
+  readonly heartbeat: unknown
+  /** Of the try before. */
+  readonly lastError: string | undefined
+}
+
 /** What `describe` answers. */
 export interface Described<State> {
   readonly key: string
@@ -140,6 +160,8 @@ export interface Described<State> {
   readonly attempt: number
   /** When the agenda wakes the run, if it sleeps. */
   readonly nextWake: Date | undefined
+  /** Activities that it waits for. */
+  readonly activities: ReadonlyArray<DescribedActivity>
   readonly lastError: string | undefined
   /** Why the run waits for code or an operator. */
   readonly blocked: string | undefined

@@ -95,6 +95,8 @@ export interface RetryPolicy {
   readonly attempts?: number
   /** Spreads each delay by 0.8 to 1.2 of its value. */
   readonly jitter?: boolean
+  /** Errors that are not tried again, by `_tag` or, without one, by `name`. Declared errors are never tried again. */
+  readonly except?: ReadonlyArray<string>
 }
 
 export const retry: {
@@ -104,8 +106,14 @@ export const retry: {
     readonly factor?: number
     readonly attempts?: number
     readonly jitter?: boolean
+    readonly except?: ReadonlyArray<string>
   }): RetryPolicy
-  fixed(options: { readonly every: DurationInput; readonly attempts?: number; readonly jitter?: boolean }): RetryPolicy
+  fixed(options: {
+    readonly every: DurationInput
+    readonly attempts?: number
+    readonly jitter?: boolean
+    readonly except?: ReadonlyArray<string>
+  }): RetryPolicy
   readonly none: RetryPolicy
 } = {
   exponential: (options) => ({ kind: "exponential", factor: 2, ...options }),
@@ -118,8 +126,31 @@ export interface ActivityOptions {
   readonly retry?: RetryPolicy
   /** Start to close, of one try; default 1 minute. */
   readonly timeout?: DurationInput
-  /** From scheduled to started: how long a try may wait for a worker; default 5 minutes. */
+  /** Schedule to start, of one try: how long it may wait for a worker, `delay` and back-offs not counted; default 5 minutes. */
   readonly startTimeout?: DurationInput
+  /** Schedule to close: from the call to its end, over all tries, their back-offs and `delay`; default: none. */
+  readonly totalTimeout?: DurationInput
+  /** A try that does not call `call.heartbeat(…)` for so long has failed, and is repeated by `retry`; default: none. */
+  readonly heartbeatTimeout?: DurationInput
+  /**
+   * Group of activities of this job that share a queue, with one rate limit and one concurrency: letters, digits, `_` and `-`. Default: all that
+   * have neither limit share the job's queue, and each that has one gets a queue of its own, named after it.
+   */
+  readonly queue?: string
+  /** Order in the queue: those with a smaller number are taken first; an integer from 0 to 1,000,000, default 0. */
+  readonly priority?: number
+  /** From the call to the earliest start of its first try; default 0. */
+  readonly delay?: DurationInput
+  /** At most `max` tries of the queue start within `per`, over all workers; default: no limit. */
+  readonly rateLimit?: RateLimit
+  /** Tries of the queue that run at the same time in one worker: 1 to 10,000; default: the worker's `activityConcurrency`. */
+  readonly concurrency?: number
+}
+
+export interface RateLimit {
+  /** A whole number from 1 on. */
+  readonly max: number
+  readonly per: DurationInput
 }
 
 /** Limits in time of a run. A run that meets one ends with `TimedOut`; its handler sees an abort and may clean up, as after a cancel. */

@@ -11,7 +11,7 @@ import { sameOrigin } from "./open.ts"
 import type { CodecChain } from "../codec/codec.ts"
 
 /** Channels whose texts are payloads; the others carry versions and numbers. */
-const carriesPayload = (channel: string): boolean => /^(requests|replies):/.test(channel)
+const carriesPayload = (channel: string): boolean => /^(requests|replies|cancels):/.test(channel)
 
 export const codedEngine = (engine: Engine, chain: CodecChain): Engine => {
   const encode = (pool: string, place: string, text: string): string => chain.encode(text, `${pool}/${place}`)

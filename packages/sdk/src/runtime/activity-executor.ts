@@ -5,20 +5,40 @@ import { ActivityTimeout, PayloadTooLarge } from "../errors.ts"
 import type { Options } from "../options.ts"
 import type { Work } from "../pool/work.ts"
 import { runAs } from "../pool/work.ts"
-import type { ErrorData } from "./body.ts"
+import { missed } from "./activity-deadline.ts"
+import { Heart } from "./activity-heart.ts"
+import type { ErrorData, FailedTry } from "./body.ts"
 import { encodeError, isDeclared } from "./body.ts"
-import type { ActivityHandlers } from "./contract.ts"
+import type { ActivityHandlers, OperationSchemas } from "./contract.ts"
 import { codecOf } from "./contract.ts"
 import type { Effects } from "./effects.ts"
 import { checkBytes } from "./size.ts"
-import type { Task, TaskControl } from "./task.ts"
+import type { Beat, Task, TaskControl } from "./task.ts"
+import { decodeValue } from "./value.ts"
 
-export type TaskResult = { readonly ok: unknown } | { readonly error: ErrorData; readonly retry: boolean }
+export type TaskResult = (
+  | { readonly ok: unknown }
+  | {
+      readonly error: ErrorData
+      readonly retry: boolean
+      readonly missed?: FailedTry["missed"]
+      /** Encoded details of the last heartbeat. */
+      readonly last?: unknown
+    }
+) & {
+  readonly worker?: string
+  /** From its start to its end, ms. */
+  readonly ran?: number
+}
 
 export interface ExecutorOptions {
   readonly handlers: ReadonlyMap<string, ActivityHandlers<any>>
   readonly effects: Effects
   readonly messages: Batcher<MessageItem, MessageReply>
+  /** Tells the owner of the run how a try is. Volatile. */
+  readonly beat: (task: Task, beat: Beat) => void
+  /** Host and process id. */
+  readonly worker: string
   readonly limits: Pick<Options, "payloadBytes" | "inboxLimit" | "inboxReserve" | "requestRetentionMs">
 }
 
@@ -50,6 +70,7 @@ const writeResult = async (options: ExecutorOptions, task: Task, result: TaskRes
 }
 
 const runTask = async (options: ExecutorOptions, task: Task, control: TaskControl): Promise<TaskResult> => {
+  const { worker } = options
   const job = options.handlers.get(task.kind)
   const schemas = job?.contract.schemas.activities[task.name]
   const handler = job?.handlers[task.name]
@@ -58,41 +79,71 @@ const runTask = async (options: ExecutorOptions, task: Task, control: TaskContro
     return {
       error: { tag: "HandlerMissing", message: `${what} has no handler in the worker that took it: register it, or stop that worker` },
       retry: true,
+      worker,
     }
-  const late = new ActivityTimeout(
-    `try ${task.try} of ${what} did not end within ${task.timeout} ms. It was aborted: raise its timeout, or heed call.abortSignal.`,
-  )
-  const timeout = new AbortController()
-  const timer = setTimeout(() => timeout.abort(late), task.timeout)
-  const abortSignal = AbortSignal.any([control.abortSignal, timeout.signal])
+  const late = new AbortController()
+  let of: FailedTry["missed"]
+  const miss = (deadline: "close" | "heartbeat"): void => {
+    of ??= deadline
+    const { timeout, heartbeatTimeout } = task
+    const limits = { timeout, heartbeatTimeout, startTimeout: 0, totalTimeout: undefined }
+    late.abort(new ActivityTimeout(missed(deadline, limits, `try ${task.try} of ${what}`), { missed: deadline }))
+  }
+  const timer = setTimeout(() => miss("close"), task.timeout)
+  const heart = new Heart({ task, worker, send: (beat) => options.beat(task, beat), onSilent: () => miss("heartbeat") })
+  const abortSignal = AbortSignal.any([control.abortSignal, late.signal])
   try {
-    const input = codecOf(schemas.in).decode(task.input, `the input of ${what}`)
-    const call = {
-      key: task.key,
-      kind: task.kind,
-      id: task.activity,
-      attempt: task.try,
-      fence: BigInt(task.fence),
-      abortSignal,
-      heartbeat: (details?: unknown) => control.heartbeat(details),
-    }
-    const work: Work = { kind: task.kind, key: task.key, step: task.name }
-    const aborted = new Promise<never>((_, reject) =>
-      abortSignal.addEventListener("abort", () => reject(abortSignal.reason as Error), { once: true }),
-    )
-    aborted.catch(() => undefined)
-    const value = await Promise.race([
-      Promise.resolve(runAs(work, () => options.effects.settle(handler(call, input), { signal: abortSignal }))),
-      aborted,
-    ])
-    const ok = codecOf(schemas.out).encode(value, `the result of ${what}`)
-    checkBytes(JSON.stringify(ok), options.limits.payloadBytes, `the result of ${what}`)
-    return { ok }
+    const ok = await call(options, task, schemas, handler, heart, abortSignal)
+    return { ok, worker, ran: heart.elapsed }
   } catch (error) {
-    // declared errors are answers, and what is too large or ill-typed stays so: neither is tried again
+    // declared errors are answers, and what is too large stays so: neither is tried again
     const final = isDeclared(error, schemas.errors) || PayloadTooLarge.is(error)
-    return { error: encodeError(error, schemas.errors), retry: !final }
+    return {
+      error: encodeError(error, schemas.errors),
+      retry: !final,
+      worker,
+      ran: heart.elapsed,
+      ...(of === undefined ? {} : { missed: of }),
+      ...(heart.details === undefined ? {} : { last: heart.details }),
+    }
   } finally {
     clearTimeout(timer)
+    heart.stop()
   }
+}
+
+/** Gives the encoded result. Rejects with the reason of the abort, also when the handler does not heed it. */
+const call = async (
+  options: ExecutorOptions,
+  task: Task,
+  schemas: OperationSchemas,
+  handler: (call: any, input: any) => unknown,
+  heart: Heart,
+  abortSignal: AbortSignal,
+): Promise<unknown> => {
+  const what = `activity ${task.name} of ${task.kind}`
+  const input = codecOf(schemas.in).decode(task.input, `the input of ${what}`)
+  const context = {
+    key: task.key,
+    kind: task.kind,
+    id: task.activity,
+    attempt: task.try,
+    fence: BigInt(task.fence),
+    abortSignal,
+    lastHeartbeat: task.last === undefined ? undefined : decodeValue(task.last),
+    heartbeat: (details?: unknown) => heart.beat(details),
+  }
+  const aborted = new Promise<never>((_, reject) =>
+    abortSignal.addEventListener("abort", () => reject(abortSignal.reason as Error), { once: true }),
+  )
+  aborted.catch(() => undefined)
+  if (abortSignal.aborted) throw abortSignal.reason as Error
+  const work: Work = { kind: task.kind, key: task.key, step: task.name }
+  const value = await Promise.race([
+    Promise.resolve(runAs(work, () => options.effects.settle(handler(context, input), { signal: abortSignal }))),
+    aborted,
+  ])
+  const ok = codecOf(schemas.out).encode(value, `the result of ${what}`)
+  checkBytes(JSON.stringify(ok), options.limits.payloadBytes, `the result of ${what}`)
+  return ok
 }

@@ -1,17 +1,26 @@
 /**
- * The task queue on Redis: one BullMQ queue per kind (rate limits, priorities, existing dashboards). BullMQ never holds the truth about a job:
- * one attempt, no stalled retries, nothing kept, no return value (T2).
+ * The task queue on Redis: BullMQ queues, one per job or group of its activities (rate limits, priorities, existing dashboards). BullMQ never
+ * holds the truth about a job: one attempt, no stalled retries, nothing kept, no return value (T2).
  */
 import { Queue, Worker } from "bullmq"
 import type { Job } from "bullmq"
 import { queueConnection, type QueueConnection } from "../engine/redis/queue-connection.ts"
-import type { Task, TaskHandler, TaskQueue } from "./task.ts"
+import { Cancelled } from "../errors.ts"
+import { leaving } from "./activity-leaving.ts"
+import type { ServeOptions, Task, TaskQueue, TaskRef } from "./task.ts"
+
+/** The store's bus: what is published may be lost. */
+export interface Bus {
+  publish(channel: string, text: string): Promise<void>
+  subscribe(channel: string, listener: (text: string) => void): Promise<() => Promise<void>>
+}
 
 export interface BullTaskQueueOptions {
   readonly url: string
   /** The store is a Redis Cluster: each queue is in one slot. */
   readonly cluster: boolean
   readonly pool: string
+  readonly bus: Bus
   readonly onError: (error: Error) => void
 }
 
@@ -19,12 +28,16 @@ export interface BullTaskQueueOptions {
 const lockMs = 5_000
 const stalledMs = 2_500
 
+/** Where those who run tries of a queue hear that one counts no more. */
+const cancelChannel = (queue: string): string => `cancels:${queue}`
+
 export class BullTaskQueue implements TaskQueue {
   readonly #options: BullTaskQueueOptions
   readonly #store: QueueConnection
   readonly #queues = new Map<string, Queue<Task>>()
   readonly #workers: Array<Worker<Task>> = []
-  readonly #abort = new AbortController()
+  readonly #running = new Map<string, AbortController>()
+  readonly #subscriptions: Array<() => Promise<void>> = []
 
   private constructor(options: BullTaskQueueOptions, store: QueueConnection) {
     this.#options = options
@@ -35,43 +48,58 @@ export class BullTaskQueue implements TaskQueue {
     return new BullTaskQueue(options, await queueConnection(options.url, options.cluster))
   }
 
-  #prefix(kind: string): string {
-    return `{ponos:${this.#options.pool}:${kind}}`
+  #prefix(queue: string): string {
+    return `{ponos:${this.#options.pool}:${queue}}`
   }
 
-  #queue(kind: string): Queue<Task> {
-    let queue = this.#queues.get(kind)
+  #queue(name: string): Queue<Task> {
+    let queue = this.#queues.get(name)
     if (queue === undefined) {
-      queue = new Queue<Task>(kind, {
+      queue = new Queue<Task>(name, {
         connection: this.#store.connection,
-        prefix: this.#prefix(kind),
+        prefix: this.#prefix(name),
         defaultJobOptions: { attempts: 1, removeOnComplete: true, removeOnFail: true },
       })
       queue.on("error", this.#options.onError)
-      this.#queues.set(kind, queue)
+      this.#queues.set(name, queue)
     }
     return queue
   }
 
   /** The queue is shared: what waits there is not this process's to know. */
   readonly pending = 0
+  /** BullMQ keeps the time of its rate limits. */
+  readonly nextWake = Number.POSITIVE_INFINITY
+  timeMoved(): void {}
 
   async add(task: Task): Promise<void> {
-    await this.#queue(task.kind).add(task.name, task, { jobId: task.id })
+    await this.#queue(task.queue).add(task.name, task, { jobId: task.id, priority: task.priority })
   }
 
-  async serve(kinds: ReadonlyArray<string>, concurrency: number, handler: TaskHandler, onLost: (task: Task) => void): Promise<void> {
+  cancel({ id, queue }: TaskRef, reason: string): void {
+    this.#options.bus.publish(cancelChannel(queue), JSON.stringify({ id, reason })).catch(() => undefined)
+    // one that runs is locked, and stays until its result is written
+    this.#queue(queue)
+      .remove(id)
+      .catch(() => undefined)
+  }
+
+  async serve({ queues, concurrency, handler, onLost }: ServeOptions): Promise<void> {
     const process = async (job: Job<Task>): Promise<void> => {
-      await handler(job.data, {
-        abortSignal: this.#abort.signal,
-        heartbeat: (details) => void job.updateProgress(JSON.parse(JSON.stringify(details ?? {})) as object).catch(this.#options.onError),
-      })
+      const abort = new AbortController()
+      this.#running.set(job.data.id, abort)
+      try {
+        await handler(job.data, { abortSignal: abort.signal })
+      } finally {
+        this.#running.delete(job.data.id)
+      }
     }
-    for (const kind of kinds) {
-      const worker = new Worker<Task>(kind, process, {
+    for (const [name, limits] of queues) {
+      const worker = new Worker<Task>(name, process, {
         connection: this.#store.connection,
-        prefix: this.#prefix(kind),
-        concurrency,
+        prefix: this.#prefix(name),
+        concurrency: limits.concurrency ?? concurrency,
+        ...(limits.rate === undefined ? {} : { limiter: { max: limits.rate.max, duration: limits.rate.perMs } }),
         maxStalledCount: 0,
         // a try whose worker died is seen within lockMs + stalledMs, instead of BullMQ's 60 s, and its owner is told
         lockDuration: lockMs,
@@ -80,17 +108,23 @@ export class BullTaskQueue implements TaskQueue {
       worker.on("error", this.#options.onError)
       worker.on("failed", (job) => job !== undefined && onLost(job.data))
       this.#workers.push(worker)
+      this.#subscriptions.push(await this.#options.bus.subscribe(cancelChannel(name), (text) => this.#onCancel(text)))
     }
     await Promise.all(this.#workers.map((worker) => worker.waitUntilReady()))
   }
 
+  #onCancel(text: string): void {
+    const { id, reason } = JSON.parse(text) as { id: string; reason: string }
+    this.#running.get(id)?.abort(new Cancelled(reason))
+  }
+
   async drain(deadline: number): Promise<void> {
-    const timer = setTimeout(
-      () => this.#abort.abort(new Error("the worker is going away: this try was stopped and runs again elsewhere")),
-      deadline,
-    )
+    const timer = setTimeout(() => {
+      for (const abort of this.#running.values()) abort.abort(leaving())
+    }, deadline)
     await Promise.allSettled(this.#workers.map((worker) => worker.close()))
     clearTimeout(timer)
+    await Promise.allSettled(this.#subscriptions.splice(0).map((unsubscribe) => unsubscribe()))
     await Promise.allSettled([...this.#queues.values()].map((queue) => queue.close()))
     this.#store.close()
   }

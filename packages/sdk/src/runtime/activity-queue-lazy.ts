@@ -2,7 +2,7 @@
  * A task queue that is opened when it is first used. Most workers neither schedule activities nor execute any, and BullMQ's modules and
  * connections are 4 to 5 MB of what a worker takes (`npm run bench -- pool`, `idleWorkerMb`).
  */
-import type { Task, TaskHandler, TaskQueue } from "./task.ts"
+import type { ServeOptions, Task, TaskQueue, TaskRef } from "./task.ts"
 
 export class LazyTaskQueue implements TaskQueue {
   readonly #open: () => Promise<TaskQueue>
@@ -36,9 +36,26 @@ export class LazyTaskQueue implements TaskQueue {
     await queue.add(task)
   }
 
-  async serve(kinds: ReadonlyArray<string>, concurrency: number, handler: TaskHandler, onLost: (task: Task) => void): Promise<void> {
+  cancel(task: TaskRef, reason: string): void {
+    if (this.#drained) return
+    // nothing depends on it
+    this.#queue().then(
+      (queue) => queue.cancel(task, reason),
+      () => undefined,
+    )
+  }
+
+  async serve(options: ServeOptions): Promise<void> {
     const queue = await this.#queue()
-    await queue.serve(kinds, concurrency, handler, onLost)
+    await queue.serve(options)
+  }
+
+  get nextWake(): number {
+    return this.#opened?.nextWake ?? Number.POSITIVE_INFINITY
+  }
+
+  timeMoved(): void {
+    this.#opened?.timeMoved()
   }
 
   async drain(deadline: number): Promise<void> {

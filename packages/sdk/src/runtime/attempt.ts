@@ -18,7 +18,8 @@ import { effective } from "./journal.ts"
 import type { JobKind } from "./kind.ts"
 import { LazyAbort } from "./lazy-abort.ts"
 import { Replay } from "./replay.ts"
-import type { TaskQueue } from "./task.ts"
+import type { PendingActivity } from "./pending-activity.ts"
+import type { Beat, TaskQueue } from "./task.ts"
 import type { Wait } from "./timer.ts"
 import { atTime } from "./timer.ts"
 
@@ -35,6 +36,12 @@ export interface Outstanding {
   offer?(message: Message): boolean
   /** The attempt ended: clear timers. */
   stop?(): void
+  /** Nobody will want its result: what runs elsewhere for it should stop. */
+  abandon?(reason: string): void
+  /** A try was heard of; true if it is this call's. */
+  hear?(beat: Beat): boolean
+  /** Of an activity: how it is. */
+  pending?(): PendingActivity | undefined
 }
 
 export interface Started {
@@ -99,6 +106,8 @@ export class Attempt {
   /** Calls whose end is in the journal. */
   readonly #settledInJournal = new Set<number>()
   readonly #outstanding = new Map<number, Outstanding>()
+  /** Calls that were outstanding at the end. */
+  #left: ReadonlyArray<Outstanding> = []
   readonly abort = new LazyAbort()
   readonly #writer: JournalWriter
   readonly #versions = new Map<string, number>()
@@ -231,12 +240,29 @@ export class Attempt {
     for (const stop of this.#limits.splice(0)) stop()
     if (this.#outstanding.size === 0) return
     const reason = why()
-    const outstanding = [...this.#outstanding.values()]
+    this.#left = [...this.#outstanding.values()]
     this.#outstanding.clear()
-    for (const call of outstanding) {
+    for (const call of this.#left) {
       call.stop?.()
       call.reject(reason)
     }
+  }
+
+  /** The attempt is over, and no other one follows: what was begun for it elsewhere should stop. */
+  abandon(reason: string): void {
+    for (const call of this.#left) call.abandon?.(reason)
+    this.#left = []
+  }
+
+  /** A try was heard of. False: it counts no more; `undefined`: that cannot be told yet. */
+  hear(beat: Beat): boolean | undefined {
+    for (const call of this.#outstanding.values()) if (call.hear?.(beat) === true) return true
+    return !this.over && this.#replay.exhausted && !this.abortSignal.aborted ? false : undefined
+  }
+
+  /** Activities that have no result yet. */
+  pendingActivities(): ReadonlyArray<PendingActivity> {
+    return Array.from(this.#outstanding.values(), (call) => call.pending?.()).filter((pending) => pending !== undefined)
   }
 
   /** Makes a durable call. `begin` gets its recorded entries and starts the live part. */
@@ -553,6 +579,7 @@ export class Attempt {
       if (!call.cancellable) continue
       call.stop?.()
       call.reject(error)
+      call.abandon?.(error.message)
     }
   }
 }

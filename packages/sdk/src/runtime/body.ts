@@ -71,7 +71,22 @@ export interface ErrorData {
   readonly fields?: unknown
   readonly code?: string
   /** History of failed tries, of an activity that gave up. */
-  readonly tries?: ReadonlyArray<string>
+  readonly tries?: ReadonlyArray<FailedTry>
+}
+
+/** One failed try of an activity, as an error shows it: plain JSON, bounded in size. */
+export interface FailedTry {
+  /** 1, 2, 3 … */
+  readonly try: number
+  /** Store times (ISO); `started` is absent where no worker told of it. */
+  readonly started?: string
+  readonly failed: string
+  /** Host and process id. */
+  readonly worker?: string
+  /** The deadline that it missed. */
+  readonly missed?: "start" | "close" | "heartbeat" | "total"
+  readonly tag: string
+  readonly message: string
 }
 
 export type Outcome =
@@ -84,6 +99,9 @@ export type Outcome =
 export type Answer = { readonly ok: unknown } | { readonly error: ErrorData }
 
 type Errors = Readonly<Record<string, MaybeSchema>>
+
+/** What `retry.except` names. */
+export const tagOrName = (error: unknown): string => tagOf(error) ?? (error instanceof Error ? error.name : "Error")
 
 const tagOf = (error: unknown): string | undefined =>
   typeof error === "object" && error !== null && "_tag" in error && typeof error._tag === "string" ? error._tag : undefined
@@ -104,8 +122,8 @@ export const encodeError = (error: unknown, errors: Errors): ErrorData => {
     return { tag, message: messageOf(error), fields: codecOf(schema).encode(fields, `the error ${tag}`) }
   }
   const code = error instanceof PonosError ? { code: error.code } : {}
-  const tries = error instanceof PonosError && Array.isArray(error.details["tries"]) ? { tries: error.details["tries"] as string[] } : {}
-  return { tag: tag ?? (error instanceof Error ? error.name : "Error"), message: messageOf(error), ...code, ...tries }
+  const tries = error instanceof PonosError && Array.isArray(error.details["tries"]) ? { tries: error.details["tries"] as FailedTry[] } : {}
+  return { tag: tagOrName(error), message: messageOf(error), ...code, ...tries }
 }
 
 /** The error of an outcome or answer as users catch it: the declared class, else `fallback` with the message inside. */

@@ -1,23 +1,20 @@
 /** The durable calls: what each records, and how it settles. */
 import type { DurationInput, RetryPolicy } from "../define/index.ts"
 import type { Message } from "../engine/engine.ts"
-import { ActivityFailed, ActivityTimeout, WaitTimeout } from "../errors.ts"
+import { WaitTimeout } from "../errors.ts"
 import { toMillis } from "../options.ts"
 import type { Work } from "../pool/work.ts"
 import { runAs } from "../pool/work.ts"
 import type { Attempt, Outstanding } from "./attempt.ts"
 import type { ErrorData, Waiting } from "./body.ts"
-import { activityFailed, decodeError, encodeError, runFailed } from "./body.ts"
+import { decodeError, encodeError, tagOrName } from "./body.ts"
 import type { DurableCall } from "./call.ts"
-import { codecOf } from "./contract.ts"
 import type { Entry } from "./journal.ts"
 import type { Headers } from "./interceptors.ts"
 import { intercepted } from "./interceptors.ts"
-import { activityLimits } from "./kind.ts"
 import { retryDelay } from "./retry.ts"
 import { atTime } from "./timer.ts"
 import { checkBytes } from "./size.ts"
-import type { TaskResult } from "./activity-executor.ts"
 import { decodeValue, encodeValue } from "./value.ts"
 
 export interface StepRequest {
@@ -78,7 +75,7 @@ const runStep = async (
       return deferred ? attempt.recordDeferred(entry, () => resolve(value)) : attempt.record(entry, () => resolve(value))
     } catch (error) {
       if (attempt.dead !== undefined) return
-      const delay = request.retry === undefined ? undefined : retryDelay(request.retry, failures, `${run}.${index}`)
+      const delay = request.retry === undefined ? undefined : retryDelay(request.retry, failures, `${run}.${index}`, tagOrName(error))
       if (delay === undefined || attempt.abortSignal.aborted) {
         const data = encodeError(error, kind.contract.schemas.errors)
         return attempt.recordDeferred({ t: "step", c: index, n: name, e: data }, () => reject(error))
@@ -227,108 +224,6 @@ export const startReceive = (
           return false
         }
         got(message)
-        return true
-      },
-      stop: () => stop?.(),
-    }
-  })
-
-/** An activity: scheduled durably, run by any worker, answered by a message; its tries and deadlines are kept here (T1). */
-export const startActivity = (attempt: Attempt, iteration: number, name: string, input: unknown): DurableCall<unknown> =>
-  attempt.start("activity", name, ({ index, entries, resolve, reject }) => {
-    const { kind, shard, address, key, run, tasks, inbox } = attempt.options
-    const schemas = kind.contract.schemas.activities[name]
-    if (schemas === undefined)
-      throw new ActivityFailed(`${kind.kind} has no activity ${JSON.stringify(name)}: declare it and generate again`)
-    const limits = activityLimits(kind.definition, name)
-    const encoded = codecOf(schemas.in).encode(input, `the input of activity ${name}`)
-    checkBytes(JSON.stringify(encoded), attempt.options.limits.payloadBytes, `the input of activity ${name}`)
-    const id = `${run}.${iteration}.${index}${attempt.generation === 0 ? "" : `r${attempt.generation}`}`
-    const tries: Array<string> = []
-    let current = 1
-    let dueNext: number | undefined
-    let stop: (() => void) | undefined
-    let settled = false
-
-    const toError = (data: ErrorData): Error => decodeError(data, schemas.errors, kind.contract.failures, activityFailed(name))
-    const read = (result: TaskResult): void => {
-      if ("ok" in result) resolve(codecOf(schemas.out).decode(result.ok, `the result of activity ${name}`))
-      else reject(toError(result.error))
-    }
-    const dispatch = (): void => {
-      // after a crash the answer may be in the inbox already: it is about to be offered
-      if (inbox.unread().some((message) => message.kind === "result" && message.name === `${id}.${current}`)) return
-      const task = { id: `${id}.${current}`, kind: kind.kind, name, shard: shard.shard, address, key, run, activity: id, try: current }
-      const deadline = shard.now() + limits.startTimeout + limits.timeout
-      tasks
-        .add({ ...task, fence: attempt.fence.toString(), input: encoded, timeout: limits.timeout })
-        .catch((error: unknown) => failed(encodeError(error, {})))
-      stop = atTime(attempt, deadline, () =>
-        failed(
-          encodeError(
-            new ActivityTimeout(
-              `try ${current} of activity ${name} has no result within ${limits.startTimeout + limits.timeout} ms. Is a worker running that registered it?`,
-            ),
-            {},
-          ),
-        ),
-      )
-    }
-    const schedule = (): void => {
-      if (dueNext === undefined || dueNext <= shard.now()) return dispatch()
-      stop = atTime(attempt, dueNext, dispatch)
-    }
-    const failed = (data: ErrorData, message?: Message): void => {
-      if (settled) return
-      stop?.()
-      tries.push(data.message)
-      const m = message === undefined ? {} : { m: message.number }
-      const delay = retryDelay(limits.retry, current, id)
-      if (delay === undefined) {
-        settled = true
-        const error: ErrorData = { ...data, message: `${current} tries failed, the last one with: ${data.message}`, tries }
-        return attempt.record({ t: "end", c: index, e: error, ...m }, () => reject(toError(error)))
-      }
-      current++
-      dueNext = Math.ceil(shard.now() + delay)
-      void attempt
-        .note({ t: "retry", c: index, try: current, due: dueNext, e: data, ...m })
-        .then(() => settled || attempt.over || schedule())
-    }
-
-    for (const entry of entries) {
-      if (entry.t === "end") settled = true
-      if (entry.t !== "retry") continue
-      tries.push(entry.e.message)
-      current = entry.try
-      dueNext = entry.due
-    }
-    if (entries.length === 0) void attempt.note({ t: "act", c: index, n: name }).then(() => attempt.over || schedule())
-    else if (!settled) schedule()
-
-    return {
-      settle: (entry) => {
-        if (entry.t !== "end") return
-        if (entry.e !== undefined) return reject(toError(entry.e))
-        const message = entry.m === undefined ? undefined : inbox.get(entry.m)
-        if (message === undefined)
-          reject(runFailed(address)({ tag: "StoreFault", message: `the result of activity ${name} is missing from the inbox` }))
-        else read(JSON.parse(message.payload) as TaskResult)
-      },
-      reject: (error) => {
-        settled = true
-        reject(error)
-      },
-      cancellable: true,
-      offer: (message) => {
-        if (message.kind !== "result" || message.name !== `${id}.${current}` || settled) return false
-        const result = JSON.parse(message.payload) as TaskResult
-        if ("error" in result && result.retry) failed(result.error, message)
-        else {
-          settled = true
-          stop?.()
-          attempt.record({ t: "end", c: index, m: message.number }, () => read(result))
-        }
         return true
       },
       stop: () => stop?.(),

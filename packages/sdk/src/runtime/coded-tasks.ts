@@ -1,21 +1,36 @@
-/** A task queue in which the inputs of activities went through the codecs. */
+/** A task queue in which the inputs of activities, and what their heartbeats told, went through the codecs. */
 import type { Task, TaskQueue } from "./task.ts"
 import type { CodecChain } from "../codec/codec.ts"
 
 const place = (pool: string, task: Task): string => `${pool}/${task.address}`
 
+const payloads = ["input", "last"] as const
+
+const encoded = (task: Task, pool: string, chain: CodecChain): Task => ({
+  ...task,
+  input: chain.encode(JSON.stringify(task.input ?? null), place(pool, task)),
+  ...(task.last === undefined ? {} : { last: chain.encode(JSON.stringify(task.last), place(pool, task)) }),
+})
+
 /** Decoded when it is read: an input that cannot be read fails its try, as one does that does not match its type. */
-const decoded = (task: Task, pool: string, chain: CodecChain): Task =>
-  Object.defineProperty({ ...task }, "input", {
-    get: (): unknown => JSON.parse(chain.decode(task.input as string, place(pool, task))),
-  })
+const decoded = (task: Task, pool: string, chain: CodecChain): Task => {
+  const plain = { ...task }
+  for (const name of payloads)
+    if (task[name] !== undefined)
+      Object.defineProperty(plain, name, { get: (): unknown => JSON.parse(chain.decode(task[name] as string, place(pool, task))) })
+  return plain
+}
 
 export const codedTasks = (tasks: TaskQueue, pool: string, chain: CodecChain): TaskQueue => ({
-  add: (task) => tasks.add({ ...task, input: chain.encode(JSON.stringify(task.input ?? null), place(pool, task)) }),
-  serve: (kinds, concurrency, handler, onLost) =>
-    tasks.serve(kinds, concurrency, (task, control) => handler(decoded(task, pool, chain), control), onLost),
+  add: (task) => tasks.add(encoded(task, pool, chain)),
+  cancel: (task, reason) => tasks.cancel(task, reason),
+  serve: (options) => tasks.serve({ ...options, handler: (task, control) => options.handler(decoded(task, pool, chain), control) }),
   get pending() {
     return tasks.pending
   },
+  get nextWake() {
+    return tasks.nextWake
+  },
+  timeMoved: () => tasks.timeMoved(),
   drain: (deadline) => tasks.drain(deadline),
 })

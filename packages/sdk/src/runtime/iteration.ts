@@ -11,7 +11,7 @@ import type { StateHolder } from "./answers.ts"
 import { applyUpdate } from "./answers.ts"
 import { Attempt } from "./attempt.ts"
 import type { Body, Waiting, Outcome } from "./body.ts"
-import { encodeError, isDeclared, parseBody, printBody, runEnded } from "./body.ts"
+import { encodeError, isDeclared, parseBody, printBody, runEnded, tagOrName } from "./body.ts"
 import type { AttemptSource } from "./context.ts"
 import { JobContext } from "./context.ts"
 import type { Deadlines, Ending } from "./ending.ts"
@@ -437,6 +437,7 @@ export class Iteration implements AttemptSource, Pass {
         .some((message) => message.kind === "update" || message.kind === "cancel" || waiting?.on?.includes(message.name) === true)
     const next = wakes ? ({ phase: "ready" } as const) : nextOf(waiting, this.#deadlines(undefined))
     const { revision } = await writeRun(shard, target, withRead(body, read), next, journalLength > 0 ? "clear" : "keep")
+    attempt?.abandon(`the iteration of ${this.#what} that made this call has ended: the result of this try counts no more.`)
     this.#resident.revision = revision
     this.#resident.inbox = undefined
   }
@@ -458,7 +459,7 @@ export class Iteration implements AttemptSource, Pass {
     const blocked = blocks(error) || (attempt === undefined && BadInput.is(error))
     // a run that waits for code has not failed: its retries are for its own faults
     const failures = (this.#body.failures ?? 0) + (blocked ? 0 : 1)
-    const delay = blocked ? blockedRetryMs : retryDelay(kind.retry, failures, `${run}.${this.#body.iteration ?? 1}`)
+    const delay = blocked ? blockedRetryMs : retryDelay(kind.retry, failures, `${run}.${this.#body.iteration ?? 1}`, tagOrName(cause))
     this.#report(
       blocked
         ? { type: "blocked", kind: kind.kind, key, run, error }
@@ -524,6 +525,7 @@ export class Iteration implements AttemptSource, Pass {
       if (reply.status === "ok") break
       await this.#loadUnseen(reply)
     }
+    attempt?.abandon(`the run ${run} of ${this.#what} has ended: the result of this try counts no more.`)
     this.#report({ type: "ended", kind: kind.kind, key, run, outcome: outcome.type })
     this.#runner.ended(this.#resident)
   }

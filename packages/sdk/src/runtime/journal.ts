@@ -4,16 +4,25 @@
  * why the iteration began.
  */
 import { StoreFault } from "../errors.ts"
-import type { ErrorData, WakeReason } from "./body.ts"
+import type { ErrorData, FailedTry, WakeReason } from "./body.ts"
 
 export type Entry = { readonly b?: number; readonly w?: WakeReason } & (
   | { readonly t: "step"; readonly c: number; readonly n: string; readonly v?: unknown; readonly e?: ErrorData }
   | { readonly t: "sleep"; readonly c: number; readonly due: number }
   | { readonly t: "woke"; readonly c: number }
-  /** An activity was scheduled. */
-  | { readonly t: "act"; readonly c: number; readonly n: string }
-  /** A try of it failed; the next one starts at `due`. */
-  | { readonly t: "retry"; readonly c: number; readonly try: number; readonly due: number; readonly e: ErrorData; readonly m?: number }
+  /** An activity was scheduled at store time `at`; its first try starts at `due`, where it has a delay. */
+  | { readonly t: "act"; readonly c: number; readonly n: string; readonly at?: number; readonly due?: number }
+  /** A try of it failed, as `f` says; the next one, `try`, starts at `due`. `h`: encoded details of the last heartbeat, if any. */
+  | {
+      readonly t: "retry"
+      readonly c: number
+      readonly try: number
+      readonly due: number
+      readonly e: ErrorData
+      readonly f?: FailedTry
+      readonly h?: unknown
+      readonly m?: number
+    }
   /** It ended, with the answer of message `m`, or for good with an error. */
   | { readonly t: "end"; readonly c: number; readonly m?: number; readonly e?: ErrorData }
   | { readonly t: "poll"; readonly c: number; readonly n: string; readonly m: number }

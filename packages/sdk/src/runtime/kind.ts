@@ -2,7 +2,9 @@
 import type { Job, RetryPolicy } from "../define/index.ts"
 import type { AnyHandlers, Codec, JobContract, JobHandlers } from "./contract.ts"
 import { codecOf } from "./contract.ts"
-import { activityRetry, jobRetry } from "./retry.ts"
+import type { ActivityPlan } from "./activity-limits.ts"
+import { activityPlan } from "./activity-limits.ts"
+import { jobRetry } from "./retry.ts"
 import { refuseUnknown, toMillis } from "../options.ts"
 
 /** Limits in time of a run, ms; `define` says what they mean. */
@@ -19,6 +21,7 @@ export interface JobKind {
   readonly handlers: AnyHandlers
   readonly retry: RetryPolicy
   readonly timeouts: KindTimeouts
+  readonly activities: ActivityPlan
   readonly input: Codec
   readonly state: Codec | undefined
   readonly result: Codec
@@ -33,6 +36,7 @@ export const jobKind = (job: JobHandlers<any>): JobKind => {
     handlers,
     retry: definition.retry ?? jobRetry,
     timeouts: timeoutsOf(definition),
+    activities: activityPlan(definition),
     input: codecOf(contract.schemas.input),
     state: contract.schemas.state === null ? undefined : codecOf(contract.schemas.state),
     result: codecOf(contract.schemas.result),
@@ -46,23 +50,5 @@ const timeoutsOf = ({ kind, timeout = {} }: Job): KindTimeouts => {
     run: run === undefined ? undefined : toMillis(run, `timeout.run of ${kind}`),
     iteration: iteration === undefined ? undefined : toMillis(iteration, `timeout.iteration of ${kind}`),
     cleanup: toMillis(cleanup, `timeout.cleanup of ${kind}`),
-  }
-}
-
-export interface ActivityLimits {
-  readonly retry: RetryPolicy
-  /** Start to close, ms. */
-  readonly timeout: number
-  /** Schedule to start, ms. */
-  readonly startTimeout: number
-}
-
-/** Deadlines and retry of one activity, with the defaults of `define`. */
-export const activityLimits = (definition: Job, name: string): ActivityLimits => {
-  const options = definition.activities[name]?.options ?? {}
-  return {
-    retry: options.retry ?? activityRetry,
-    timeout: options.timeout === undefined ? 60_000 : toMillis(options.timeout, `timeout of activity ${name}`),
-    startTimeout: options.startTimeout === undefined ? 300_000 : toMillis(options.startTimeout, `startTimeout of activity ${name}`),
   }
 }

@@ -51,6 +51,11 @@ export class Replay {
     return this.#cursor < this.#settling.length
   }
 
+  /** All that is recorded was asked for: what is not known now is not pending. */
+  get exhausted(): boolean {
+    return this.#calls.size === 0 && !this.replaying
+  }
+
   /** Numbers a new call and gives its recorded entries, none if it is new (R1, R3). */
   call(kind: CallKind, name: string): { readonly index: number; readonly entries: ReadonlyArray<Entry> } {
     const index = this.#made++

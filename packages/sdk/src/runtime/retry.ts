@@ -19,8 +19,12 @@ const toSchedule = (policy: RetryPolicy): Schedule.Schedule<unknown> => {
   return policy.kind === "exponential" ? Schedule.exponential(first, policy.factor) : Schedule.spaced(first)
 }
 
-/** Delay in ms before the next attempt after `failures` (1, 2 …) failed ones; `undefined`: give up. The same for the same `seed`. */
-export const retryDelay = (policy: RetryPolicy, failures: number, seed: string): number | undefined => {
+/**
+ * Delay in ms before the next attempt after `failures` (1, 2 …) failed ones, the last one with the error `tag`; `undefined`: give up. The same
+ * for the same `seed`.
+ */
+export const retryDelay = (policy: RetryPolicy, failures: number, seed: string, tag?: string): number | undefined => {
+  if (tag !== undefined && policy.except?.includes(tag) === true) return undefined
   if (policy.kind === "none" || (policy.attempts !== undefined && failures >= policy.attempts)) return undefined
   const max = policy.max === undefined ? uncapped : toMillis(policy.max, "retry.max")
   const delay = Effect.gen(function* () {

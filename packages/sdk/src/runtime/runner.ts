@@ -7,15 +7,18 @@ import { Deposed, HandlerMissing, StoreUnavailable } from "../errors.ts"
 import { splitAddress } from "../key.ts"
 import type { GiveUpReason, OwnedShard, ShardConsumer } from "../pool/consumer.ts"
 import { runAs } from "../pool/work.ts"
+import { hearTry } from "./activity-watch.ts"
 import { answerQuery } from "./answers.ts"
 import type { Use } from "../telemetry/measured.ts"
-import type { Answer, Body } from "./body.ts"
+import type { Body } from "./body.ts"
 import { parseBody } from "./body.ts"
+import type { Attempt } from "./attempt.ts"
 import type { IterationHost, RunnerOptions } from "./host.ts"
 import { errorOf } from "./host.ts"
 import { Iteration } from "./iteration.ts"
 import { LazyAbort } from "./lazy-abort.ts"
 import type { Resident } from "./resident.ts"
+import type { Beat } from "./task.ts"
 import { park } from "./writes.ts"
 
 /** How long a run of a kind that this worker lacks is parked before it is looked at again, ms. */
@@ -23,6 +26,13 @@ const missingKindMs = 10_000
 /** When all places are taken: how often handlers are looked at that could give theirs, and how long they must have waited, ms. */
 const roomMadeEveryMs = 250
 const waitedMs = 500
+
+/** What comes to the owner of a shard over the bus. */
+type Request = { readonly id: string; readonly reply: string } & (
+  | { readonly type: "query"; readonly address: string; readonly name: string; readonly input: unknown }
+  | { readonly type: "activities"; readonly address: string; readonly run: string }
+  | { readonly type: "beat"; readonly beat: Beat }
+)
 
 export class Runner implements ShardConsumer, IterationHost {
   readonly options: RunnerOptions
@@ -337,27 +347,45 @@ export class Runner implements ShardConsumer, IterationHost {
   onTerminated(_: OwnedShard, address: Address, run: string): void {
     const resident = this.#residents.get(address)
     // the sweep found no record at all: it has no run id to give
-    if (resident !== undefined && (run === "" || resident.run === run))
-      this.#evict(resident, new Deposed(`the run ${run} of ${address} was terminated by a client.`))
+    if (resident === undefined || (run !== "" && resident.run !== run)) return
+    const reason = `the run ${run} of ${address} was terminated by a client.`
+    this.#evict(resident, new Deposed(reason))
+    resident.attempt?.abandon(reason)
+  }
+
+  attemptOf(address: Address, run: string): Attempt | undefined {
+    const resident = this.#residents.get(address)
+    return resident?.run === run ? resident.attempt : undefined
+  }
+
+  /** A try tells how it is. */
+  onBeat(shard: OwnedShard, beat: Beat): void {
+    // volatile: it will be told again
+    hearTry({ options: this.options, attemptOf: (address, run) => this.attemptOf(address, run) }, shard, beat).catch(() => undefined)
   }
 
   onRequest(shard: OwnedShard, text: string): void {
-    const { engine, pool, kinds } = this.options
+    const { engine, pool } = this.options
     void (async () => {
-      const request = JSON.parse(text) as { id: string; reply: string; type: string; address: string; name: string; input: unknown }
-      if (request.type !== "query") return
-      const [run] = await engine.read(pool, [{ shard: shard.shard, address: request.address }])
-      if (!shard.trusted()) return
-      const { kind: name, key } = splitAddress(request.address)
-      const kind = kinds.get(name)
-      if (kind === undefined) return
-      const answer: Answer | { absent: true } =
-        run === undefined
-          ? { absent: true }
-          : answerQuery(kind, { key, run: run.run, body: parseBody(run.body) }, request.name, request.input, shard.now())
-      await engine.publish(pool, request.reply, `${request.id} ${JSON.stringify(answer)}`)
+      const request = JSON.parse(text) as Request
+      if (request.type === "beat") return this.onBeat(shard, request.beat)
+      const answer = await this.#answer(shard, request)
+      if (answer !== undefined) await engine.publish(pool, request.reply, `${request.id} ${JSON.stringify(answer)}`)
       // a query that fails in transport is asked again by its client
     })().catch(() => undefined)
+  }
+
+  async #answer(shard: OwnedShard, request: Exclude<Request, { type: "beat" }>): Promise<object | undefined> {
+    const { engine, pool, kinds } = this.options
+    if (request.type === "activities") return this.attemptOf(request.address, request.run)?.pendingActivities() ?? []
+    if (request.type !== "query") return undefined
+    const [run] = await engine.read(pool, [{ shard: shard.shard, address: request.address }])
+    if (!shard.trusted()) return undefined
+    const { kind: name, key } = splitAddress(request.address)
+    const kind = kinds.get(name)
+    if (kind === undefined) return undefined
+    if (run === undefined) return { absent: true }
+    return answerQuery(kind, { key, run: run.run, body: parseBody(run.body) }, request.name, request.input, shard.now())
   }
 
   async giveUp(shard: OwnedShard, reason: GiveUpReason): Promise<void> {

@@ -4,7 +4,7 @@
  */
 import { BadOption } from "../errors.ts"
 import type { Attempt } from "./attempt.ts"
-import { isDeclared } from "./body.ts"
+import { isDeclared, tagOrName } from "./body.ts"
 import type { StepRequest } from "./calls.ts"
 import { retryDelay } from "./retry.ts"
 
@@ -36,7 +36,7 @@ export class Saga {
 const isFinal = (attempt: Attempt, error: unknown, tries: number): boolean => {
   const { kind, run } = attempt.options
   if (attempt.ending !== undefined || isDeclared(error, kind.contract.schemas.errors)) return true
-  return retryDelay(kind.retry, tries, run) === undefined
+  return retryDelay(kind.retry, tries, run, tagOrName(error)) === undefined
 }
 
 export const runSaga = async (host: SagaHost, body: (saga: Saga) => unknown): Promise<unknown> => {

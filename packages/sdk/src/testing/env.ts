@@ -172,7 +172,7 @@ export class TestEnv implements AsyncDisposable {
 
   async #nextWake(): Promise<number> {
     const stored = (await this.#sweep()).map((state) => state.nextDue ?? Number.POSITIVE_INFINITY)
-    const held = this.#living.map(({ runner }) => runner?.quiet().nextWake ?? Number.POSITIVE_INFINITY)
+    const held = this.#living.map(({ runner, tasks }) => Math.min(tasks.nextWake, runner?.quiet().nextWake ?? Number.POSITIVE_INFINITY))
     return Math.min(...stored, ...held)
   }
 
@@ -184,8 +184,9 @@ export class TestEnv implements AsyncDisposable {
       const next = await this.#nextWake()
       if (next > target) break
       this.#time.now = Math.max(this.#time.now, next)
-      for (const { runner, member } of this.#living) {
+      for (const { runner, member, tasks } of this.#living) {
         runner?.timeMoved()
+        tasks.timeMoved()
         member?.sweep()
       }
       await this.settle()

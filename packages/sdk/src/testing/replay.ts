@@ -53,7 +53,15 @@ const still = (time: number): OwnedShard => ({
   now: () => time,
 })
 
-const noTasks: TaskQueue = { add: () => Promise.resolve(), serve: () => Promise.resolve(), pending: 0, drain: () => Promise.resolve() }
+const noTasks: TaskQueue = {
+  add: () => Promise.resolve(),
+  cancel: () => undefined,
+  serve: () => Promise.resolve(),
+  pending: 0,
+  nextWake: Number.POSITIVE_INFINITY,
+  timeMoved: () => undefined,
+  drain: () => Promise.resolve(),
+}
 
 /**
  * Replays the iteration of a history with these handlers. Throws `ReplayMismatch`, with the call, what the journal has and what the code asks

@@ -10,7 +10,10 @@ const queueThatFails = (times: number) => {
   const opened: TaskQueue = {
     pending: 7,
     add: async ({ id }) => void done.push(`add ${id}`),
-    serve: async (kinds) => void done.push(`serve ${kinds.join()}`),
+    cancel: ({ id }) => void done.push(`cancel ${id}`),
+    serve: async ({ queues }) => void done.push(`serve ${[...queues.keys()].join()}`),
+    nextWake: 5,
+    timeMoved: () => void done.push("time"),
     drain: async () => void done.push("drain"),
   }
   const open = async (): Promise<TaskQueue> => {
@@ -32,16 +35,16 @@ test("a queue that is not used is not opened, nor is it by a drain", async () =>
 test("it is opened once, by its first use", async () => {
   const { queue, done } = queueThatFails(0)
   await Promise.all([
-    queue.serve(
-      ["feed"],
-      1,
-      async () => {},
-      () => {},
-    ),
+    queue.serve({
+      queues: new Map([["feed", { rate: undefined, concurrency: undefined }]]),
+      concurrency: 1,
+      handler: async () => {},
+      onLost: () => {},
+    }),
     queue.add(task),
   ])
   expect(done).toEqual(["open", "serve feed", "add a.1"])
-  expect(queue.pending).toBe(7)
+  expect([queue.pending, queue.nextWake]).toEqual([7, 5])
   await queue.drain(10)
   expect(done.at(-1)).toBe("drain")
 })

@@ -28,8 +28,9 @@ describe("errors as data", () => {
     expect(encodeError("text", errors)).toEqual({ tag: "Error", message: "text" })
     const failed = decodeError(encodeError(new TypeError("x"), errors), errors, contract.failures, runFailed("sample/a"))
     expect(failed).toMatchObject({ _tag: "RunFailed", message: expect.stringContaining("sample/a ended with an error") as string })
-    const given = decodeError({ tag: "Error", message: "x", tries: ["a", "b"] }, {}, {}, activityFailed("shout"))
-    expect(given).toMatchObject({ _tag: "ActivityFailed", details: { tries: ["a", "b"] } })
+    const tries = [{ try: 1, failed: "2026-01-01T00:00:00.000Z", tag: "Error", message: "x" }]
+    const given = decodeError({ tag: "Error", message: "x", tries }, {}, {}, activityFailed("shout"))
+    expect(given).toMatchObject({ _tag: "ActivityFailed", details: { tries } })
   })
 
   test("a body comes back as it was", () => {

@@ -45,7 +45,19 @@ export const definition = (policy: RetryPolicy = retry.fixed({ every: 10, attemp
     signals: { note: signal<string>(), stop: signal() },
     queries: { count: query<number>() },
     updates: { add: update<number, number, Rejected>() },
-    activities: { shout: activity<string, string, Rejected>({ retry: retry.fixed({ every: 10, attempts: 3 }), timeout: "5 seconds" }) },
+    activities: {
+      shout: activity<string, string, Rejected>({ retry: retry.fixed({ every: 10, attempts: 3 }), timeout: "5 seconds" }),
+      work: activity<string, string, Rejected>({
+        retry: retry.fixed({ every: 10, attempts: 4, except: ["Fatal"] }),
+        queue: "slow",
+        priority: 1,
+        delay: 5,
+        rateLimit: { max: 1_000, per: "1 second" },
+        concurrency: 4,
+        heartbeatTimeout: "2 seconds",
+        totalTimeout: "1 minute",
+      }),
+    },
     retry: policy,
     timeout,
   })
@@ -64,7 +76,10 @@ export const contract: JobContract = {
     signals: { note: text, stop: null },
     queries: { count: { in: null, out: Schema.Int, errors: {} } },
     updates: { add: { in: Schema.Int, out: Schema.Int, errors: { Rejected: rejected } } },
-    activities: { shout: { in: text, out: text, errors: { Rejected: rejected } } },
+    activities: {
+      shout: { in: text, out: text, errors: { Rejected: rejected } },
+      work: { in: text, out: text, errors: { Rejected: rejected } },
+    },
   },
 }
 

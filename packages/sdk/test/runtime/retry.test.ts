@@ -23,6 +23,13 @@ describe("retry policies", () => {
     ])
   })
 
+  test("except: errors that are named are not repeated", () => {
+    const policy = retry.exponential({ first: 100, except: ["TypeError", "Gone"] })
+    expect(retryDelay(policy, 1, "s", "Gone")).toBeUndefined()
+    expect(retryDelay(policy, 1, "s", "Error")).toBe(100)
+    expect(retryDelay(retry.fixed({ every: 5 }), 1, "s", "Gone")).toBe(5)
+  })
+
   test("none: never again", () => {
     expect(retryDelay(retry.none, 1, "s")).toBeUndefined()
   })

@@ -55,6 +55,25 @@ const activities = {
   },
 }
 
+/** Stops a try that was left to itself; its owner wants no result any more. */
+const hang = (call: any): Promise<string> =>
+  new Promise((resolve) => call.abortSignal.addEventListener("abort", () => resolve("stopped"), { once: true }))
+
+const worked = {
+  ...activities,
+  work: (call: any, input: string) => {
+    if (input === "hang") return hang(call)
+    if (input === "fatal") throw Object.assign(new Error("fatal"), { _tag: "Fatal" })
+    // each try goes on where the one before told that it was; a try that is lost tells nothing more
+    const from = (call.lastHeartbeat as number | undefined) ?? 0
+    if (from < 2) {
+      call.heartbeat(from + 1)
+      throw new Error(`at ${from}`)
+    }
+    return `${input} from ${from}`
+  },
+}
+
 const taken = ({ handle }: Script): Promise<unknown> => until(async () => (await handle.describe()).phase !== "ready", "the run is taken")
 const at = (handle: any, iteration: number): Promise<unknown> =>
   until(async () => {
@@ -166,6 +185,44 @@ export const workflows: ReadonlyArray<Workflow> = [
         return job.done([a, b, flaky, bad, never].join(" "))
       },
     }),
+  },
+  {
+    name: "activities with every option: delayed, with heartbeats that later tries read, errors not tried again, one that is left",
+    result: "a from 2 b from 2 ActivityFailed 1 Fatal 2:start",
+    activities: worked,
+    handlers: (world) => ({
+      run: async (job: any) => {
+        if (job.iteration === 2) return job.done(job.state.log.join(" "))
+        const [a, b] = await Promise.all([job.activities.work("a"), job.activities.work("b")])
+        await world.step(job, "s")
+        const fatal = await job.activities
+          .work("fatal")
+          .catch((error: any) => `${error._tag} ${error.details.tries.length} ${error.details.tries[0].tag}`)
+        void job.activities.work("hang")
+        await job.sleep(10)
+        job.state.log = [a, b, fatal, `2:${job.wake.by}`]
+        return job.again()
+      },
+    }),
+  },
+  {
+    name: "a cancel while an activity runs",
+    activities: worked,
+    handlers: (world) => ({
+      run: async (job: any) => {
+        await world.step(job, "begin")
+        try {
+          await job.activities.work("hang")
+        } finally {
+          await world.step(job, "clean")
+        }
+        return job.done("never")
+      },
+    }),
+    script: async ({ handle, world }) => {
+      await until(() => world.seen.has("1.begin"), "it began")
+      await handle.cancel("enough")
+    },
   },
   {
     name: "an activity's final error ends attempts until it is caught",
