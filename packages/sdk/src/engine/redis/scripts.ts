@@ -423,7 +423,7 @@ end)
     name: "commit",
     caller: "worker",
     keys: "shard…",
-    sha1: "adc9067ea3918df5c73cb9948a9a7f79100fa0f7",
+    sha1: "06be9f64400c353b758ac7a9d2b8b019be94cc08",
     source: `#!lua flags=allow-oom
 local call = redis.call
 local store_time
@@ -448,39 +448,6 @@ local function groups(handle)
     at = last + 1
   end
   return replies
-end
-local function append_audit(shard, keep, entry)
-  local h = shard .. "h"
-  local last = call("LINDEX", h, -1)
-  local number = last and tonumber(string.match(last, "^%d+")) or 0
-  call("RPUSH", h, string.format("%.0f", number + 1) .. "\\t" .. entry)
-  if keep then call("LTRIM", h, -keep, -1) end
-end
-local KEPT = 16
-local function refuse(shard, verb, writer)
-  local h = shard .. "h"
-  local session, epoch = string.match(writer, "^([^\\t]*)\\t(%d+)\\t")
-  local time = string.format("%.0f", now())
-  local who = epoch .. "\\t" .. session .. "\\t" .. verb .. "\\t"
-  local recent = call("LRANGE", h, -KEPT, -1)
-  local refusals, newest = 0, nil
-  for n = #recent, 1, -1 do
-    local start, was, header, count, last, others = string.match(recent[n], "^(%d+\\tx\\t%d+\\t)(%d+\\t[^\\t]*\\t%a+\\t)(%d+\\t[^\\t]*\\t)(%d+)\\t(%d+)\\t(%d+)$")
-    if not start then break end
-    refusals = refusals + 1
-    if was == who then
-      call("LSET", h, n - #recent - 1, start .. was .. header .. (count + 1) .. "\\t" .. time .. "\\t" .. others)
-      return "stale"
-    end
-    newest = newest or start .. was .. header .. count .. "\\t" .. last .. "\\t" .. (others + 1)
-  end
-  if refusals == KEPT then
-    call("LSET", h, -1, newest)
-    return "stale"
-  end
-  local owner, owned = string.match(call("HGET", shard .. "r", "") or "", "^([^\\t]*)\\t(%d+)\\t")
-  append_audit(shard, nil, "x\\t" .. time .. "\\t" .. who .. (owned or "0") .. "\\t" .. (owner or "") .. "\\t1\\t" .. time .. "\\t0")
-  return "stale"
 end
 local function parse(record)
   return string.match(record, "^(%a)%d*\\t([^\\t]*\\t[^\\t]*)\\t(%d*)\\t(%d*)\\t([^\\t]*)\\t([^\\t]*)\\t()")
@@ -517,7 +484,42 @@ local replies = groups(function(shard, at, last)
   local first = at + 2
   local r, w = shard .. "r", shard .. "w"
   local records = call("HMGET", r, "", unpack(ARGV, first, first + count - 1))
-  if records[1] ~= ARGV[at] then return refuse(shard, "commit", ARGV[at]) end
+  if records[1] ~= ARGV[at] then
+local function append_audit(shard, keep, entry)
+  local h = shard .. "h"
+  local last = call("LINDEX", h, -1)
+  local number = last and tonumber(string.match(last, "^%d+")) or 0
+  call("RPUSH", h, string.format("%.0f", number + 1) .. "\\t" .. entry)
+  if keep then call("LTRIM", h, -keep, -1) end
+end
+local KEPT = 16
+local function refuse(shard, verb, writer)
+  local h = shard .. "h"
+  local session, epoch = string.match(writer, "^([^\\t]*)\\t(%d+)\\t")
+  local time = string.format("%.0f", now())
+  local who = epoch .. "\\t" .. session .. "\\t" .. verb .. "\\t"
+  local recent = call("LRANGE", h, -KEPT, -1)
+  local refusals, newest = 0, nil
+  for n = #recent, 1, -1 do
+    local start, was, header, count, last, others = string.match(recent[n], "^(%d+\\tx\\t%d+\\t)(%d+\\t[^\\t]*\\t%a+\\t)(%d+\\t[^\\t]*\\t)(%d+)\\t(%d+)\\t(%d+)$")
+    if not start then break end
+    refusals = refusals + 1
+    if was == who then
+      call("LSET", h, n - #recent - 1, start .. was .. header .. (count + 1) .. "\\t" .. time .. "\\t" .. others)
+      return "stale"
+    end
+    newest = newest or start .. was .. header .. count .. "\\t" .. last .. "\\t" .. (others + 1)
+  end
+  if refusals == KEPT then
+    call("LSET", h, -1, newest)
+    return "stale"
+  end
+  local owner, owned = string.match(call("HGET", shard .. "r", "") or "", "^([^\\t]*)\\t(%d+)\\t")
+  append_audit(shard, nil, "x\\t" .. time .. "\\t" .. who .. (owned or "0") .. "\\t" .. (owner or "") .. "\\t1\\t" .. time .. "\\t0")
+  return "stale"
+end
+    return refuse(shard, "commit", ARGV[at])
+  end
   local active = call("SMISMEMBER", w, unpack(ARGV, first, first + count - 1))
   local lists = {}
   for n = 0, count - 1 do
@@ -1242,7 +1244,7 @@ return reply
     name: "release",
     caller: "worker",
     keys: "shard…",
-    sha1: "91c407792284a791f6a67d16a97c4ead72e6bcd3",
+    sha1: "5d7e88f099baa4fe2c141e24b7b363a2d046b944",
     source: `#!lua flags=allow-oom
 local call = redis.call
 local store_time
@@ -1278,6 +1280,10 @@ local function append_audit(shard, keep, entry)
   call("RPUSH", h, string.format("%.0f", number + 1) .. "\\t" .. entry)
   if keep then call("LTRIM", h, -keep, -1) end
 end
+return groups(function(shard, at)
+  local header, released = ARGV[at], ARGV[at + 1]
+  if not fence(shard, header) then
+    if fence(shard, released) then return "released" end
 local KEPT = 16
 local function refuse(shard, verb, writer)
   local h = shard .. "h"
@@ -1304,10 +1310,7 @@ local function refuse(shard, verb, writer)
   append_audit(shard, nil, "x\\t" .. time .. "\\t" .. who .. (owned or "0") .. "\\t" .. (owner or "") .. "\\t1\\t" .. time .. "\\t0")
   return "stale"
 end
-return groups(function(shard, at)
-  local header, released = ARGV[at], ARGV[at + 1]
-  if not fence(shard, header) then
-    return fence(shard, released) and "released" or refuse(shard, "release", header)
+    return refuse(shard, "release", header)
   end
   call("HSET", shard .. "r", "", released)
   local session = string.match(header, "^[^\\t]*")
@@ -1535,7 +1538,7 @@ return replies
     name: "take",
     caller: "worker",
     keys: "shard…",
-    sha1: "6621eeaede5e2707ba96921c6310899411497d4f",
+    sha1: "c63c84101954a39a7edbb4ffb1fae8141a328b8d",
     source: `#!lua flags=allow-oom
 local call = redis.call
 local store_time
@@ -1563,39 +1566,6 @@ local function groups(handle)
 end
 local function fence(shard, header)
   return call("HGET", shard .. "r", "") == header
-end
-local function append_audit(shard, keep, entry)
-  local h = shard .. "h"
-  local last = call("LINDEX", h, -1)
-  local number = last and tonumber(string.match(last, "^%d+")) or 0
-  call("RPUSH", h, string.format("%.0f", number + 1) .. "\\t" .. entry)
-  if keep then call("LTRIM", h, -keep, -1) end
-end
-local KEPT = 16
-local function refuse(shard, verb, writer)
-  local h = shard .. "h"
-  local session, epoch = string.match(writer, "^([^\\t]*)\\t(%d+)\\t")
-  local time = string.format("%.0f", now())
-  local who = epoch .. "\\t" .. session .. "\\t" .. verb .. "\\t"
-  local recent = call("LRANGE", h, -KEPT, -1)
-  local refusals, newest = 0, nil
-  for n = #recent, 1, -1 do
-    local start, was, header, count, last, others = string.match(recent[n], "^(%d+\\tx\\t%d+\\t)(%d+\\t[^\\t]*\\t%a+\\t)(%d+\\t[^\\t]*\\t)(%d+)\\t(%d+)\\t(%d+)$")
-    if not start then break end
-    refusals = refusals + 1
-    if was == who then
-      call("LSET", h, n - #recent - 1, start .. was .. header .. (count + 1) .. "\\t" .. time .. "\\t" .. others)
-      return "stale"
-    end
-    newest = newest or start .. was .. header .. count .. "\\t" .. last .. "\\t" .. (others + 1)
-  end
-  if refusals == KEPT then
-    call("LSET", h, -1, newest)
-    return "stale"
-  end
-  local owner, owned = string.match(call("HGET", shard .. "r", "") or "", "^([^\\t]*)\\t(%d+)\\t")
-  append_audit(shard, nil, "x\\t" .. time .. "\\t" .. who .. (owned or "0") .. "\\t" .. (owner or "") .. "\\t1\\t" .. time .. "\\t0")
-  return "stale"
 end
 local function load(shard, addresses, records, reply)
   local inbox, journal = shard .. "i:", shard .. "j:"
@@ -1634,7 +1604,42 @@ local function take_due(shard, limit, fresh)
   return next_due, more
 end
 local replies = groups(function(shard, at, last)
-  if not fence(shard, ARGV[at]) then return refuse(shard, "take", ARGV[at]) end
+  if not fence(shard, ARGV[at]) then
+local function append_audit(shard, keep, entry)
+  local h = shard .. "h"
+  local last = call("LINDEX", h, -1)
+  local number = last and tonumber(string.match(last, "^%d+")) or 0
+  call("RPUSH", h, string.format("%.0f", number + 1) .. "\\t" .. entry)
+  if keep then call("LTRIM", h, -keep, -1) end
+end
+local KEPT = 16
+local function refuse(shard, verb, writer)
+  local h = shard .. "h"
+  local session, epoch = string.match(writer, "^([^\\t]*)\\t(%d+)\\t")
+  local time = string.format("%.0f", now())
+  local who = epoch .. "\\t" .. session .. "\\t" .. verb .. "\\t"
+  local recent = call("LRANGE", h, -KEPT, -1)
+  local refusals, newest = 0, nil
+  for n = #recent, 1, -1 do
+    local start, was, header, count, last, others = string.match(recent[n], "^(%d+\\tx\\t%d+\\t)(%d+\\t[^\\t]*\\t%a+\\t)(%d+\\t[^\\t]*\\t)(%d+)\\t(%d+)\\t(%d+)$")
+    if not start then break end
+    refusals = refusals + 1
+    if was == who then
+      call("LSET", h, n - #recent - 1, start .. was .. header .. (count + 1) .. "\\t" .. time .. "\\t" .. others)
+      return "stale"
+    end
+    newest = newest or start .. was .. header .. count .. "\\t" .. last .. "\\t" .. (others + 1)
+  end
+  if refusals == KEPT then
+    call("LSET", h, -1, newest)
+    return "stale"
+  end
+  local owner, owned = string.match(call("HGET", shard .. "r", "") or "", "^([^\\t]*)\\t(%d+)\\t")
+  append_audit(shard, nil, "x\\t" .. time .. "\\t" .. who .. (owned or "0") .. "\\t" .. (owner or "") .. "\\t1\\t" .. time .. "\\t0")
+  return "stale"
+end
+    return refuse(shard, "take", ARGV[at])
+  end
   local limit = tonumber(ARGV[at + 1])
   local r, w, q = shard .. "r", shard .. "w", shard .. "q"
   local wanted = {}
@@ -1869,7 +1874,7 @@ end)
     name: "trim",
     caller: "worker",
     keys: "shard…",
-    sha1: "469edd405a174d4c08aa3e7a48afc450e71605ce",
+    sha1: "18d323fd0fc33410542ee54ec753db14c4655268",
     source: `#!lua flags=allow-oom
 local call = redis.call
 local store_time
@@ -1898,6 +1903,8 @@ end
 local function fence(shard, header)
   return call("HGET", shard .. "r", "") == header
 end
+return groups(function(shard, at)
+  if not fence(shard, ARGV[at]) then
 local function append_audit(shard, keep, entry)
   local h = shard .. "h"
   local last = call("LINDEX", h, -1)
@@ -1931,8 +1938,8 @@ local function refuse(shard, verb, writer)
   append_audit(shard, nil, "x\\t" .. time .. "\\t" .. who .. (owned or "0") .. "\\t" .. (owner or "") .. "\\t1\\t" .. time .. "\\t0")
   return "stale"
 end
-return groups(function(shard, at)
-  if not fence(shard, ARGV[at]) then return refuse(shard, "trim", ARGV[at]) end
+    return refuse(shard, "trim", ARGV[at])
+  end
   local limit = tonumber(ARGV[at + 1])
   local ended = call("ZREVRANGEBYSCORE", shard .. "a", "(0", -now(), "LIMIT", 0, limit)
   if #ended > 0 then

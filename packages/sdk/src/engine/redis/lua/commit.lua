@@ -8,7 +8,7 @@
 ---         op 3 k: (journal kept) journal_length count entries | c: (cleared) | -: nothing to do
 ---         op 4 w: count, then id answer
 --- reply:  per shard: "stale" | per run: code ("r" "a" "p" "e": ok, and the phase; "c": conflict; "u": unseen) last_message; last: now
---- include "now" "groups" "refuse" "parse" "run_of" "is_on" "digest" "since"
+--- include "now" "groups" "parse" "run_of" "is_on" "digest" "since"
 --- Every write of an owner. All checks of a group come before its first write; a failure after that is "poisoned" above (B1).
 local ACTIVE, READY, PARKED, END = 97, 114, 112, 101
 local BODY, KEEP, CLEAR, ANSWERS = 98, 107, 99, 119
@@ -27,7 +27,10 @@ local replies = groups(function(shard, at, last)
   local first = at + 2
   local r, w = shard .. "r", shard .. "w"
   local records = call("HMGET", r, "", unpack(ARGV, first, first + count - 1))
-  if records[1] ~= ARGV[at] then return refuse(shard, "commit", ARGV[at]) end
+  if records[1] ~= ARGV[at] then
+    --- use "refuse"
+    return refuse(shard, "commit", ARGV[at])
+  end
   local active = call("SMISMEMBER", w, unpack(ARGV, first, first + count - 1))
   local lists = {}
   for n = 0, count - 1 do

@@ -3,12 +3,14 @@
 --- keys:   shard…
 --- args:   now; per shard: size, header released_header epoch audit_length writes (count TAB first TAB last, or "")
 --- reply:  per shard: "released" | "stale"
---- include "now" "groups" "fence" "append_audit" "refuse"
+--- include "now" "groups" "fence" "append_audit"
 --- Its entry in the audit: number l at epoch session writes.
 return groups(function(shard, at)
   local header, released = ARGV[at], ARGV[at + 1]
   if not fence(shard, header) then
-    return fence(shard, released) and "released" or refuse(shard, "release", header)
+    if fence(shard, released) then return "released" end
+    --- use "refuse"
+    return refuse(shard, "release", header)
   end
   call("HSET", shard .. "r", "", released)
   local session = string.match(header, "^[^\t]*")

@@ -3,7 +3,7 @@
 --- keys:   shard…
 --- args:   now; per shard: size, header limit timers ("1": also what is due), addresses to load again if active
 --- reply:  per shard: "stale" | more next_due|"" then per run: address record [inbox, journal]|""; last: now
---- include "now" "groups" "fence" "refuse" "load"
+--- include "now" "groups" "fence" "load"
 --- Moves runs from ready to active (W1): an address is in at most one of the two, so nothing is taken twice.
 local ENDED = string.byte("e")
 
@@ -26,7 +26,10 @@ local function take_due(shard, limit, fresh)
 end
 
 local replies = groups(function(shard, at, last)
-  if not fence(shard, ARGV[at]) then return refuse(shard, "take", ARGV[at]) end
+  if not fence(shard, ARGV[at]) then
+    --- use "refuse"
+    return refuse(shard, "take", ARGV[at])
+  end
   local limit = tonumber(ARGV[at + 1])
   local r, w, q = shard .. "r", shard .. "w", shard .. "q"
   local wanted = {}
