@@ -182,6 +182,8 @@ test("wrong arguments are refused before any process is started", async () => {
     ["expected restartMaxMs to be at least restartFirstMs (500), got: 100", module, "--restart-max", "100"],
     ["missing.ts, which does not exist. Give the path", join(folder, "missing.ts")],
     ["which is not a file", folder],
+    ["expected --metrics-host to come with --metrics-port", module, "--metrics-host", "::"],
+    ["expected metrics.port to be an integer from 1 to 65280, got: 0", module, "--metrics-port", "0"],
   ]
   for (const [words, ...args] of refusals) {
     const command = new PonosCommand(...args)
