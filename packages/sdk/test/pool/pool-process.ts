@@ -1,7 +1,7 @@
 /**
  * A worker in a process of its own, for tests: `node pool-process.ts <store> <pool> [<options of Pool.join as JSON>]`. Prints what happens,
  * a JSON object a line. With `PONOS_TEST_STUBBORN` in the environment its jobs never settle, or only
- * the job of that key.
+ * the job of that key. With `PONOS_TEST_TICKER`, a name and an interval in ms, it also tells of its ticks.
  */
 import { onSignals, Pool, type PoolJoinOptions } from "../../src/pool/index.ts"
 import { fast, shards } from "./settings.ts"
@@ -16,6 +16,12 @@ const pool = await Pool.join(name, { store, shards, ...given })
 const worker = await pool.addWorker({ onEvent: (event) => tell(event.type, "", event) })
 tell("worker", worker.id)
 onSignals(() => void worker.stop())
+const [ticker, everyMs] = (process.env["PONOS_TEST_TICKER"] ?? "").split(" ")
+if (ticker !== undefined && everyMs !== undefined) {
+  void (async () => {
+    for await (const tick of pool.ticker(ticker, Number(everyMs))) tell("tick", String(tick.at), tick)
+  })()
+}
 for await (const job of worker.jobs()) {
   tell("begin", job.key)
   job.abortSignal.addEventListener("abort", () => {
