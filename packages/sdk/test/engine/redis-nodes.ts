@@ -229,10 +229,12 @@ export interface TestSentinels extends Nodes {
   named(): Promise<Node>
 }
 
-/** A primary, two replicas, three Sentinels that take a server for dead after `downMs`. */
-export async function ownSentinels(downMs = 700): Promise<TestSentinels> {
+/** A primary, two replicas, three Sentinels that take a server for dead after `downMs`; with `password`, all six ask for it. */
+export async function ownSentinels({ downMs = 700, password = "" } = {}): Promise<TestSentinels> {
   const folder = await mkdtemp(join(tmpdir(), "ponos-sentinel-"))
-  const nodes = await startNodes(3, { "repl-diskless-sync-delay": "0" }, folder)
+  const login = password === "" ? {} : { password }
+  const secret = password === "" ? {} : { requirepass: password, masterauth: password }
+  const nodes = await startNodes(3, { "repl-diskless-sync-delay": "0", ...secret }, folder, login)
   const [primary] = nodes
   if (primary === undefined) throw new Error("no node")
   for (const node of nodes.slice(1)) await node.call("REPLICAOF", "127.0.0.1", primary.port)
@@ -251,10 +253,11 @@ export async function ownSentinels(downMs = 700): Promise<TestSentinels> {
           `sentinel monitor ${name} 127.0.0.1 ${primary.port} 2`,
           `sentinel down-after-milliseconds ${name} ${downMs}`,
           `sentinel failover-timeout ${name} 5000`,
+          ...(password === "" ? [] : [`sentinel auth-pass ${name} ${password}`, `requirepass ${password}`]),
           "",
         ].join("\n"),
       )
-      return new Node(port, own, [file, "--sentinel"])
+      return new Node(port, own, [file, "--sentinel"], login)
     }),
   )
   const field = (reply: unknown, wanted: string): string => {
@@ -270,7 +273,7 @@ export async function ownSentinels(downMs = 700): Promise<TestSentinels> {
     nodes,
     primary,
     sentinels,
-    url: `redis+sentinel://${sentinels.map(({ port }) => `127.0.0.1:${port}`).join(",")}/${name}`,
+    url: `redis+sentinel://${password === "" ? "" : `:${password}@`}${sentinels.map(({ port }) => `127.0.0.1:${port}`).join(",")}/${name}`,
     named: async () => {
       const views = await Promise.all(sentinels.map((node) => node.call("SENTINEL", "MASTER", name).catch(() => undefined)))
       const latest = views

@@ -94,12 +94,13 @@ export async function ownRedis(settings: Readonly<Record<string, string>> = {}):
 }
 
 /** A cluster with one server that has all slots. */
-export async function ownCluster(): Promise<OwnRedis> {
+export async function ownCluster(settings: Readonly<Record<string, string>> = {}): Promise<OwnRedis> {
   const redis = await ownRedis({
     "cluster-enabled": "yes",
     "cluster-announce-ip": "127.0.0.1",
     // The default is 10,000 above the port, where there may be none.
     "cluster-port": `${await freePort()}`,
+    ...settings,
   })
   await redis.client.call("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
   while (!String(await redis.client.call("CLUSTER", "INFO")).includes("cluster_state:ok")) await delay(20)

@@ -5,7 +5,7 @@ import { openEngine } from "../../src/engine/open.ts"
 import { slotOf } from "../../src/engine/redis/slot.ts"
 import { BadOption } from "../../src/errors.ts"
 import { ownNodes, ownSentinels, type TestCluster, type TestSentinels, waitFor } from "./redis-nodes.ts"
-import { describeOwnRedis, ownRedis } from "./redis-server.ts"
+import { describeOwnRedis, ownCluster, ownRedis } from "./redis-server.ts"
 import { Heard, only } from "./world.ts"
 
 const engines: Engine[] = []
@@ -290,6 +290,24 @@ describeOwnRedis("a primary that Sentinels watch", () => {
     await old.kill()
     expect(only(await engine.start("killed", [{ shard: 0, address: "kind/b", run: "b", body: "" }])).status).toBe("started")
     expect((await engine.read("killed", [{ shard: 0, address: "kind/a" }]))[0]?.run).toBe("a")
+  })
+})
+
+describeOwnRedis("a cluster that announces names", () => {
+  test("is gone to by them, and by the asked host's own where it announces nothing", async () => {
+    for (const [preferred, expected] of [
+      ["hostname", "localhost"],
+      ["unknown-endpoint", "127.0.0.1"],
+    ] as const) {
+      const redis = await ownCluster({ "cluster-announce-hostname": "localhost", "cluster-preferred-endpoint-type": preferred })
+      const warnings: string[] = []
+      await redis.client.config("SET", "maxmemory-policy", "allkeys-lru")
+      const engine = await open(redis.url, { onWarning: (text) => warnings.push(text) })
+      await engine.openPool("named", { shards })
+      expect(warnings.join()).toContain(`redis://${expected}:${redis.port} has maxmemory-policy`)
+      await engine.close()
+      await redis.stop()
+    }
   })
 })
 

@@ -31,8 +31,8 @@ describeOwnRedis("activities", () => {
     }
   })
 
-  test("run on a primary that Sentinels watch", async () => {
-    const world = await ownSentinels()
+  test.each(["", "secret"])("run on a primary that Sentinels watch, password %j", async (password) => {
+    const world = await ownSentinels({ password })
     try {
       expect(await runOne(world.url)).toBe("hi 1")
     } finally {

@@ -7,7 +7,7 @@
  * any more fails with its link and goes to the next one.
  */
 import type { Connection } from "./connection.ts"
-import { isElsewhere, redirectOf, type Redirect } from "./faults.ts"
+import { ConnectionLost, isDown, isElsewhere, type Redirect, redirectOf } from "./faults.ts"
 import { Link, type LinkOptions } from "./link.ts"
 import { Askable, fixedPrimary, readMap, shuffled, slotPrimary, type Locator } from "./locate.ts"
 import { type Call, repeated, type Route } from "./repeat.ts"
@@ -154,7 +154,7 @@ export class Cluster implements Servers, Route {
     if (redirect) this.#learn(redirect, connection)
     // A connection to a server that refuses everything is not needed; one that only lost a slot is.
     else if (isElsewhere(error)) connection.destroy(error instanceof Error ? error.message : "refused")
-    this.refresh()
+    if (redirect || error instanceof ConnectionLost || isElsewhere(error) || isDown(error)) this.refresh()
   }
 
   async asked(redirect: Redirect, connection: Connection, ms: number): Promise<Connection | undefined> {

@@ -40,20 +40,36 @@ export function anyOf(address: Address): Locator {
   }
 }
 
+export const wantsLogin = (error: unknown): boolean => String(error).includes("NOAUTH")
+export const nameless = (target: Target, timeout: number): Promise<Connection> =>
+  Connection.plain({ ...target, username: undefined, password: undefined }, timeout)
+
 /** Who is asked and answers is kept: a question each second needs no connection each second. */
 export class Askable {
   readonly #address: Address
+  /** Only who asks for a login gets one: most Sentinels know no users, and refuse who names one. */
+  readonly #shy: boolean
   readonly #open = new Map<string, Promise<Connection>>()
   #closed = false
 
-  constructor(address: Address) {
+  constructor(address: Address, { shy = false } = {}) {
     this.#address = address
+    this.#shy = shy
+  }
+
+  async #connect(place: Place, timeout: number): Promise<Connection> {
+    const target = { ...targetAt(this.#address, place), db: 0 }
+    if (!this.#shy || target.password === undefined) return await Connection.plain(target, timeout)
+    return await nameless(target, timeout).catch(async (error: unknown) => {
+      if (wantsLogin(error)) return await Connection.plain(target, timeout)
+      throw error
+    })
   }
 
   async at(place: Place, timeout: number): Promise<Connection> {
     if (this.#closed) throw new ConnectionLost("the engine was closed")
     const name = placeText(place)
-    const open = this.#open.get(name) ?? Connection.plain({ ...targetAt(this.#address, place), db: 0 }, timeout)
+    const open = this.#open.get(name) ?? this.#connect(place, timeout)
     this.#open.set(name, open)
     try {
       const connection = await open
@@ -76,9 +92,6 @@ export class Askable {
   }
 }
 
-/** A Sentinel that knows the user of Redis is logged in to; most know no users at all. */
-const withoutLogin = (address: Address): Address => ({ ...address, username: undefined, password: undefined })
-
 interface Answer {
   readonly target: Target
   /** Of the Sentinels' last failover: a Sentinel that was cut off knows an older one. */
@@ -86,13 +99,7 @@ interface Answer {
 }
 
 async function askSentinel(connection: Connection, address: Address, master: string): Promise<Answer> {
-  const { username, password } = address
-  const ask = () => connection.command("sentinel", ["MASTER", master], askTimeout)
-  const reply = await ask().catch(async (error: unknown) => {
-    if (password === undefined || !String(error).includes("NOAUTH")) throw error
-    await connection.command("auth", [...(username === undefined ? [] : [username]), password], askTimeout)
-    return await ask()
-  })
+  const reply = await connection.command("sentinel", ["MASTER", master], askTimeout)
   const parts = (Array.isArray(reply) ? reply : []).map(String)
   const field = (name: string): string => parts[parts.indexOf(name) + 1] ?? ""
   const place = { host: field("ip"), port: Number(field("port")) }
@@ -101,7 +108,7 @@ async function askSentinel(connection: Connection, address: Address, master: str
 
 /** The primary that the Sentinels name: of the answers of a majority, or of all that answer, the latest. */
 export function sentinelPrimary(address: Address, master: string): Locator & { close(): void } {
-  const sentinels = new Askable(withoutLogin(address))
+  const sentinels = new Askable(address, { shy: true })
   const { places } = address
   const enough = Math.floor(places.length / 2) + 1
   /** One question at a time, for all links. */

@@ -3,7 +3,7 @@
  * while offline and send again, which is right there and nowhere else (T2: BullMQ never holds the truth).
  */
 import { Cluster, type RedisOptions } from "ioredis"
-import { Connection } from "./connection.ts"
+import { nameless, wantsLogin } from "./locate.ts"
 import { type Address, parseRedisUrl, type Place, targetAt } from "./url.ts"
 
 type Used =
@@ -19,17 +19,16 @@ export interface QueueConnection {
 
 const askTimeout = 1_000
 
-/** Most Sentinels know no users, and say so when they are told one. */
+/** As locate.ts does it: most Sentinels know no users, and refuse who names one. */
 async function sentinelsWantLogin(address: Address): Promise<boolean> {
   const ask = async (place: Place): Promise<boolean> => {
-    const sentinel = await Connection.plain({ ...targetAt(address, place), db: 0, username: undefined, password: undefined }, askTimeout)
     try {
-      return await sentinel.command("sentinel", ["MASTERS"], askTimeout).then(
-        () => false,
-        (error: unknown) => String(error).includes("NOAUTH"),
-      )
-    } finally {
+      const sentinel = await nameless({ ...targetAt(address, place), db: 0 }, askTimeout)
       sentinel.destroy("it was only asked")
+      return false
+    } catch (error) {
+      if (wantsLogin(error)) return true
+      throw error
     }
   }
   return address.password !== undefined && (await Promise.any(address.places.map(ask)).catch(() => false))
