@@ -44,8 +44,8 @@ interface Handler {
   readonly begin: Begin
   /** When its user code ran. */
   readonly ran: ReadonlyArray<Interval>
-  /** The part of it after a thaw. */
-  readonly late: ReadonlyArray<Interval>
+  /** The part of it before its process first stood still. */
+  readonly prompt: ReadonlyArray<Interval>
   readonly lines: ReadonlyArray<HandlerLine>
 }
 
@@ -85,24 +85,24 @@ const lives = ({ workers, script }: History): Map<string, { frozen: Interval[]; 
   return found
 }
 
-const without = (whole: Interval, frozen: ReadonlyArray<Interval>): { ran: Interval[]; late: Interval[] } => {
+const without = (whole: Interval, frozen: ReadonlyArray<Interval>): { ran: Interval[]; prompt: Interval[] } => {
   const ran: Interval[] = []
-  const late: Interval[] = []
+  const prompt: Interval[] = []
   let from = whole.from
-  let thawed = false
+  let stood = false
   const add = (to: number): void => {
     if (to <= from) return
     ran.push({ from, to })
-    if (thawed) late.push({ from, to })
+    if (!stood) prompt.push({ from, to })
   }
   for (const gap of frozen) {
     if (gap.to <= from || gap.from >= whole.to) continue
     add(Math.min(gap.from, whole.to))
     from = Math.max(from, gap.to)
-    thawed = true
+    stood = true
   }
   add(whole.to)
-  return { ran, late }
+  return { ran, prompt }
 }
 
 const handlersOf = (history: History): Handler[] => {
@@ -164,7 +164,7 @@ class Check {
   #pair(key: string, first: Handler, second: Handler): void {
     const ms = overlap(first.ran, second.ran)
     if (ms === 0) return
-    const lateMs = overlap(first.late, second.ran) + overlap(first.ran, second.late)
+    const lateMs = ms - overlap(first.prompt, second.prompt)
     this.late = Math.max(this.late, lateMs)
     if (ms - lateMs <= 0.001 && lateMs <= (this.#options.lateMs ?? 0)) return
     const by = (one: Handler): string => `${one.begin.worker} (fence ${one.begin.fence}, from ${one.begin.at.toFixed(1)})`

@@ -124,7 +124,6 @@ export const scenarios: ReadonlyArray<Scenario> = [
       const worker = pick(world)
       world.block(worker, 2 * leaseMs)
       await world.until(() => !worker.alive, "its lease thread ends it")
-      world.load.write({ what: "exited", worker: worker.name })
       await world.recovered("after it ended")
     },
   },

@@ -208,6 +208,11 @@ export class World {
     const spec = { store: url, pool, lowPool, shards, worker: name, file, options: { ...options, ...this.#given.options } }
     const worker = new Worker(spec, proxy)
     this.workers.push(worker)
+    // Whoever ended it: the test, its own lease thread (S5), or a survivor, because it was frozen inside of a write (S9).
+    worker.child.once("exit", () => {
+      worker.frozen = false
+      this.load.write({ what: "exited", worker: name })
+    })
     this.log(`  add ${name}`)
     await this.until(() => worker.count("up") === 1 || !worker.alive, `${name} is up`, 60_000).catch((error: unknown) => {
       throw new Error(`${(error as Error).message}; it said: ${JSON.stringify(worker.events.slice(-5))} ${worker.said}`, { cause: error })
@@ -235,8 +240,6 @@ export class World {
     const exited = once(worker.child, "exit")
     worker.child.kill(signal)
     await exited
-    worker.frozen = false
-    this.load.write({ what: "exited", worker: worker.name })
   }
 
   freeze(worker: Worker): void {
