@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { afterAll, expect, test } from "vitest"
-import { parseLocks, stuckHolder, writerOf } from "../../src/engine/sqlite/write-lock.ts"
+import { isStuck, lookAgain, parseLocks, stuckHolder, writerOf, type Seen, type Sight } from "../../src/engine/sqlite/write-lock.ts"
 
 const folder = mkdtempSync(join(tmpdir(), "ponos-write-lock-"))
 afterAll(() => rmSync(folder, { recursive: true }))
@@ -34,6 +34,20 @@ test("the holder of the write lock is named only where it holds the life of the 
   // Of another PID namespace.
   expect(stuckHolder(parseLocks(table.replaceAll("100", "0")), 11, 21)).toBeUndefined()
   expect(parseLocks("")).toEqual([])
+})
+
+test("a holder is stuck after four looks at one process and one transaction; a commit, or another start, begins anew", () => {
+  const stuck = (...sights: ReadonlyArray<Sight>): boolean => {
+    const seen = sights.reduce<Seen | undefined>((before, sight) => lookAgain(before, sight), undefined)
+    return seen !== undefined && isStuck(seen)
+  }
+  const one = { pid: 100, start: "5", version: 7 }
+  expect(stuck(one, one, one)).toBe(false)
+  expect(stuck(one, one, one, one)).toBe(true)
+  expect(stuck(one, one, one, { ...one, version: 8 })).toBe(false)
+  expect(stuck(one, one, { ...one, version: 8 }, one), "it writes").toBe(false)
+  expect(stuck(one, one, one, { ...one, start: "6" }), "another process of this number").toBe(false)
+  expect(stuck({ ...one, pid: 99 }, one, one, one)).toBe(false)
 })
 
 test.runIf(process.platform === "linux")("the kernel names the process that writes", async () => {

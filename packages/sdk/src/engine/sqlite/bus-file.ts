@@ -19,7 +19,6 @@ const insertNotes = "INSERT INTO bus (source, at, notes) VALUES (?, ?, ?)"
 const pageAfter = "SELECT id, source, notes FROM bus WHERE id > ? ORDER BY id LIMIT ?"
 // The newest row stays, because the next id is the highest one + 1 and must never come again.
 const trimRows = "DELETE FROM bus WHERE id < (SELECT max(id) FROM bus) AND (at < ? OR id <= (SELECT max(id) FROM bus) - ?)"
-const dataVersion = "PRAGMA data_version"
 
 /**
  * The bus between the processes of one file: one row for each transaction that has something to say, written in that transaction and
@@ -94,7 +93,7 @@ export class BusFile {
   #read(): number {
     let rows: ReadonlyArray<Record<string, unknown>>
     try {
-      const version = Number(this.#store.statement(dataVersion).get()?.["data_version"])
+      const version = this.#store.dataVersion()
       if (version === this.#version) return 0
       rows = this.#store.statement(pageAfter).all(this.#lastId, pageRows)
       // A full page leaves the version unread, so that the next look goes on.

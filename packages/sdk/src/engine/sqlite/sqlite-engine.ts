@@ -200,7 +200,7 @@ class SqliteEngine implements Engine {
   async markDead(pool: string, session: string, counter: number, record?: string): Promise<boolean> {
     const { path } = this.#store
     const mark = { session, counter, record }
-    const end = path === undefined || record !== undefined ? undefined : freeWriteLock(path, session, this.#warn)
+    const end = path === undefined || record !== undefined ? undefined : this.#freeWriteLock(path, session)
     try {
       const found = await this.#calls.write(pool, (tx) => members.suspectMember(tx, mark, this.#renewalsOf))
       if (found === "refused") return false
@@ -210,6 +210,17 @@ class SqliteEngine implements Engine {
     } finally {
       end?.()
     }
+  }
+
+  #freeWriteLock(path: string, session: string): () => void {
+    const version = (): number | undefined => {
+      try {
+        return this.#store.dataVersion()
+      } catch {
+        return undefined
+      }
+    }
+    return freeWriteLock({ store: path, session, version, tell: this.#warn })
   }
 
   members(pool: string): Promise<{ readonly memberVersion: number; readonly members: ReadonlyArray<MemberEntry> }> {

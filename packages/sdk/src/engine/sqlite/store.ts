@@ -60,6 +60,11 @@ export class Store {
     return Number(this.statement(sql).run(...values).changes)
   }
 
+  /** Another one when another connection has committed. Throws as SQLite does. */
+  dataVersion(): number {
+    return Number(this.statement("PRAGMA data_version").get()?.["data_version"])
+  }
+
   /** After each transaction that wrote. */
   committed(): void {
     this.#wal?.look(() => this.#emptyWal())

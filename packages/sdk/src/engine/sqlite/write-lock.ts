@@ -10,8 +10,8 @@
  * - K1 The session was silent for its lease and the margin: it is being marked dead by counter, and its own trust ended before (L5).
  * - K2 The kernel names one process as the holder of both the write lock and the session's life file. So it is of this kernel and this boot, it is
  *   the process of that session and no other that was given its pid, and no host name, boot id or pid of a record has to be believed.
- * - K3 It was seen so in `looksMin` looks, `lookMs` apart, with one start time, and no attempt of ours came in between: a transaction takes
- *   milliseconds.
+ * - K3 It was seen so in `looksMin` looks, `lookMs` apart, with one start time, and nobody committed anything in between (`PRAGMA data_version`): it is
+ *   one transaction that stands still, where they take milliseconds, and not a process whose other sessions live and write.
  * SIGKILL also ends a stopped process; the kernel then drops its locks, and what it had not committed is not there.
  */
 import { readFileSync, statSync } from "node:fs"
@@ -108,30 +108,58 @@ export const readersOf = (store: string): ReadonlyArray<number> => {
   return [...new Set(reads.map(({ pid }) => pid))]
 }
 
-interface Seen {
+/** Who is seen to hold the lock (K2), and the version of what is committed. */
+export interface Sight {
   readonly pid: number
   readonly start: string
-  readonly looks: number
+  readonly version: number
+}
+export type Seen = Sight & { readonly looks: number }
+
+/** K3: how often in a row the same was seen. */
+export const lookAgain = (seen: Seen | undefined, sight: Sight): Seen => {
+  const same = seen?.pid === sight.pid && seen.start === sight.start && seen.version === sight.version
+  return { ...sight, looks: same ? seen.looks + 1 : 1 }
+}
+export const isStuck = (seen: Seen): boolean => seen.looks >= looksMin
+
+const killHolder = (pid: number, held: string, tell: (text: string) => void): void => {
+  try {
+    process.kill(pid, "SIGKILL")
+    tell(`${held}: it was killed, so that others can write. Look for what froze it (SIGSTOP, a debugger, a hanging disk).`)
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error)
+    tell(`${held}, and may not be killed by this process (${why}): until it is ended or goes on nobody can write. End it.`)
+  }
+}
+
+export interface MarkInWay {
+  readonly store: string
+  readonly session: string
+  /** `PRAGMA data_version`; `undefined` when it cannot be read now. */
+  readonly version: () => number | undefined
+  readonly tell: (text: string) => void
 }
 
 /** While a session is being marked dead by counter (K1). Returns what ends it: the mark came through, or failed. */
-export const freeWriteLock = (store: string, session: string, tell: (text: string) => void): (() => void) => {
+export const freeWriteLock = ({ store, session, version, tell }: MarkInWay): (() => void) => {
   let seen: Seen | undefined
-  const look = (): void => {
+  const sight = (): Sight | undefined => {
     const pid = stuckHolder(readLocks(), shmOf(store), inodeOf(lifePath(store, session)))
-    const start = pid === undefined || pid === process.pid ? undefined : startOf(pid)
-    if (pid === undefined || start === undefined) return void (seen = undefined)
-    seen = { pid, start, looks: seen?.pid === pid && seen.start === start ? seen.looks + 1 : 1 }
-    if (seen.looks < looksMin) return
+    if (pid === undefined || pid === process.pid) return undefined
+    const [start, committed] = [startOf(pid), version()]
+    return start === undefined || committed === undefined ? undefined : { pid, start, version: committed }
+  }
+  const look = (): void => {
+    const found = sight()
+    seen = found === undefined ? undefined : lookAgain(seen, found)
+    if (seen === undefined || !isStuck(seen)) return
     clearInterval(timer)
-    const held = `process ${pid} holds the write lock of file:${store} and its session ${session} is dead by its counter`
-    try {
-      process.kill(pid, "SIGKILL")
-      tell(`${held}: it was killed, so that others can write. Look for what froze it (SIGSTOP, a debugger, a hanging disk).`)
-    } catch (error) {
-      const why = error instanceof Error ? error.message : String(error)
-      tell(`${held}, and may not be killed by this process (${why}): until it is ended or goes on nobody can write. End it.`)
-    }
+    killHolder(
+      seen.pid,
+      `process ${seen.pid} holds the write lock of file:${store} and its session ${session} is dead by its counter`,
+      tell,
+    )
   }
   const timer = setInterval(look, lookMs)
   return () => clearInterval(timer)
