@@ -38,7 +38,7 @@ const everyMs = 250
 /** Between two lines, unless the number of workers changed. */
 const lineMs = 1_000
 /** After this the demo does not wait any longer for what should have happened. */
-const patienceMs = 180_000
+const patienceMs = 100_000
 
 export const run = async ({ pool, store, pictures, minWorkers, maxWorkers, onLine }: RunOptions): Promise<Outcome> => {
   const client = createClient(store === undefined ? { pool } : { pool, store })
