@@ -9,6 +9,8 @@ import type {
   JobContract,
   ListOptions,
   Listed,
+  Page,
+  PageOptions,
   PoolStats,
   ResultOptions,
   SignalOptions,
@@ -43,8 +45,10 @@ export interface PingClient {
   start(input: Input<PingDefinition>, options?: StartOptions): Promise<PingHandle>
   /** The handle of a key; nothing is sent. */
   get(key: string): PingHandle
-  /** Runs of this kind, ended ones that are retained too, in no order. */
+  /** Runs of this kind that match, ended ones that are retained too, in no order. */
   list(options?: ListOptions): AsyncIterable<Listed>
+  /** One page of them. */
+  page(options?: PageOptions): Promise<Page>
 }
 
 type TenantDefinition = typeof def.tenant
@@ -72,8 +76,10 @@ export interface TenantClient {
   start(input: Input<TenantDefinition>, options?: StartOptions): Promise<TenantHandle>
   /** The handle of a key; nothing is sent. */
   get(key: string): TenantHandle
-  /** Runs of this kind, ended ones that are retained too, in no order. */
+  /** Runs of this kind that match, ended ones that are retained too, in no order. */
   list(options?: ListOptions): AsyncIterable<Listed>
+  /** One page of them. */
+  page(options?: PageOptions): Promise<Page>
 }
 
 type ParkedDefinition = typeof def.parked
@@ -104,8 +110,10 @@ export interface ParkedClient {
   start(input: Input<ParkedDefinition>, options?: StartOptions): Promise<ParkedHandle>
   /** The handle of a key; nothing is sent. */
   get(key: string): ParkedHandle
-  /** Runs of this kind, ended ones that are retained too, in no order. */
+  /** Runs of this kind that match, ended ones that are retained too, in no order. */
   list(options?: ListOptions): AsyncIterable<Listed>
+  /** One page of them. */
+  page(options?: PageOptions): Promise<Page>
 }
 
 export interface Client extends AsyncDisposable {

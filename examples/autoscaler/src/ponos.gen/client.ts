@@ -9,6 +9,8 @@ import type {
   JobContract,
   ListOptions,
   Listed,
+  Page,
+  PageOptions,
   PoolStats,
   Result,
   ResultOptions,
@@ -42,8 +44,10 @@ export interface ThumbnailClient {
   start(input: Input<ThumbnailDefinition>, options?: StartOptions): Promise<ThumbnailHandle>
   /** The handle of a key; nothing is sent. */
   get(key: string): ThumbnailHandle
-  /** Runs of this kind, ended ones that are retained too, in no order. */
+  /** Runs of this kind that match, ended ones that are retained too, in no order. */
   list(options?: ListOptions): AsyncIterable<Listed>
+  /** One page of them. */
+  page(options?: PageOptions): Promise<Page>
 }
 
 export interface Client extends AsyncDisposable {

@@ -11,6 +11,8 @@ import type {
   ListOptions,
   Listed,
   OutOf,
+  Page,
+  PageOptions,
   PoolStats,
   QueryOptions,
   ResultOptions,
@@ -58,8 +60,10 @@ export interface TenantFeedClient {
   start(input: Input<TenantFeedDefinition>, options?: StartOptions): Promise<TenantFeedHandle>
   /** The handle of a key; nothing is sent. */
   get(key: string): TenantFeedHandle
-  /** Runs of this kind, ended ones that are retained too, in no order. */
+  /** Runs of this kind that match, ended ones that are retained too, in no order. */
   list(options?: ListOptions): AsyncIterable<Listed>
+  /** One page of them. */
+  page(options?: PageOptions): Promise<Page>
 }
 
 export interface Client extends AsyncDisposable {

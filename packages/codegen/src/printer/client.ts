@@ -87,6 +87,8 @@ const printJobClient = (file: SourceText, job: Job, types: PayloadTypes): void =
   file.line(`  start(input: ${types.input}, options?: ${file.type(gen, "StartOptions")}): Promise<${prefix}Handle>`)
   file.docs("The handle of a key; nothing is sent.", "  ")
   file.line(`  get(key: ${keyType(job)}): ${prefix}Handle`)
-  file.docs("Runs of this kind, ended ones that are retained too, in no order.", "  ")
-  file.line(`  list(options?: ${file.type(gen, "ListOptions")}): AsyncIterable<${file.type(gen, "Listed")}>`, "}", "")
+  file.docs("Runs of this kind that match, ended ones that are retained too, in no order.", "  ")
+  file.line(`  list(options?: ${file.type(gen, "ListOptions")}): AsyncIterable<${file.type(gen, "Listed")}>`)
+  file.docs("One page of them.", "  ")
+  file.line(`  page(options?: ${file.type(gen, "PageOptions")}): Promise<${file.type(gen, "Page")}>`, "}", "")
 }

@@ -6,7 +6,7 @@ import { printBody } from "../runtime/body.ts"
 import type { JobContract } from "../runtime/contract.ts"
 import { codecOf } from "../runtime/contract.ts"
 import { checkBytes } from "../runtime/size.ts"
-import { checkPoolName, splitAddress } from "../key.ts"
+import { checkPoolName } from "../key.ts"
 import { addressOfInput, addressOfKey } from "./address.ts"
 import { StatsReader, type PoolStats, type StatsOptions } from "../pool/stats/pool-stats.ts"
 import { ClientCore } from "./core.ts"
@@ -14,8 +14,9 @@ import { Handle } from "./handle.ts"
 import type { ClientCall } from "./interceptors.ts"
 import { checkHeaders, interceptCall } from "./interceptors.ts"
 import { terminateRun } from "./terminate.ts"
-import type { ClientOptions, ListOptions, Listed, StartOptions } from "./options.ts"
-import { checkListOptions, checkStartOptions, clientOptionNames } from "./options.ts"
+import { readPage } from "./listing.ts"
+import type { ClientOptions, ListOptions, Listed, Page, PageOptions, StartOptions } from "./options.ts"
+import { checkListOptions, checkPageOptions, checkStartOptions, clientOptionNames } from "./options.ts"
 
 /** Key of a job client's inner side, for the controller. */
 export const internals: unique symbol = Symbol.for("ponos/internals") as never
@@ -100,7 +101,8 @@ export class JobClient {
     const core = this.#core
     if (options !== noOptions) checkStartOptions(options)
     const encoded = this.#encode(input)
-    const given = headers === undefined ? { input: encoded } : { input: encoded, headers }
+    const { labels } = options
+    const given = { input: encoded, ...(headers === undefined ? {} : { headers }), ...(labels === undefined ? {} : { labels }) }
     const body = checkBytes(printBody(given), core.options.payloadBytes, `the input of ${this.kind}`)
     const after = options.after === undefined ? undefined : toMillis(options.after, "after")
     const at = addressOfInput(this.contract, encoded, core.knownShards ?? (await core.shards()))
@@ -134,27 +136,25 @@ export class JobClient {
     return new Handle(this.#core, this.contract, text, async () => addressOfKey(this.contract, key, await this.#core.shards()))
   }
 
-  /** All runs of this kind, ended ones that are retained too, in no order. */
+  /** All runs of this kind that match, ended ones that are retained too, in no order. Each that exists throughout comes at least once. */
   async *list(options: ListOptions = {}): AsyncGenerator<Listed> {
     checkListOptions(options)
-    const engine = await this.#core.engine()
-    const shards = await this.#core.shards()
     let left = options.limit ?? Number.POSITIVE_INFINITY
-    for (let shard = 0; shard < shards; shard++) {
-      let cursor = "0"
-      do {
-        const page = await engine.list(this.#core.pool, shard, cursor, 200)
-        for (const run of page.runs) {
-          const { kind, key } = splitAddress(run.address)
-          if (kind !== this.kind) continue
-          if (left-- <= 0) return
-          yield { key, run: run.run, phase: run.phase }
-        }
-        cursor = page.cursor
-      } while (cursor !== "0")
+    for (let cursor: string | undefined = ""; cursor !== undefined && left > 0;) {
+      const page: Page = await readPage(this.#core, this.kind, options, cursor, pageSize)
+      for (const run of page.runs) if (left-- > 0) yield run
+      cursor = page.cursor
     }
   }
+
+  /** One page of them, for who shows them page by page. */
+  async page(options: PageOptions = {}): Promise<Page> {
+    checkPageOptions(options)
+    return await readPage(this.#core, this.kind, options, options.cursor ?? "", options.limit ?? 100)
+  }
 }
+
+const pageSize = 200
 
 /** Checks the options of a client and of what embeds one. */
 export const readClientOptions = (options: ClientOptions, where: string): void => {

@@ -212,6 +212,7 @@ export class Handle {
       state: body.state === undefined ? undefined : codecOf(state).decode(body.state, `the state of ${this.#what}`),
       iteration: body.iteration ?? 1,
       attempt: (body.failures ?? 0) + 1,
+      labels: body.labels ?? {},
       nextWake: run.due === undefined || run.phase !== "parked" ? undefined : new Date(run.due),
       activities: await describeActivities(this.#core, at.shard, run),
       lastError: body.error,

@@ -4,6 +4,7 @@ import type { Engine } from "../engine/engine.ts"
 import { BadOption } from "../errors.ts"
 import type { Options } from "../options.ts"
 import { refuseUnknown } from "../options.ts"
+import type { Outcome } from "../runtime/body.ts"
 import { checkBytes } from "../runtime/size.ts"
 import type { ClientInterceptor } from "./interceptors.ts"
 
@@ -30,7 +31,10 @@ export interface StartOptions {
   readonly ifRunning?: "join" | "reject" | "replace"
   /** An ended run is still retained: start anew (default) or throw `RunEnded`. */
   readonly ifEnded?: "start" | "reject"
+  /** What `list` can filter by; kept for the life of the run. At most 16, names of up to 64 and texts of up to 256 characters. */
+  readonly labels?: Labels
 }
+export type Labels = Readonly<Record<string, string>>
 
 export interface SignalOptions {
   /** Idempotency id: a second signal with it is dropped while the first is retained; default: a new one. */
@@ -54,9 +58,35 @@ export interface ResultOptions {
   readonly timeout?: DurationInput
 }
 
-export interface ListOptions {
+export interface ListFilter {
+  readonly phase?: RunPhase | ReadonlyArray<RunPhase>
+  /** How it ended: ended runs only. */
+  readonly outcome?: Outcome["type"] | ReadonlyArray<Outcome["type"]>
+  /** Runs with all of these labels. */
+  readonly labels?: Labels
+  /** Runs that wait for code or an operator, or those that do not. */
+  readonly blocked?: boolean
+  /** By the time of the last write of the run's record: its iteration's begin or end, a failed attempt, an update. */
+  readonly updatedAfter?: Date
+  readonly updatedBefore?: Date
+}
+
+export interface ListOptions extends ListFilter {
   /** At most this many; default: all. */
   readonly limit?: number
+}
+
+export interface PageOptions extends ListFilter {
+  /** Of the page before; default: the first page. */
+  readonly cursor?: string
+  /** About this many: a page ends where the store's does. Default 100, at most 10,000. */
+  readonly limit?: number
+}
+
+export interface Page {
+  readonly runs: ReadonlyArray<Listed>
+  /** For the next page; `undefined`: this was the last one. */
+  readonly cursor: string | undefined
 }
 
 const refuse = (option: string, expected: string, value: unknown): never => {
@@ -64,7 +94,8 @@ const refuse = (option: string, expected: string, value: unknown): never => {
 }
 
 export const checkStartOptions = (options: StartOptions): void => {
-  refuseUnknown(options, ["after", "ifRunning", "ifEnded"], "start")
+  refuseUnknown(options, ["after", "ifRunning", "ifEnded", "labels"], "start")
+  if (options.labels !== undefined) checkLabels(options.labels)
   const { ifRunning = "join", ifEnded = "start" } = options
   if (ifRunning !== "join" && ifRunning !== "reject" && ifRunning !== "replace")
     refuse("ifRunning", `"join", "reject" or "replace"`, ifRunning)
@@ -80,10 +111,41 @@ export const checkMessageOptions = (options: UpdateOptions, names: ReadonlyArray
     refuse("id", "a text of 1 to 512 characters without control characters", id)
 }
 
+const checkLabels = (labels: Labels): void => {
+  const entries = typeof labels === "object" && labels !== null ? Object.entries(labels) : refuse("labels", "an object of texts", labels)
+  const fits = ([name, text]: readonly [string, unknown]): boolean =>
+    name !== "" && name.length <= 64 && typeof text === "string" && text.length <= 256
+  if (entries.length > 16 || !entries.every(fits))
+    refuse("labels", "at most 16 texts of up to 256 characters, with names of 1 to 64", labels)
+}
+
+const phases: ReadonlyArray<unknown> = ["ready", "active", "parked", "ended"] satisfies ReadonlyArray<RunPhase>
+const outcomes: ReadonlyArray<unknown> = ["done", "failed", "cancelled", "timedOut", "terminated"] satisfies ReadonlyArray<Outcome["type"]>
+const filterNames = ["phase", "outcome", "labels", "blocked", "updatedAfter", "updatedBefore"]
+
+const checkFilter = ({ phase, outcome, labels, blocked, updatedAfter, updatedBefore }: ListFilter): void => {
+  if (phase !== undefined && ![phase].flat().every((one) => phases.includes(one))) refuse("phase", `of ${phases.join(", ")}`, phase)
+  if (outcome !== undefined && ![outcome].flat().every((one) => outcomes.includes(one)))
+    refuse("outcome", `of ${outcomes.join(", ")}`, outcome)
+  if (labels !== undefined) checkLabels(labels)
+  if (blocked !== undefined && typeof blocked !== "boolean") refuse("blocked", "true or false", blocked)
+  for (const [name, time] of Object.entries({ updatedAfter, updatedBefore }))
+    if (time !== undefined && !(time instanceof Date && !Number.isNaN(time.getTime()))) refuse(name, "a valid Date", time)
+}
+
 export const checkListOptions = (options: ListOptions): void => {
-  refuseUnknown(options, ["limit"], "list")
+  refuseUnknown(options, ["limit", ...filterNames], "list")
   const { limit = 0 } = options
   if (!(typeof limit === "number" && limit >= 0)) refuse("limit", "a number from 0 on", limit)
+  checkFilter(options)
+}
+
+export const checkPageOptions = (options: PageOptions): void => {
+  refuseUnknown(options, ["limit", "cursor", ...filterNames], "page")
+  const { limit = 100, cursor = "" } = options
+  if (!(Number.isInteger(limit) && limit >= 1 && limit <= 10_000)) refuse("limit", "an integer from 1 to 10000", limit)
+  if (typeof cursor !== "string" || !/^[\w-]{0,2048}$/.test(cursor)) refuse("cursor", "that of an earlier page", cursor)
+  checkFilter(options)
 }
 
 /** Why somebody cancels or terminates: people read it, so it is text. */
@@ -96,6 +158,17 @@ export interface Listed {
   readonly key: string
   readonly run: string
   readonly phase: RunPhase
+  readonly iteration: number
+  readonly labels: Labels
+  /** Store time of the last write of its record; `undefined` before its first iteration. */
+  readonly updatedAt: Date | undefined
+  /** When the agenda wakes it, if it sleeps. */
+  readonly nextWake: Date | undefined
+  readonly lastError: string | undefined
+  /** Why it waits for code or an operator. */
+  readonly blocked: string | undefined
+  /** How it ended, if it has. */
+  readonly outcome: Outcome["type"] | undefined
 }
 
 /** What happened in an iteration, as `handle.history()` gives it: plain JSON, to be looked at, and kept for `replay` in a test. */
@@ -158,6 +231,7 @@ export interface Described<State> {
   readonly iteration: number
   /** Tries of this iteration so far. */
   readonly attempt: number
+  readonly labels: Labels
   /** When the agenda wakes the run, if it sleeps. */
   readonly nextWake: Date | undefined
   /** Activities that it waits for. */

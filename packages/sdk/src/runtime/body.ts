@@ -42,6 +42,8 @@ export interface Body {
   error?: string
   /** The run waits for code or an operator, and why. */
   blocked?: string
+  /** Of the start: what lists are filtered by. */
+  labels?: Readonly<Record<string, string>>
   /** What the client's interceptors gave to the run. */
   headers?: Readonly<Record<string, string>>
   /** Store time at which the run ends, of a job with such a limit. */

@@ -424,6 +424,7 @@ export class Iteration implements AttemptSource, Pass {
       ...(version === undefined ? {} : { version }),
       iteration: (this.#body.iteration ?? 1) + 1,
       ...(waiting === undefined ? {} : { waiting }),
+      ...(this.#body.labels === undefined ? {} : { labels: this.#body.labels }),
       ...(this.#body.headers === undefined ? {} : { headers: this.#body.headers }),
       ...(this.#body.until === undefined ? {} : { until: this.#body.until }),
       ...(inputs.length === 0 ? {} : { changed: true }),

@@ -186,6 +186,49 @@ export const limitSuite = (name: string, store: () => string): void => {
       for (const sleeper of sleepers) await sleeper.terminate()
     })
 
+    test("runs are listed by phase, outcome, label and time, whole or page by page", async () => {
+      await pool.worker({
+        run: async (job: any) => {
+          if (job.input.limit === 1) return job.done("")
+          if (job.input.limit === 2) throw new GoneError({ status: 1 })
+          return job.iteration === 1 ? job.again() : job.again({ on: ["stop"], after: "1 hour" })
+        },
+      })
+      const begin = new Date(Date.now() - 60_000)
+      for (let i = 0; i < 30; i++)
+        await pool.client.sample.start({ id: `key-${i}`, limit: i % 3 }, { labels: { plan: i < 10 ? "pro" : "free", zone: `z${i % 2}` } })
+      const all = async (options: object): Promise<ReadonlyArray<any>> => {
+        const runs: Array<any> = []
+        for await (const run of pool.client.sample.list(options)) runs.push(run)
+        return runs
+      }
+      await until(async () => (await all({ phase: ["parked", "ended"] })).length === 30, "all rest")
+      expect((await all({ phase: "parked" })).length).toBe(10)
+      expect((await all({ outcome: "done" })).length).toBe(10)
+      expect((await all({ outcome: ["done", "failed"] })).length).toBe(20)
+      const pro = await all({ labels: { plan: "pro" } })
+      expect(new Set(pro.map(({ key }) => key as string))).toEqual(new Set(Array.from({ length: 10 }, (_, i) => `key-${i}`)))
+      // labels stay over iterations
+      const [parked] = await all({ labels: { plan: "pro", zone: "z0" }, phase: "parked" })
+      expect(parked).toMatchObject({ iteration: 3, labels: { plan: "pro", zone: "z0" }, outcome: undefined, blocked: undefined })
+      expect(parked.nextWake.getTime()).toBeGreaterThan(Date.now() + 3_000_000)
+      expect(await all({ blocked: true })).toEqual([])
+      expect(await all({ updatedBefore: begin })).toEqual([])
+      expect((await all({ updatedAfter: begin })).length).toBe(30)
+      expect((await all({ limit: 7 })).length).toBe(7)
+      const seen: Array<string> = []
+      for (let cursor: string | undefined = "", pages = 0; cursor !== undefined; pages++) {
+        const page: { runs: ReadonlyArray<{ key: string }>; cursor?: string } = await pool.client.sample.page({ cursor, limit: 5 })
+        seen.push(...page.runs.map(({ key }) => key))
+        cursor = page.cursor
+        expect(pages).toBeLessThan(40)
+      }
+      expect(new Set(seen).size).toBe(30)
+      await expect(all({ phase: "sleeping" })).rejects.toMatchObject({ _tag: "BadOption" })
+      await expect(pool.client.sample.page({ cursor: "x" })).rejects.toMatchObject({ _tag: "BadOption" })
+      await expect(pool.client.sample.start({ id: "x" }, { labels: { a: 1 } })).rejects.toMatchObject({ _tag: "BadOption" })
+    })
+
     test("an input over the limit is refused at the call", async () => {
       await expect(pool.client.sample.start({ id: "x", extra: "y".repeat(2_000_000) })).resolves.toBeDefined()
       await expect(pool.client.sample.get("x").signal.note("y".repeat(2_000_000))).rejects.toMatchObject({ _tag: "PayloadTooLarge" })

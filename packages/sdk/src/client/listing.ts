@@ -1,0 +1,72 @@
+/** Runs of one kind, page by page: the store is read in small steps, none of which holds it up. */
+import type { RunRecord } from "../engine/engine.ts"
+import { BadOption } from "../errors.ts"
+import { splitAddress } from "../key.ts"
+import type { Outcome } from "../runtime/body.ts"
+import { parseBody } from "../runtime/body.ts"
+import type { ClientCore } from "./core.ts"
+import type { ListFilter, Listed, Page } from "./options.ts"
+
+const stepMax = 200
+
+const toListed = (key: string, run: RunRecord): Listed => {
+  const body = parseBody(run.body)
+  return {
+    key,
+    run: run.run,
+    phase: run.phase,
+    iteration: body.iteration ?? 1,
+    labels: body.labels ?? {},
+    updatedAt: body.at === undefined ? undefined : new Date(body.at),
+    nextWake: run.due === undefined || run.phase !== "parked" ? undefined : new Date(run.due),
+    lastError: body.error,
+    blocked: body.blocked,
+    outcome: run.outcome === undefined ? undefined : (JSON.parse(run.outcome) as Outcome).type,
+  }
+}
+
+const isOneOf = <A>(wanted: A | ReadonlyArray<A> | undefined, found: A | undefined): boolean =>
+  wanted === undefined || (found !== undefined && [wanted].flat().includes(found as never))
+
+const matches = (filter: ListFilter, run: Listed): boolean => {
+  const { labels = {}, blocked, updatedAfter, updatedBefore } = filter
+  const at = run.updatedAt?.getTime()
+  return (
+    isOneOf(filter.phase, run.phase) &&
+    isOneOf(filter.outcome, run.outcome) &&
+    (blocked === undefined || (run.blocked !== undefined) === blocked) &&
+    (updatedAfter === undefined || (at !== undefined && at > updatedAfter.getTime())) &&
+    (updatedBefore === undefined || (at !== undefined && at < updatedBefore.getTime())) &&
+    Object.entries(labels).every(([name, text]) => run.labels[name] === text)
+  )
+}
+
+/** A cursor is "shard:place in it", in letters that go into an address. */
+const print = (shard: number, place: string): string => Buffer.from(`${shard}:${place}`).toString("base64url")
+const parse = (cursor: string): readonly [shard: number, place: string] => {
+  if (cursor === "") return [0, "0"]
+  const [, shard = "", place = ""] = /^(\d{1,4}):(.+)$/s.exec(Buffer.from(cursor, "base64url").toString()) ?? []
+  if (place === "") throw new BadOption(`expected cursor to be that of an earlier page, got: ${JSON.stringify(cursor)}`, { cursor })
+  return [Number(shard), place]
+}
+
+/** One page of about `limit`; `cursor` "" begins. */
+export const readPage = async (core: ClientCore, kind: string, filter: ListFilter, cursor: string, limit: number): Promise<Page> => {
+  const engine = await core.engine()
+  const shards = await core.shards()
+  const runs: Array<Listed> = []
+  let [shard, place] = parse(cursor)
+  while (shard < shards) {
+    const page = await engine.list(core.pool, shard, place, Math.min(stepMax, limit))
+    for (const run of page.runs) {
+      const address = splitAddress(run.address)
+      if (address.kind !== kind) continue
+      const listed = toListed(address.key, run)
+      if (matches(filter, listed)) runs.push(listed)
+    }
+    place = page.cursor
+    if (place === "0") shard++
+    if (runs.length >= limit) break
+  }
+  return { runs, cursor: shard < shards ? print(shard, place) : undefined }
+}
