@@ -248,6 +248,7 @@ export class Cluster implements Servers, Route {
       amiss = true
     }
     this.#refreshing = false
+    amiss ||= this.#served.includes(undefined)
     for (const { link } of this.#nodes.values()) amiss ||= link !== undefined && !link.connection
     this.#later(this.#again ? refreshMinMs : amiss ? refreshAmissMs : refreshMs)
   }

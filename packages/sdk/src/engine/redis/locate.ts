@@ -18,6 +18,8 @@ export interface Locator {
 
 /** Who has not said within it where another server is, does not count. */
 const askTimeout = 1_000
+/** As of any other call: then the connection is given up. */
+const answerTimeout = 2_500
 
 export const fixed = (target: Target): Locator => ({
   shown: target.shown,
@@ -150,6 +152,17 @@ export function sentinelPrimary(address: Address, master: string): Locator & { c
   }
 }
 
+/** A connection that others use is not given up for a question. */
+async function within<T>(ms: number, answer: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<never>((_, reject) => (timer = setTimeout(() => reject(new ConnectionLost(`no answer within ${ms} ms`)), ms)))
+  try {
+    return await Promise.race([answer, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
 /** Asks up to three nodes and believes who sees most of the cluster: one that was cut off still has its old map. */
 export async function readMap(
   at: (place: Place, timeout: number) => Promise<Connection>,
@@ -161,7 +174,9 @@ export async function readMap(
   const left = [...places]
   while (left.length > 0) {
     const some = left.splice(0, 3)
-    const maps = await Promise.allSettled(some.map(async (place) => await readSlots(await at(place, wait), place.host, wait)))
+    const maps = await Promise.allSettled(
+      some.map(async (place) => await within(wait, readSlots(await at(place, wait), place.host, answerTimeout))),
+    )
     let best: SlotMap | undefined
     for (const map of maps) {
       if (map.status === "rejected") failure = map.reason
