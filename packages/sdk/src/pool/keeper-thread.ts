@@ -132,7 +132,8 @@ const start = async (port: MessagePort): Promise<void> => {
     const onWarning = (text: string): void => {
       if (url.startsWith("file:")) tell({ type: "warning", text })
     }
-    const engine = await openEngine(url, { ...options, onWarning })
+    // A thread in a thread would only be one more.
+    const engine = await openEngine(url, { ...options, ownThread: false, onWarning })
     const thread = new LeaseThread(port, engine)
     port.on("message", (request: Request) => thread.handle(request))
     tell({ type: "ready" })
