@@ -39,6 +39,7 @@ export {
   RunExists,
   RunFailed,
   RunNotFound,
+  ScenarioDiffers,
   StaleWrite,
   StoreFault,
   StoreUnavailable,
