@@ -46,8 +46,7 @@ import { readDigest } from "./digests.ts"
 import { closedFault, isPonos, toFault } from "./faults.ts"
 import { cutCommits, groupByShard, share, sizeOf } from "./groups.ts"
 import type { CommitUnit } from "./groups.ts"
-import { countRenewal, holdLife, probeLife, removeLeftovers, removeLife, renewalsOf } from "./life-file.ts"
-import type { HeldLife } from "./life-file.ts"
+import { Lives } from "./lives.ts"
 import { changeMap, destroyMap, readMap } from "./maps.ts"
 import * as members from "./members.ts"
 import { readAnswer, sendMessages } from "./message.ts"
@@ -64,7 +63,6 @@ import { takeRuns } from "./take.ts"
 import { terminateRuns } from "./terminate.ts"
 import { openInThread, threadFile } from "./threaded-engine.ts"
 import { trimShard } from "./trim.ts"
-import { freeWriteLock } from "./write-lock.ts"
 
 const defaultTimeout = 5_000
 
@@ -109,18 +107,16 @@ class SqliteEngine implements Engine {
   readonly #auditLength: number
   readonly #warn: (text: string) => void
   readonly #subscriptions = new Set<() => void>()
-  readonly #lives = new Set<HeldLife>()
-  readonly #renewalsOf: members.RenewalsOf
+  readonly #lives: Lives
   #closed = false
 
   constructor(store: Store, options: EngineOptions, warn: (text: string) => void) {
     this.url = store.url
     this.#store = store
-    const { path } = store
-    this.#renewalsOf = path === undefined ? () => 0 : (session) => renewalsOf(path, session)
     this.#calls = new Calls(store, options.now ?? Date.now, options.callTimeout ?? defaultTimeout)
     this.#auditLength = options.auditLength ?? optionTable.auditLength.default
     this.#warn = warn
+    this.#lives = new Lives(store, this.#calls, warn)
   }
 
   // --- pool ---------------------------------------------------------------------------------------------------------
@@ -149,30 +145,14 @@ class SqliteEngine implements Engine {
 
   async registerLife(_pool: string, session: string): Promise<LifeHandle> {
     if (this.#closed) throw closedFault(this.url)
-    const { path } = this.#store
-    // A store in memory has one process: when it dies, nobody is left to look.
-    if (path === undefined) return { life: { sign: "", left: "all" }, end: async () => {} }
-    try {
-      removeLeftovers(path)
-      const held = holdLife(path, session)
-      this.#lives.add(held)
-      const end = async (): Promise<void> => {
-        this.#lives.delete(held)
-        held.end()
-      }
-      return { life: { sign: held.sign, left: "all" }, end }
-    } catch (error) {
-      const why = `no lock file could be made beside ${this.url} (${error instanceof Error ? error.message : String(error)})`
-      return { life: { sign: "", left: "all", why }, end: async () => {} }
-    }
+    return this.#lives.register(session)
   }
 
   /** A file has no connections that could be lost. */
   async presence(): Promise<undefined> {}
 
   async probe(_pool: string, signs: ReadonlyArray<string>): Promise<ReadonlyArray<Probe>> {
-    const { path } = this.#store
-    return signs.map((sign) => (path === undefined ? "unknown" : probeLife(path, sign)))
+    return this.#lives.probe(signs)
   }
 
   updateMember(pool: string, member: MemberEntry, from?: string): Promise<boolean> {
@@ -183,44 +163,12 @@ class SqliteEngine implements Engine {
     return this.#calls.write(pool, (tx) => members.leave(tx, session))
   }
 
-  /** In a file it writes nothing unless somebody is about to mark the session dead: no other writer can hold it up (S9). */
-  async renew(pool: string, session: string | undefined): Promise<RenewReply> {
-    const { path } = this.#store
-    const read = (tx: Tx) => members.readRenewal(tx, session, this.#renewalsOf)
-    const write = (change: (tx: Tx, session: string) => void, of: string) =>
-      this.#calls.write(pool, (tx) => {
-        change(tx, of)
-        return read(tx).reply
-      })
-    if (session !== undefined && !(path !== undefined && countRenewal(path, session))) return await write(members.countInRow, session)
-    const { reply, suspect } = await this.#calls.read(pool, read)
-    return suspect && session !== undefined ? await write(members.clearSuspect, session) : reply
+  renew(pool: string, session: string | undefined): Promise<RenewReply> {
+    return this.#lives.renew(pool, session)
   }
 
-  async markDead(pool: string, session: string, counter: number, record?: string): Promise<boolean> {
-    const { path } = this.#store
-    const mark = { session, counter, record }
-    const end = path === undefined || record !== undefined ? undefined : this.#freeWriteLock(path, session)
-    try {
-      const found = await this.#calls.write(pool, (tx) => members.suspectMember(tx, mark, this.#renewalsOf))
-      if (found === "refused") return false
-      const dead = found === "dead" || (await this.#calls.write(pool, (tx) => members.markDead(tx, mark, this.#renewalsOf)))
-      if (dead && path !== undefined) removeLife(path, session)
-      return dead
-    } finally {
-      end?.()
-    }
-  }
-
-  #freeWriteLock(path: string, session: string): () => void {
-    const version = (): number | undefined => {
-      try {
-        return this.#store.dataVersion()
-      } catch {
-        return undefined
-      }
-    }
-    return freeWriteLock({ store: path, session, version, tell: this.#warn })
+  markDead(pool: string, session: string, counter: number, record?: string): Promise<boolean> {
+    return this.#lives.markDead(pool, { session, counter, record })
   }
 
   members(pool: string): Promise<{ readonly memberVersion: number; readonly members: ReadonlyArray<MemberEntry> }> {
@@ -430,8 +378,7 @@ class SqliteEngine implements Engine {
     this.#calls.close()
     for (const end of this.#subscriptions) end()
     this.#subscriptions.clear()
-    for (const life of this.#lives) life.end()
-    this.#lives.clear()
+    this.#lives.close()
     this.#store.leave()
   }
 
