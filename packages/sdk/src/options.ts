@@ -38,7 +38,13 @@ export const optionTable = {
     max: 60_000,
     why: "a loop that is blocked for longer is reported, and its lease is not renewed until it is free; at most half of leaseMs by default",
   },
-  settleMs: { unit: "ms", default: 200, min: 0, max: 60_000, why: "joins and leaves within it are one rebalancing; orphans do not wait" },
+  settleMs: {
+    unit: "ms",
+    default: 200,
+    min: 0,
+    max: 60_000,
+    why: "joins and leaves within it are one rebalancing; orphans do not wait, leaves at most 500",
+  },
   drainMs: {
     unit: "ms",
     default: 10_000,
@@ -62,7 +68,13 @@ export const optionTable = {
     why: "queueing delays (p50, p99) and utilisation in stats() are those of so long",
   },
   targetDelayMs: { unit: "ms", default: 1_000, min: 1, max: day, why: "stats() recommends more workers when a run waits for longer" },
-  targetUtilisation: { unit: "ratio", default: 0.7, min: 0.05, max: 1, why: "stats() recommends as many workers as are busy to this share" },
+  targetUtilisation: {
+    unit: "ratio",
+    default: 0.7,
+    min: 0.05,
+    max: 1,
+    why: "stats() recommends as many workers as are busy to this share",
+  },
   minWorkers: { unit: "count", default: 1, min: 0, max: 10_000, why: "of a group: stats() recommends no fewer" },
   maxWorkers: { unit: "count", default: 100, min: 0, max: 10_000, why: "of a group: stats() recommends no more" },
   scaleDownMs: {
