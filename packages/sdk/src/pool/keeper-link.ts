@@ -281,6 +281,7 @@ const inThread = async (origin: Origin, { pool, onBlocked, warn }: LinkOptions):
     const renewals = await thread.follow(pool)
     thread.onBlocked.add(onBlocked)
     thread.onWarning.add(warn)
+    let left: Promise<void> | undefined
     return {
       renewals,
       updateMember: (of, { session, record }, from) => thread.updateMember(of, session, record, from),
@@ -288,11 +289,12 @@ const inThread = async (origin: Origin, { pool, onBlocked, warn }: LinkOptions):
       memory: (sentAt) => LeaseMemory.make(true, sentAt),
       keep: (spec, memory, events) => thread.keep(spec, memory, events),
       giveUp: (why) => thread.giveUp(why),
-      end: async () => {
-        await thread.leave()
-        thread.onBlocked.delete(onBlocked)
-        thread.onWarning.delete(warn)
-      },
+      // Twice where a renewal finds a session gone that is about to be told that it has left: the thread serves others, too.
+      end: () =>
+        (left ??= thread.leave().then(() => {
+          thread.onBlocked.delete(onBlocked)
+          thread.onWarning.delete(warn)
+        })),
     }
   } catch (error) {
     await thread.leave()
