@@ -88,6 +88,37 @@ describeOwnRedis("a pool on a primary that Sentinels watch", () => {
   })
 })
 
+describeOwnRedis("a pool whose replicas are behind", () => {
+  let world: TestSentinels
+  beforeAll(async () => {
+    world = await ownSentinels()
+  }, 60_000)
+  afterAll(() => world.stop())
+
+  test("goes on from what they have: moved shards are claimed with higher epochs, and no worker runs beside another", async () => {
+    const ground = await running(world.url, 40)
+    const old = await world.named()
+    await old.call("WAIT", 2, 5_000)
+    const replicas = world.nodes.filter((node) => node !== old)
+    // They keep what they have, and hear of nothing more. The Sentinels would mend it, some ten seconds later.
+    await Promise.all(replicas.map((node) => node.call("REPLICAOF", "127.0.0.1", 1)))
+    const c = await ground.join("c", { options: settings })
+    await until(() => c.member.owned().length >= 5 && held(ground) === shards, "c has its share")
+    await until(() => ground.history.running().length === 40, "all run")
+    await ground.start(await ground.engine(), ["late"])
+    await until(() => ground.history.running().length === 41, "the late one runs")
+    await old.kill()
+    await until(async () => (await world.named()) !== old, "the Sentinels name another one", failoverMs)
+    await until(() => held(ground) === shards && ground.history.running().length === 40, "what was copied runs again", failoverMs)
+    await until(() => ground.members.every((member) => member.owned().length >= 5), "three hold a third", failoverMs)
+    await ground.start(await ground.engine(), ["new"])
+    await until(() => ground.history.running().length === 41, "a new one runs", failoverMs)
+    ground.history.checkNoOverlap()
+    checkEpochs(ground)
+    await ground.end()
+  })
+})
+
 describeOwnRedis("a pool whose store forgets", () => {
   let redis: OwnRedis
   beforeAll(async () => {
