@@ -76,6 +76,27 @@ describe("overlap of user code", () => {
     expect(all.overlapMs()).toBe(30)
   })
 
+  test("of a process that got no time is what its user code did when it got some again", () => {
+    const starved = (worked: number): number => {
+      const all = evidence({ two: { intervals: [interval("a", 150, null)] } })
+      const stalls = [
+        { from: 100, to: 180 },
+        { from: 185, to: 300 },
+      ]
+      all.add("one", { ...noRecords, intervals: [interval("a", 0, 310, worked)], stalls })
+      return all.overlapMs()
+    }
+    expect(starved(99)).toBe(5)
+    expect(starved(304)).toBe(9)
+  })
+
+  test("counts a freeze and the late tick after it once", () => {
+    const all = evidence({ two: { intervals: [interval("a", 70, null)] } })
+    all.add("one", { ...noRecords, intervals: [interval("a", 0, 210, 207)], stalls: [{ from: 90, to: 205 }] })
+    all.frozen("one", { from: 100, to: 200 })
+    expect(all.overlapMs()).toBe(22)
+  })
+
   test("what is told twice, running and then ended, is one interval", () => {
     const all = evidence({ one: { intervals: [interval("a", 0, null)] }, two: { intervals: [interval("a", 60, null)] } })
     all.add("one", { ...noRecords, intervals: [interval("a", 0, 50)] })

@@ -2,21 +2,15 @@
  * The records of all processes of a pool, and what follows from them. Pure.
  *
  * - V1 A killed process ran until it was killed, whatever it could not tell any more.
- * - V2 A frozen process runs nothing. After it was thawed, user code counts that worked again before it was aborted; the abort itself does not.
+ * - V2 A frozen process runs nothing, nor does one that the machine gave no time (its ticks tell). After it was thawed, user code counts that worked again before it was aborted; the abort itself does not.
  * - V3 Of two accepted writes of a job, the one with the lower fence was not sent after the other was acknowledged.
  */
-import { noRecords, type Interval, type Records, type Write } from "./records.ts"
-
-/** A process was stopped by SIGSTOP. */
-interface Freeze {
-  readonly from: number
-  readonly to: number
-}
+import { noRecords, type Interval, type Records, type Still, type Write } from "./records.ts"
 
 export interface Told extends Records {
   readonly worker: string
   readonly diedAt: number
-  readonly freezes: ReadonlyArray<Freeze>
+  readonly freezes: ReadonlyArray<Still>
 }
 
 interface Owned extends Interval {
@@ -35,6 +29,7 @@ export class Evidence {
       writes: [...before.writes, ...news.writes],
       closings: [...before.closings, ...news.closings],
       refused: before.refused + news.refused,
+      freezes: [...before.freezes, ...news.stalls],
       troubles: [...before.troubles, ...news.troubles],
     })
   }
@@ -43,7 +38,7 @@ export class Evidence {
     this.#told.set(worker, { ...this.#of(worker), diedAt })
   }
 
-  frozen(worker: string, freeze: Freeze): void {
+  frozen(worker: string, freeze: Still): void {
     const before = this.#of(worker)
     this.#told.set(worker, { ...before, freezes: [...before.freezes, freeze] })
   }
@@ -118,13 +113,20 @@ export class Evidence {
 
 const endOf = ({ to, worker }: Owned): number => to ?? worker.diedAt
 
-/** How long both ran; of a process that was frozen meanwhile, without that time, and after it only until its user code last worked (V2). */
+/** How long both ran; where the earlier process stood still meanwhile, without that time, and then only until its user code last worked (V2). */
 const sharedMs = (one: Owned, next: Owned): number => {
   const end = Math.min(endOf(one), endOf(next))
-  const freeze = one.worker.freezes.find(({ from }) => from >= one.from && from < endOf(one))
-  if (freeze === undefined) return end - next.from
-  const before = Math.max(0, freeze.from - next.from)
-  return before + Math.max(0, Math.min(end, one.worked) - Math.max(next.from, freeze.to))
+  const still = one.worker.freezes.filter(({ from, to }) => from < end && to > next.from)
+  if (still.length === 0) return end - next.from
+  const last = Math.max(...still.map(({ to }) => to))
+  const until = Math.min(end, Math.max(one.worked, last))
+  // a freeze and the late tick after it are the same time: it counts once
+  let [ran, at] = [0, next.from]
+  for (const { from, to } of still.toSorted((a, b) => a.from - b.from)) {
+    ran += Math.max(0, Math.min(from, until) - at)
+    at = Math.max(at, to)
+  }
+  return ran + Math.max(0, until - at)
 }
 
 const disordered = (writes: ReadonlyArray<Write>): number => {

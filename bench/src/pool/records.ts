@@ -29,14 +29,22 @@ export interface Closing {
   readonly at: number
 }
 
+/** A process ran nothing. */
+export interface Still {
+  readonly from: number
+  readonly to: number
+}
+
 export interface Records {
   readonly intervals: ReadonlyArray<Interval>
   readonly writes: ReadonlyArray<Write>
   readonly closings: ReadonlyArray<Closing>
+  /** Ticks that came late: on a busy machine a process may get no time for seconds. */
+  readonly stalls: ReadonlyArray<Still>
   /** Writes that were refused because another owns the job. */
   readonly refused: number
   /** Events that a worker which is left alone has not. */
   readonly troubles: ReadonlyArray<string>
 }
 
-export const noRecords: Records = { intervals: [], writes: [], closings: [], refused: 0, troubles: [] }
+export const noRecords: Records = { intervals: [], writes: [], closings: [], stalls: [], refused: 0, troubles: [] }

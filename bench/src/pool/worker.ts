@@ -7,12 +7,13 @@ import type { BaseJob } from "@ponos/sdk/gen"
 import { serve } from "../child.ts"
 import { clock } from "../clock.ts"
 import { tenant } from "../ponos.gen/worker.ts"
-import type { Closing, Records, Write } from "./records.ts"
+import type { Closing, Records, Still, Write } from "./records.ts"
 
 const [pool = "", store = "", options = "{}"] = process.argv.slice(2)
 /** Two of three workers hold all jobs for a while: more than the default concurrency, which is meant for jobs that end or park. */
 const concurrency = 4_000
 const tickMs = 50
+const lateMs = 4 * tickMs
 /** Ticks between two writes of a job: five seconds. */
 const writeTicks = 100
 const keptFences = 10
@@ -38,11 +39,16 @@ let writes: Array<Write> = []
 let closings: Array<Closing> = []
 let troubles: Array<string> = []
 let refused = 0
+let stalls: Array<Still> = []
 let ticks = 0
+let tickedAt = clock()
 
 /** User code: it stops when it is told to, and only then. */
 setInterval(() => {
   ticks++
+  const now = clock()
+  if (now - tickedAt > lateMs) stalls.push({ from: tickedAt, to: now })
+  tickedAt = now
   for (const one of live) {
     if (one.aborted()) continue
     one.worked = clock()
@@ -118,10 +124,11 @@ serve({
   status: async () => ({ shards: (await opening)?.owned().length ?? 0, running: live.size }),
   /** What was noted since the last call, and what runs. */
   records: (): Records => {
-    const told = { intervals: [...ended, ...live].map(interval), writes, closings, refused, troubles }
+    const told = { intervals: [...ended, ...live].map(interval), writes, closings, stalls, refused, troubles }
     ended = []
     writes = []
     closings = []
+    stalls = []
     troubles = []
     refused = 0
     return told
