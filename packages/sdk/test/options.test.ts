@@ -45,7 +45,8 @@ describe("the option table", () => {
 
 describe("options of a pool that belong together", () => {
   test("renewals and grace follow the lease", () => {
-    expect(readPoolOptions({ leaseMs: 900 })).toMatchObject({ renewMs: 300, abortGraceMs: 225 })
+    expect(readPoolOptions({ leaseMs: 900 })).toMatchObject({ renewMs: 300, abortGraceMs: 225, maxStallMs: 450 })
+    expect(readPoolOptions({ leaseMs: 900, maxStallMs: 5_000 })).toMatchObject({ maxStallMs: 5_000 })
   })
   test("what cannot work together is refused", () => {
     expect(() => readPoolOptions({ leaseMs: 900, renewMs: 301 })).toThrow(refused("at most a third of leaseMs (300), got: 301"))

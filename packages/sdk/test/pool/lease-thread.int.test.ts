@@ -58,6 +58,8 @@ const suite = (store: () => string): void => {
     // Its jobs ran until the end of it, which was not before its last word.
     const last = lastSign(a, key)
     for (const one of mine) expect(firstBegin(b, one) - last, one).toBeGreaterThan(0)
+    const gap = Math.min(...mine.map((one) => firstBegin(b, one))) - last
+    console.log(`from the last word of the ended process to the first of its jobs elsewhere: ${gap.toFixed(0)} ms`)
     expect(a.stderr).toMatch(new RegExp(`blocked for \\d+ ms by ~/${key} at .*blocking-process\\.ts`))
     expect(a.stderr).toContain("ends this process (SIGKILL): its lease is over")
   })
