@@ -6,9 +6,11 @@ import { afterAll, describe, expect, test } from "vitest"
 import { describeRedis, redisUrl, uniqueName } from "../../../../tools/with-redis.ts"
 import { Pool } from "../../src/pool/index.ts"
 import { now, Process } from "./processes.ts"
-import { until } from "./support.ts"
+import { until as untilWithin } from "./support.ts"
 
 const shards = 256
+/** Processes of a busy machine take long to start. */
+const until = (condition: () => boolean, what: string): Promise<void> => untilWithin(condition, what, 60_000)
 const jobs = 2_000
 const workers = 3
 
@@ -24,7 +26,7 @@ const gaps = async (store: string): Promise<{ readonly gaps: ReadonlyArray<numbe
     await until(() => crew.every((one) => one.claims > 0), "all hold shards")
     await Promise.all(Array.from({ length: jobs }, (_, i) => client.dispatch(`tenant-${i}`, new Uint8Array())))
     const running = (some: ReadonlyArray<Process>): number => some.reduce((sum, one) => sum + one.running().length, 0)
-    await until(() => running(crew) === jobs && crew.every((one) => one.running().length > jobs / 4), "all run, on all workers", 20_000)
+    await until(() => running(crew) === jobs && crew.every((one) => one.running().length > jobs / 4), "all run, on all workers")
     const [leaver, ...heirs] = crew as [Process, ...Array<Process>]
     const moved = leaver.running()
     const from = leaver.lines.length
