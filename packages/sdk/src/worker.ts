@@ -214,6 +214,7 @@ export const startWorker = async (options: object, test: { readonly storeClock?:
         handlers: activities,
         effects,
         limits,
+        interceptors,
         worker: `${hostname()}:${process.pid}`,
         messages: new Batcher((items) => engine.message(given.pool, items)),
         beat: engine.driver === "sqlite" ? (task, beat) => tellHere(member, runner, task, beat) : publishBeat(engine, given.pool),

@@ -134,7 +134,7 @@ class ActivityCall implements Outstanding {
 
   #dispatch(): void {
     const { attempt, name, input } = this.#options
-    const { inbox, kind, address, key, run, tasks } = attempt.options
+    const { body, inbox, kind, address, key, run, tasks } = attempt.options
     this.#isPending = true
     // after a crash the answer may be in the inbox already: it is about to be offered
     if (inbox.unread().some((message) => message.kind === "result" && message.name === this.#task)) return
@@ -150,6 +150,7 @@ class ActivityCall implements Outstanding {
         timeout,
         ...(heartbeatTimeout === undefined ? {} : { heartbeatTimeout }),
         ...(this.#details === undefined ? {} : { last: this.#details }),
+        ...(body.headers === undefined ? {} : { headers: body.headers }),
       })
       .catch((error: unknown) => this.#task === task.id && this.#failed(encodeError(error, {}), {}))
     this.#arm()

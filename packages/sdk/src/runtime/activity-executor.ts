@@ -12,6 +12,8 @@ import { encodeError, isDeclared } from "./body.ts"
 import type { ActivityHandlers, OperationSchemas } from "./contract.ts"
 import { codecOf } from "./contract.ts"
 import type { Effects } from "./effects.ts"
+import type { WorkInterceptor } from "./interceptors.ts"
+import { intercepted } from "./interceptors.ts"
 import { checkBytes } from "./size.ts"
 import type { Beat, Task, TaskControl } from "./task.ts"
 import { decodeValue } from "./value.ts"
@@ -37,6 +39,7 @@ export interface ExecutorOptions {
   readonly messages: Batcher<MessageItem, MessageReply>
   /** Tells the owner of the run how a try is. Volatile. */
   readonly beat: (task: Task, beat: Beat) => void
+  readonly interceptors: ReadonlyArray<WorkInterceptor>
   /** Host and process id. */
   readonly worker: string
   readonly limits: Pick<Options, "payloadBytes" | "inboxLimit" | "inboxReserve" | "requestRetentionMs">
@@ -140,10 +143,21 @@ const call = async (
   if (abortSignal.aborted) throw abortSignal.reason as Error
   const work: Work = { kind: task.kind, key: task.key, step: task.name }
   const value = await Promise.race([
-    Promise.resolve(runAs(work, () => options.effects.settle(handler(context, input), { signal: abortSignal }))),
+    Promise.resolve(
+      runAs(work, () =>
+        intercept(options, task, abortSignal, () => options.effects.settle(handler(context, input), { signal: abortSignal })),
+      ),
+    ),
     aborted,
   ])
   const ok = codecOf(schemas.out).encode(value, `the result of ${what}`)
   checkBytes(JSON.stringify(ok), options.limits.payloadBytes, `the result of ${what}`)
   return ok
+}
+
+const intercept = ({ interceptors, effects }: ExecutorOptions, task: Task, abortSignal: AbortSignal, run: () => unknown): unknown => {
+  if (interceptors.length === 0) return run()
+  const { kind, key, run: id, name, headers = {} } = task
+  const call = { type: "activity" as const, kind, key, run: id, iteration: undefined, attempt: task.try, name, headers, abortSignal }
+  return intercepted(interceptors, call, run, effects)
 }

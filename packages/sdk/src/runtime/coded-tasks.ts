@@ -1,16 +1,16 @@
-/** A task queue in which the inputs of activities, and what their heartbeats told, went through the codecs. */
+/** A task queue in which the inputs of activities, what their heartbeats told, and headers, went through the codecs. */
 import type { Task, TaskQueue } from "./task.ts"
 import type { CodecChain } from "../codec/codec.ts"
 
 const place = (pool: string, task: Task): string => `${pool}/${task.address}`
 
-const payloads = ["input", "last"] as const
+const payloads = ["input", "last", "headers"] as const
 
-const encoded = (task: Task, pool: string, chain: CodecChain): Task => ({
-  ...task,
-  input: chain.encode(JSON.stringify(task.input ?? null), place(pool, task)),
-  ...(task.last === undefined ? {} : { last: chain.encode(JSON.stringify(task.last), place(pool, task)) }),
-})
+const encoded = (task: Task, pool: string, chain: CodecChain): Task => {
+  const coded: Record<string, unknown> = { ...task }
+  for (const name of payloads) if (task[name] !== undefined) coded[name] = chain.encode(JSON.stringify(task[name]), place(pool, task))
+  return coded as unknown as Task
+}
 
 /** Decoded when it is read: an input that cannot be read fails its try, as one does that does not match its type. */
 const decoded = (task: Task, pool: string, chain: CodecChain): Task => {

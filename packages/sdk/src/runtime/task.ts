@@ -1,5 +1,6 @@
 /** The task queue: where activities wait for a worker. It never holds the truth about a job: deadlines and retries are the shard's (T1). */
 import type { QueueLimits } from "./activity-limits.ts"
+import type { Headers } from "./interceptors.ts"
 
 export interface Task {
   /** `<activity id>.<try>`: a known id is ignored (T2). No colon. */
@@ -26,6 +27,8 @@ export interface Task {
   readonly heartbeatTimeout?: number
   /** Encoded details of the last heartbeat of the tries before. */
   readonly last?: unknown
+  /** What the client's interceptors gave to the run. */
+  readonly headers?: Headers
 }
 
 /** Where a try is, for whoever wants it stopped. */

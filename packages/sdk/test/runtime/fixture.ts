@@ -46,7 +46,7 @@ export const definition = (policy: RetryPolicy = retry.fixed({ every: 10, attemp
     queries: { count: query<number>() },
     updates: { add: update<number, number, Rejected>() },
     activities: {
-      shout: activity<string, string, Rejected>({ retry: retry.fixed({ every: 10, attempts: 3 }), timeout: "5 seconds" }),
+      shout: activity<string, string, Rejected>({ retry: retry.fixed({ every: 10, attempts: 3 }) }),
       work: activity<string, string, Rejected>({
         retry: retry.fixed({ every: 10, attempts: 4, except: ["Fatal"] }),
         queue: "slow",
@@ -133,13 +133,13 @@ export const startPool = (store: string, pool: string, shards = 8): Started => {
   }
 }
 
-/** Resolves when `probe` gives something truthy; fails with the last state after 10 s. */
-export const until = async <A>(probe: () => A | Promise<A>, what: string): Promise<NonNullable<A>> => {
-  const end = performance.now() + 10_000
+/** Resolves when `probe` gives something truthy; fails after 10 s, or as long as given. */
+export const until = async <A>(probe: () => A | Promise<A>, what: string, withinMs = 10_000): Promise<NonNullable<A>> => {
+  const end = performance.now() + withinMs
   for (;;) {
     const found = await probe()
     if (found) return found
-    if (performance.now() > end) throw new Error(`waited 10 s for: ${what}`)
+    if (performance.now() > end) throw new Error(`waited ${withinMs} ms for: ${what}`)
     await new Promise((resolve) => setTimeout(resolve, 5))
   }
 }

@@ -72,6 +72,28 @@ export const interceptorSuite = (name: string, store: () => string): void => {
       ])
     })
 
+    test("a worker's are around each try of an activity; an error of theirs fails it", async () => {
+      const seen: Array<string> = []
+      const interceptor = async (call: WorkCall, next: () => Promise<unknown>) => {
+        if (call.type !== "activity") return await next()
+        seen.push(`${call.kind}/${call.key} ${call.name} ${call.attempt} ${call.headers["tenant"]}`)
+        if (call.attempt === 1) throw new Error("not this time")
+        return String(await next()).toUpperCase()
+      }
+      const activities = { shout: (_: any, input: string) => `${input}!` }
+      await pool.worker(
+        { run: async (job: any) => job.done(await job.activities.shout("hi")) },
+        { activities, interceptors: [interceptor] },
+      )
+      const fill = async (call: ClientCall, next: () => Promise<unknown>) => {
+        call.headers["tenant"] = "acme"
+        return await next()
+      }
+      const handle = await client({ interceptors: [fill] }).sample.start({ id: "seen" })
+      expect(await handle.result({ timeout: 10_000 })).toBe("HI!")
+      expect(seen).toEqual(["sample/seen shout 1 acme", "sample/seen shout 2 acme"])
+    })
+
     test("a client's are around its calls, and may refuse one", async () => {
       await pool.worker({
         run: (job: any) => job.again({ on: ["stop"] }),
