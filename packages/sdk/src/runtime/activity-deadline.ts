@@ -3,7 +3,8 @@
  *
  * - D1 A try that nobody was heard to have begun has its start deadline: `startTimeout` after it may start. An owner that took the run over
  *   has not heard what was told before: it gives running tries the time to tell again.
- * - D2 One that began has `timeout` from then, and `heartbeatTimeout` from its last heartbeat, the start counted as one.
+ * - D2 One that began has `timeout` from then, and `heartbeatTimeout` from its last heartbeat, the start counted as one. Its worker minds both to
+ *   the millisecond: what it tells of them, and what came in time, gets a moment to arrive.
  * - D3 `totalTimeout` counts from the call; where it comes first or at the same time, it decides, and no other try follows.
  */
 import type { FailedTry } from "./body.ts"
@@ -13,6 +14,8 @@ import type { ActivityLimits } from "./activity-limits.ts"
 export const aliveMs = 5_000
 /** How long the new owner of a run waits for a try to be heard of, at least, ms. */
 const resumeMs = 3 * aliveMs
+/** How long a result or a heartbeat may be on its way, ms. */
+const transitMs = 1_000
 
 export interface TryTimes {
   /** Of the call. */
@@ -46,9 +49,9 @@ const startDeadline = ({ startTimeout }: Limits, { due, resumed }: TryTimes): De
 }
 
 const runDeadline = ({ timeout, heartbeatTimeout }: Limits, started: number, beat = started): Deadline => {
-  const close = started + timeout
+  const close = started + timeout + transitMs
   if (heartbeatTimeout === undefined) return { at: close, of: "close" }
-  const silent = beat + heartbeatTimeout
+  const silent = beat + heartbeatTimeout + transitMs
   return silent < close ? { at: silent, of: "heartbeat" } : { at: close, of: "close" }
 }
 

@@ -127,7 +127,7 @@ export const activitySuite = (name: string, store: () => string): void => {
     describe("deadlines", () => {
       test("a try that ends too late fails, its function is told, and the next one runs", async () => {
         const reasons: Array<string> = []
-        const { worker, work } = open({ act: { retry: quick, timeout: 30 } })
+        const { worker, work } = open({ act: { retry: quick, timeout: 100 } })
         await worker({
           ...only("x"),
           activities: {
@@ -163,7 +163,7 @@ export const activitySuite = (name: string, store: () => string): void => {
 
       test("all tries together end with totalTimeout, also one that runs", async () => {
         let tries = 0
-        const { worker, work } = open({ act: { retry: retry.fixed({ every: 1 }), totalTimeout: 150 } })
+        const { worker, work } = open({ act: { retry: retry.fixed({ every: 1 }), totalTimeout: 2_000 } })
         const told = Promise.withResolvers<string>()
         await worker({
           ...only("x"),
@@ -249,23 +249,23 @@ export const activitySuite = (name: string, store: () => string): void => {
       })
 
       test("a try without them fails after heartbeatTimeout; one that gives them may take longer", async () => {
-        const { worker, work } = open({ act: { retry: quick, heartbeatTimeout: 200 } })
+        const { worker, work } = open({ act: { retry: quick, heartbeatTimeout: 1_000 } })
         const reasons: Array<string> = []
         await worker({
           ...only("x"),
           activities: {
             act: async (call: any) => {
               if (call.attempt === 1) reasons.push(((await aborted(call.abortSignal)) as Error).message)
-              for (let i = 0; i < 15 && call.attempt === 2; i++) {
+              for (let i = 0; i < 25 && call.attempt === 2; i++) {
                 call.heartbeat(i)
-                await new Promise((resolve) => setTimeout(resolve, 20))
+                await new Promise((resolve) => setTimeout(resolve, 50))
               }
               return `${call.attempt} ${call.abortSignal.aborted}`
             },
           },
         })
         expect(await (await work.start({ id: "silent" })).result({ timeout: 10_000 })).toBe("2 false")
-        expect(reasons[0]).toContain("gave no heartbeat within 200 ms (heartbeatTimeout)")
+        expect(reasons[0]).toContain("gave no heartbeat within 1000 ms (heartbeatTimeout)")
       })
 
       test("details that are too large, or no data, are refused where they are given", async () => {
@@ -332,7 +332,7 @@ export const activitySuite = (name: string, store: () => string): void => {
 
       test("with its next heartbeat, when the message was lost", async () => {
         const { act, begun, told } = hanging()
-        const { worker, work } = open({ act: { ...once, heartbeatTimeout: 300 } })
+        const { worker, work } = open({ act: { ...once, heartbeatTimeout: 1_000 } })
         const engine = await openEngine((pool as WorkPool).store)
         let lost = 0
         const lossy = wrapEngine(engine, {

@@ -82,12 +82,12 @@ describe("the deadline of a try", () => {
     expect(deadlineOf({ ...limits, startTimeout: 60_000 }, { ...times, resumed: 60_000 })).toEqual({ at: 75_000, of: "start" })
     expect(deadlineOf({ ...limits, startTimeout: 60_000 }, { ...times, resumed: 60 })).toEqual({ at: 60_050, of: "start" })
   })
-  test("D2 then to end, or to give its next heartbeat", () => {
+  test("D2 then to end, or to give its next heartbeat, and a second for what is on its way", () => {
     const beating = { ...limits, heartbeatTimeout: 30 }
-    expect(deadlineOf(limits, { ...times, started: 70 })).toEqual({ at: 170, of: "close" })
-    expect(deadlineOf(beating, { ...times, started: 70 })).toEqual({ at: 100, of: "heartbeat" })
-    expect(deadlineOf(beating, { ...times, started: 70, beat: 110 })).toEqual({ at: 140, of: "heartbeat" })
-    expect(deadlineOf(beating, { ...times, started: 70, beat: 150 })).toEqual({ at: 170, of: "close" })
+    expect(deadlineOf(limits, { ...times, started: 70 })).toEqual({ at: 1_170, of: "close" })
+    expect(deadlineOf(beating, { ...times, started: 70 })).toEqual({ at: 1_100, of: "heartbeat" })
+    expect(deadlineOf(beating, { ...times, started: 70, beat: 110 })).toEqual({ at: 1_140, of: "heartbeat" })
+    expect(deadlineOf(beating, { ...times, started: 70, beat: 150 })).toEqual({ at: 1_170, of: "close" })
   })
   test("D3 totalTimeout decides where it comes first, or at the same time", () => {
     expect(deadlineOf({ ...limits, totalTimeout: 1_050 }, times)).toEqual({ at: 1_050, of: "total" })
