@@ -82,10 +82,13 @@ describeOwnRedis("a user with the documented rights", () => {
 
   test("does so on a cluster", async () => {
     const cluster = await ownCluster()
-    const name = uniqueName("pool")
-    expect(await runOne(await grant(cluster, "worker", name), name)).toEqual([])
-    expect(await refused(cluster)).toEqual([])
-    await cluster.stop()
+    try {
+      const name = uniqueName("pool")
+      expect(await runOne(await grant(cluster, "worker", name), name)).toEqual([])
+      expect(await refused(cluster)).toEqual([])
+    } finally {
+      await cluster.stop()
+    }
   })
 
   test("without client|list warns once, and runs", async () => {

@@ -301,12 +301,15 @@ describeOwnRedis("a cluster that announces names", () => {
     ] as const) {
       const redis = await ownCluster({ "cluster-announce-hostname": "localhost", "cluster-preferred-endpoint-type": preferred })
       const warnings: string[] = []
-      await redis.client.config("SET", "maxmemory-policy", "allkeys-lru")
-      const engine = await open(redis.url, { onWarning: (text) => warnings.push(text) })
-      await engine.openPool("named", { shards })
-      expect(warnings.join()).toContain(`redis://${expected}:${redis.port} has maxmemory-policy`)
-      await engine.close()
-      await redis.stop()
+      try {
+        await redis.client.config("SET", "maxmemory-policy", "allkeys-lru")
+        const engine = await open(redis.url, { onWarning: (text) => warnings.push(text) })
+        await engine.openPool("named", { shards })
+        expect(warnings.join()).toContain(`redis://${expected}:${redis.port} has maxmemory-policy`)
+        await engine.close()
+      } finally {
+        await redis.stop()
+      }
     }
   })
 })
@@ -314,15 +317,18 @@ describeOwnRedis("a cluster that announces names", () => {
 describeOwnRedis("an address that does not fit what answers", () => {
   test("several hosts that are no cluster; a database of a cluster", async () => {
     const redis = await ownRedis()
-    const hosts = await failure(`redis://127.0.0.1:${redis.port},127.0.0.1:${redis.port}`)
-    expect(BadOption.is(hosts)).toBe(true)
-    expect(hosts.message).toMatch(/expected several hosts in the store URL to be nodes of one Redis Cluster.*redis\+sentinel:/)
-    await redis.stop()
     const cluster = await ownNodes(0)
-    const database = await failure(`${cluster.url}/1`)
-    expect(BadOption.is(database)).toBe(true)
-    // Valkey's clusters may have several, and say that they have not this one.
-    expect(database.message).toMatch(/without a database number|number of a database that Redis has/)
-    await cluster.stop()
+    try {
+      const hosts = await failure(`redis://127.0.0.1:${redis.port},127.0.0.1:${redis.port}`)
+      expect(BadOption.is(hosts)).toBe(true)
+      expect(hosts.message).toMatch(/expected several hosts in the store URL to be nodes of one Redis Cluster.*redis\+sentinel:/)
+      const database = await failure(`${cluster.url}/1`)
+      expect(BadOption.is(database)).toBe(true)
+      // Valkey's clusters may have several, and say that they have not this one.
+      expect(database.message).toMatch(/without a database number|number of a database that Redis has/)
+    } finally {
+      await redis.stop()
+      await cluster.stop()
+    }
   })
 })
