@@ -84,6 +84,20 @@ export class JobDesk implements ShardConsumer {
     }
   }
 
+  /**
+   * Proves what hints only promise (W7): jobs that wait for a notification are loaded again, in turn, at most `limit` a call. After a lost hint
+   * no later number need come that would show the gap.
+   */
+  proveMessages(limit: number): void {
+    const waiting = [...this.#residents.values()].filter((resident) => resident.expectsMessage)
+    for (let i = 0; i < Math.min(limit, waiting.length); i++) {
+      const resident = waiting[(this.#proved + i) % waiting.length]
+      resident?.shard.reload([resident.address])
+    }
+    this.#proved += limit
+  }
+  #proved = 0
+
   /** The worker is over: its loops end. */
   close(): void {
     const loops = [...this.#loops]

@@ -100,6 +100,11 @@ export class Resident implements Job {
     return this.#controller.signal
   }
 
+  /** The user's code waits for a notification. */
+  get expectsMessage(): boolean {
+    return this.#wake !== undefined && !this.settled && !this.abortSignal.aborted
+  }
+
   // --- from the store ------------------------------------------------------------------------------------------------
 
   /** W4: applies only the next one; false when there is a gap. */
@@ -138,6 +143,7 @@ export class Resident implements Job {
       const message = this.#inbox.shift()
       if (message === undefined) {
         await new Promise<void>((resolve) => (this.#wake = resolve))
+        this.#wake = undefined
         continue
       }
       if (message.kind === "signal") {

@@ -34,6 +34,8 @@ import { StatsReader, type PoolStats, type StatsOptions } from "./stats/pool-sta
 
 const everyMinMs = 10
 
+/** A slow proof for jobs that wait for a notification whose hint was lost: at most this many a second. */
+const provedPerSecond = 200
 const limitNames = ["payloadBytes", "inboxLimit", "resultRetentionMs", "requestRetentionMs"] as const
 const poolNames = [
   "store",
@@ -192,7 +194,11 @@ export class Pool implements AsyncDisposable {
     })
     const worker = new Worker(member, desk as JobDesk)
     this.#workers.add(worker)
-    void worker.stopped.then(() => this.#workers.delete(worker))
+    const prove = setInterval(() => desk?.proveMessages(provedPerSecond), 1_000).unref()
+    void worker.stopped.then(() => {
+      clearInterval(prove)
+      this.#workers.delete(worker)
+    })
     return worker
   }
 
