@@ -31,8 +31,16 @@ const spare = (world: World): boolean => world.living.length > least
 /** Some time under the fault, up to three leases: the schedule is of time as well as of verbs. */
 const hold = (random: () => number): Promise<void> => leases(3 * random())
 
+/** A program that cannot reach its store when it starts ends with that: its supervisor starts it again. */
+const join = async (world: World): Promise<void> => {
+  await world.add().catch((error: unknown) => {
+    if (!/StoreUnavailable/.test((error as Error).message)) throw error
+    world.log("  it could not reach the store")
+  })
+}
+
 const verbs: ReadonlyArray<Verb> = [
-  { name: "add", weight: 3, applies: (world) => world.living.length < most, run: async (world) => void (await world.add()) },
+  { name: "add", weight: 3, applies: (world) => world.living.length < most, run: async (world) => await join(world) },
   { name: "kill", weight: 3, applies: spare, run: async (world, worker) => await world.kill(worker) },
   { name: "drain", weight: 2, applies: spare, run: async (world, worker) => await world.drain(worker) },
   {
