@@ -112,6 +112,7 @@ const describeJob = (job: Job, named: Named, style: Style): { readonly [name: st
     queries: byName(job.queries),
     updates: byName(job.updates),
     activities: byName(job.activities),
+    ...(job.stateVersion === 1 ? {} : { stateVersion: job.stateVersion }),
   }
 }
 

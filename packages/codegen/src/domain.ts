@@ -124,6 +124,8 @@ export interface Job {
   readonly queries: ReadonlyArray<Operation>
   readonly updates: ReadonlyArray<Operation>
   readonly activities: ReadonlyArray<Operation>
+  /** Of the state's type; 1 unless it says otherwise. */
+  readonly stateVersion: number
 }
 
 /** Something that the parser could not turn into data; the checker gives it words. */

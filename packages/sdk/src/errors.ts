@@ -45,6 +45,7 @@ const specs = {
   WaitTimeout: { code: "ponos:wait_timeout", fate: "retryable" },
   ReplayMismatch: { code: "ponos:replay_mismatch", fate: "blocked" },
   JournalFull: { code: "ponos:journal_full", fate: "blocked" },
+  StateTooNew: { code: "ponos:state_too_new", fate: "blocked" },
   HandlerMissing: { code: "ponos:handler_missing", fate: "blocked" },
   ActivityFailed: { code: "ponos:activity_failed", fate: "retryable" },
   ActivityTimeout: { code: "ponos:activity_timeout", fate: "retryable" },
@@ -152,6 +153,8 @@ export const WaitTimeout = define("WaitTimeout")
 export const ReplayMismatch = define("ReplayMismatch")
 /** An iteration has as many entries as `journalLimit` allows: end it with `job.again`. */
 export const JournalFull = define("JournalFull")
+/** The state of a run was written by newer code: this one must not load it, nor write over it. */
+export const StateTooNew = define("StateTooNew")
 /** A kind has live runs, but this worker has no handler for it. */
 export const HandlerMissing = define("HandlerMissing")
 /** An activity failed with an error that is not declared, after its retries. */

@@ -42,6 +42,7 @@ export {
   RunNotFound,
   ScenarioDiffers,
   StaleWrite,
+  StateTooNew,
   StoreFault,
   StoreUnavailable,
   StoreUnsupported,

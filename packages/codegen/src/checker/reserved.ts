@@ -41,6 +41,7 @@ export const reservedErrorTags = [
   "RunNotFound",
   "ScenarioDiffers",
   "StaleWrite",
+  "StateTooNew",
   "StoreFault",
   "StoreUnavailable",
   "StoreUnsupported",

@@ -41,7 +41,7 @@ const words: Readonly<Record<ProblemCode, (problem: Problem) => Words>> = {
   }),
   "unknown-property": ({ found }) => ({
     message: `\`${found}\` is not a property of a job definition.`,
-    fix: "Use kind, input, key, state, result, error, signals, queries, updates, activities, retry or timeout.",
+    fix: "Use kind, input, key, state, result, error, signals, queries, updates, activities, retry, timeout or stateVersion.",
   }),
   "missing-property": ({ found, path }) => ({
     message: `the job \`${path}\` has no \`${found}\`.`,

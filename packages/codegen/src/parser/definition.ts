@@ -19,6 +19,7 @@ export const jobProperties = [
   "activities",
   "retry",
   "timeout",
+  "stateVersion",
 ] as const
 
 export const readDefinition = (program: ts.Program, source: ts.SourceFile, report: Report): Pick<Definition, "jobs" | "named"> => {
@@ -122,6 +123,7 @@ class Reader {
         queries: this.#operations(get("queries"), "query", exported),
         updates: this.#operations(get("updates"), "update", exported),
         activities: this.#operations(get("activities"), "activity", exported),
+        stateVersion: this.#stateVersion(get("stateVersion"), exported),
       },
     ]
   }
@@ -131,6 +133,14 @@ class Reader {
     if (ts.isStringLiteralLike(member.value)) return { value: member.value.text, at: this.#report.place(member.value) }
     this.#report.add("not-literal", member.value, `${path}.kind`, "")
     return undefined
+  }
+
+  #stateVersion(member: Member | undefined, path: string): number {
+    if (member === undefined) return 1
+    const version = ts.isNumericLiteral(member.value) ? Number(member.value.text) : Number.NaN
+    if (Number.isInteger(version) && version >= 1 && version <= 1_000) return version
+    this.#report.add("not-literal", member.value, `${path}.stateVersion`, "")
+    return 1
   }
 
   #key(member: Member | undefined, path: string): Pick<Job, "key" | "composite"> {

@@ -34,6 +34,7 @@ export const printContracts = ({ definition, preamble }: PrintInput): string => 
       `  kind: ${literal(job.kind?.value ?? "")},`,
       `  key: [${job.key.map(({ field }) => literal(field)).join(", ")}],`,
       `  version: ${literal(versionOf(job, named))},`,
+      ...(job.stateVersion === 1 ? [] : [`  stateVersion: ${job.stateVersion},`]),
       "  schemas: {",
       `    input: ${payload(job.input)},`,
       `    state: ${payload(job.state)},`,

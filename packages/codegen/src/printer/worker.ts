@@ -129,6 +129,7 @@ class WorkerPrinter {
     if (state.shape !== null) {
       file.docs("State of a new run: pure, called once.", "  ")
       file.line(`  readonly init: (input: ${this.#types.input}) => ${this.#types.state}`)
+      this.#upgrades()
     }
     file.docs(
       "Opens what the job holds while it is resident in this worker. Write it before `close` and `run`: their `resource` gets its type from here.",
@@ -141,6 +142,19 @@ class WorkerPrinter {
     this.#group("updates", updates, `job: ${this.#prefix}Update`, "Synchronous, without steps; a throw leaves the state as it was.")
     this.#group("queries", queries, `view: ${this.#prefix}View`, "Synchronous and read-only.")
     file.line("}", "")
+  }
+
+  #upgrades(): void {
+    const { stateVersion } = this.#job
+    if (stateVersion === 1) return
+    const file = this.#file
+    file.docs(
+      "Stored states of older versions, as JSON: each makes the next version of one. Called in turn when a run is loaded; pure.",
+      "  ",
+    )
+    file.line("  readonly upgrade: {")
+    for (let version = 1; version < stateVersion; version++) file.line(`    readonly ${version}: (state: any) => unknown`)
+    file.line("  }")
   }
 
   #group(group: Group, operations: ReadonlyArray<Operation>, first: string, docs: string): void {

@@ -204,12 +204,17 @@ export class Handle {
     const engine = await this.#core.engine()
     const [header] = await engine.headers(this.#core.pool, [at.shard])
     const body = parseBody(run.body)
-    const { state } = this.#contract.schemas
+    const { stateVersion = 1, schemas } = this.#contract
+    const { state } = schemas
     return {
       key: this.key,
       run: run.run,
       phase: run.phase,
-      state: body.state === undefined ? undefined : codecOf(state).decode(body.state, `the state of ${this.#what}`),
+      state:
+        body.state === undefined || stateVersion !== (body.sv ?? 1)
+          ? undefined
+          : codecOf(state).decode(body.state, `the state of ${this.#what}`),
+      stateVersion: body.sv ?? 1,
       iteration: body.iteration ?? 1,
       attempt: (body.failures ?? 0) + 1,
       labels: body.labels ?? {},

@@ -226,8 +226,12 @@ export interface Described<State> {
   readonly key: string
   readonly run: string
   readonly phase: RunPhase
-  /** State after the last committed iteration; `undefined` before `init` ran, or when the job has none. */
+  /**
+   * State after the last committed iteration; `undefined` before `init` ran, when the job has none, and when it was written in another version than
+   * this client's.
+   */
   readonly state: State | undefined
+  readonly stateVersion: number
   readonly iteration: number
   /** Tries of this iteration so far. */
   readonly attempt: number

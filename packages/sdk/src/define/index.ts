@@ -181,6 +181,7 @@ export interface Job<
   readonly key: ReadonlyArray<string>
   readonly retry?: RetryPolicy
   readonly timeout?: Timeouts
+  readonly stateVersion?: number
   readonly signals: Readonly<Record<string, AnySignal>>
   readonly queries: Readonly<Record<string, AnyQuery>>
   readonly updates: Readonly<Record<string, AnyUpdate>>
@@ -225,8 +226,12 @@ export function defineJob<
   /** Of a failed attempt; default: exponential from 1 second to 5 minutes, for ever. */
   readonly retry?: RetryPolicy
   readonly timeout?: Timeouts
+  /**
+   * 1, 2, 3 …: to be raised when stored states no longer match the type. Handlers then need `upgrade`, with a function for each older version. Default 1.
+   */
+  readonly stateVersion?: number
 }): Job<Kind, Input, State, Result, Failure, Signals, Queries, Updates, Activities> {
-  const { kind, key, retry: policy, timeout } = definition
+  const { kind, key, retry: policy, timeout, stateVersion } = definition
   return {
     _tag: "Job",
     kind,
@@ -237,6 +242,7 @@ export function defineJob<
     activities: definition.activities ?? {},
     ...(policy === undefined ? {} : { retry: policy }),
     ...(timeout === undefined ? {} : { timeout }),
+    ...(stateVersion === undefined ? {} : { stateVersion }),
   }
 }
 

@@ -6,6 +6,7 @@ import { encodeError } from "./body.ts"
 import { codecOf } from "./contract.ts"
 import type { JobKind } from "./kind.ts"
 import { checkBytes } from "./size.ts"
+import { loadState } from "./state.ts"
 
 const refuseAsync = (value: unknown, what: string): void => {
   if (value instanceof Promise) {
@@ -76,7 +77,7 @@ export const answerQuery = (
     const { body } = run
     const decoded = kind.input.decode(body.input, `the input of ${contract.kind}`)
     // before its first commit a run has the state that `init` gives
-    const state = body.state === undefined ? handlers.init?.(decoded) : kind.state?.decode(body.state, `the state of ${contract.kind}`)
+    const state = loadState(kind, body, decoded, contract.kind)
     const view = {
       key: run.key,
       run: run.run,

@@ -42,6 +42,8 @@ export interface Body {
   error?: string
   /** The run waits for code or an operator, and why. */
   blocked?: string
+  /** Version of the state's type; default 1. */
+  sv?: number
   /** Of the start: what lists are filtered by. */
   labels?: Readonly<Record<string, string>>
   /** What the client's interceptors gave to the run. */

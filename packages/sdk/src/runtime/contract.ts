@@ -38,6 +38,8 @@ export interface JobContract {
   readonly key: ReadonlyArray<string>
   /** Hash of the contract: state carries it. */
   readonly version: string
+  /** Default 1. */
+  readonly stateVersion?: number
   readonly schemas: JobSchemas
   /** Classes of all declared errors, by tag. */
   readonly failures: Readonly<Record<string, FailureClass>>
@@ -76,6 +78,8 @@ export interface ActivityHandlers<R = never> {
 /** The handlers of a job as the runtime sees them; generated interfaces give users the typed view. */
 export interface AnyHandlers {
   readonly init?: (input: any) => unknown
+  /** By the version from which it upgrades. */
+  readonly upgrade?: Readonly<Record<number, (state: any) => unknown>>
   readonly open?: (job: any) => unknown
   readonly close?: (resource: any) => unknown
   readonly run: (job: any, resource: any) => unknown

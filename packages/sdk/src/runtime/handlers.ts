@@ -21,8 +21,10 @@ const checkGroup = (given: object | undefined, declared: object, group: string, 
   for (const [name, value] of Object.entries(given)) checkFunction(value, `${group}.${name}`, kind)
 }
 
-const checkJob = (kind: string, handlers: AnyHandlers, { schemas }: JobHandlers<any>["contract"]): void => {
-  refuseUnknown(handlers, ["init", "open", "close", "run", "updates", "queries"], `the implementation of ${kind}`)
+const checkJob = (kind: string, handlers: AnyHandlers, { schemas, stateVersion = 1 }: JobHandlers<any>["contract"]): void => {
+  const upgrades = stateVersion === 1 ? [] : ["upgrade"]
+  refuseUnknown(handlers, ["init", ...upgrades, "open", "close", "run", "updates", "queries"], `the implementation of ${kind}`)
+  for (let version = 1; version < stateVersion; version++) checkFunction(handlers.upgrade?.[version], `upgrade[${version}]`, kind)
   checkFunction(handlers.run, "run", kind)
   if (schemas.state !== null) checkFunction(handlers.init, "init", kind)
   for (const name of ["open", "close"] as const) if (handlers[name] !== undefined) checkFunction(handlers[name], name, kind)

@@ -3,7 +3,17 @@
  * one fenced commit. A failure of user code never leaves this file: it becomes a back-off, a block or an end.
  */
 import type { CommitReply, LoadedRun, Message } from "../engine/engine.ts"
-import { BadInput, BadOption, Deposed, JournalFull, NotAllowed, PayloadTooLarge, ReplayMismatch, StoreFault } from "../errors.ts"
+import {
+  BadInput,
+  BadOption,
+  Deposed,
+  JournalFull,
+  NotAllowed,
+  PayloadTooLarge,
+  ReplayMismatch,
+  StateTooNew,
+  StoreFault,
+} from "../errors.ts"
 import type { Work } from "../pool/work.ts"
 import { runAs } from "../pool/work.ts"
 import { AgainValue, DoneValue, toWaiting } from "./again.ts"
@@ -28,6 +38,7 @@ import type { LazyAbort } from "./lazy-abort.ts"
 import type { Pass, Resident } from "./resident.ts"
 import { retryDelay } from "./retry.ts"
 import { checkBytes } from "./size.ts"
+import { loadState } from "./state.ts"
 import type { WakeReason } from "./wake.ts"
 import { planWake } from "./wake.ts"
 import type { WriteTarget } from "./writes.ts"
@@ -37,7 +48,8 @@ import { nextOf, park, writeRun } from "./writes.ts"
 const blockedRetryMs = 30_000
 
 /** Errors of code and data that a retry cannot mend: the run waits for code or an operator. */
-const blocks = (error: unknown): boolean => ReplayMismatch.is(error) || JournalFull.is(error) || StoreFault.is(error)
+const blocks = (error: unknown): boolean =>
+  ReplayMismatch.is(error) || JournalFull.is(error) || StoreFault.is(error) || StateTooNew.is(error)
 /** Faults of what an attempt ends with: a state or result that does not match its type or is too large, a wrong option of `again`. */
 const isFault = (error: unknown): boolean => BadInput.is(error) || PayloadTooLarge.is(error) || BadOption.is(error)
 
@@ -135,10 +147,7 @@ export class Iteration implements AttemptSource, Pass {
     for (const message of apply) if (message.kind === "input") this.#takeInput(message)
     const input = kind.input.decode(this.#body.input, `the input of ${this.#what}`)
     const holder: StateHolder = {
-      state:
-        this.#body.state === undefined
-          ? kind.handlers.init?.(input)
-          : kind.state?.decode(this.#body.state, `the state of ${this.#what} (written by contract ${this.#body.version ?? "?"})`),
+      state: loadState(kind, this.#body, input, this.#what),
     }
     for (const message of apply) if (message.kind === "update") this.#update(holder, message, input)
     this.#input = input
@@ -178,7 +187,8 @@ export class Iteration implements AttemptSource, Pass {
     const { kind } = this.#resident
     if (kind.state === undefined) return this.#body
     const state = kind.state.encode(holder.state, `the state of ${this.#what}`)
-    return { ...this.#body, state, version: kind.contract.version }
+    const { sv: _, ...body } = this.#body
+    return { ...body, state, version: kind.contract.version, ...(kind.stateVersion === 1 ? {} : { sv: kind.stateVersion }) }
   }
 
   /** Parks the run as it was, with what was applied (K2 of wake). */
@@ -417,11 +427,12 @@ export class Iteration implements AttemptSource, Pass {
     for (const message of inputs) this.#takeInput(message)
     const journalLength = attempt?.journalLength ?? 0
     const { read, ...target } = this.#target(journalLength)
-    const { input, state, version } = this.#withState(holder)
+    const { input, state, version, sv } = this.#withState(holder)
     const body: Body = {
       input,
       ...(state === undefined ? {} : { state }),
       ...(version === undefined ? {} : { version }),
+      ...(sv === undefined ? {} : { sv }),
       iteration: (this.#body.iteration ?? 1) + 1,
       ...(waiting === undefined ? {} : { waiting }),
       ...(this.#body.labels === undefined ? {} : { labels: this.#body.labels }),

@@ -21,6 +21,7 @@ export interface JobKind {
   readonly handlers: AnyHandlers
   readonly retry: RetryPolicy
   readonly timeouts: KindTimeouts
+  readonly stateVersion: number
   readonly activities: ActivityPlan
   readonly input: Codec
   readonly state: Codec | undefined
@@ -36,6 +37,7 @@ export const jobKind = (job: JobHandlers<any>): JobKind => {
     handlers,
     retry: definition.retry ?? jobRetry,
     timeouts: timeoutsOf(definition),
+    stateVersion: contract.stateVersion ?? 1,
     activities: activityPlan(definition),
     input: codecOf(contract.schemas.input),
     state: contract.schemas.state === null ? undefined : codecOf(contract.schemas.state),

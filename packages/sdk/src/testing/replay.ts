@@ -22,6 +22,7 @@ import { parseJournal } from "../runtime/journal.ts"
 import type { JobKind } from "../runtime/kind.ts"
 import { jobKind } from "../runtime/kind.ts"
 import { LazyAbort } from "../runtime/lazy-abort.ts"
+import { loadState } from "../runtime/state.ts"
 import type { TaskQueue } from "../runtime/task.ts"
 
 export interface ReplayOptions {
@@ -77,7 +78,7 @@ export const replay = async (history: History, job: JobHandlers<any>, options: R
   const effects = new Effects(options.layer)
   const input = kind.input.decode(body.input, `the input of ${loaded.address}`)
   const holder: StateHolder = {
-    state: body.state === undefined ? kind.handlers.init?.(input) : kind.state?.decode(body.state, `the state of ${loaded.address}`),
+    state: loadState(kind, body, input, loaded.address),
   }
   const life = new LazyAbort()
   const rested = Promise.withResolvers<Error | undefined>()

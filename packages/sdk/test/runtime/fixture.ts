@@ -84,7 +84,8 @@ export const contract: JobContract = {
 }
 
 export const stub = makeStub(definition() as never, contract)
-export const stubWith = (policy?: RetryPolicy, timeout?: Timeouts) => makeStub(definition(policy, timeout) as never, contract)
+export const stubWith = (policy?: RetryPolicy, timeout?: Timeouts, stateVersion = 1) =>
+  makeStub(definition(policy, timeout) as never, stateVersion === 1 ? contract : { ...contract, stateVersion })
 
 export interface Started {
   readonly store: string
@@ -108,7 +109,12 @@ export const startPool = (store: string, pool: string, shards = 8): Started => {
     client,
     events,
     async worker(handlers, options = {}) {
-      const { activities, policy, timeout, ...rest } = options as { activities?: object; policy?: RetryPolicy; timeout?: Timeouts }
+      const { activities, policy, timeout, stateVersion, ...rest } = options as {
+        activities?: object
+        policy?: RetryPolicy
+        timeout?: Timeouts
+        stateVersion?: number
+      }
       const worker = await createWorker({
         pool,
         store,
@@ -117,7 +123,7 @@ export const startPool = (store: string, pool: string, shards = 8): Started => {
         leaseMs: 1_000,
         sweepMs: 200,
         settleMs: 20,
-        jobs: [stubWith(policy, timeout).implement({ init: () => ({ count: 0, log: [] }), ...handlers })],
+        jobs: [stubWith(policy, timeout, stateVersion).implement({ init: () => ({ count: 0, log: [] }), ...handlers })],
         activities: activities === undefined ? [] : [stub.activities(activities)],
         onEvent: (event: WorkerEvent) => events.push(event),
         ...rest,

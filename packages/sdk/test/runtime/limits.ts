@@ -186,6 +186,38 @@ export const limitSuite = (name: string, store: () => string): void => {
       for (const sleeper of sleepers) await sleeper.terminate()
     })
 
+    test("a state of older code is upgraded, version by version, and stays as it is until its run is written; older code leaves a newer one alone", async () => {
+      const run = (job: any): unknown => {
+        const [note] = [job.poll("note")]
+        if (note !== undefined) job.state.log = [...job.state.log, note.payload]
+        return job.poll("stop") === undefined ? job.again({ on: ["note", "stop"] }) : job.done(`${job.state.count} ${job.state.log.join()}`)
+      }
+      const queries = { count: (view: any) => view.state.count }
+      const first = await pool.worker({ run, queries, init: () => ({ count: 1, log: ["one"] }) })
+      const handle = await pool.client.sample.start({ id: "evolves" })
+      await until(async () => (await handle.describe()).phase === "parked", "it waits")
+      await first.close()
+      const upgrade = {
+        1: ({ count, log }: any) => ({ total: count * 10, log }),
+        2: ({ total, log }: any) => ({ count: total + 1, log: [...log, "three"] }),
+      }
+      const third = await pool.worker({ run, queries, upgrade }, { stateVersion: 3 })
+      expect(await handle.query.count()).toBe(11)
+      expect(await handle.describe()).toMatchObject({ stateVersion: 1, state: { count: 1, log: ["one"] } })
+      await handle.signal.note("two")
+      await until(async () => (await handle.describe()).stateVersion === 3, "its next iteration wrote it anew")
+      // a client of another version does not guess
+      expect((await handle.describe()).state).toBeUndefined()
+      await third.close()
+      const second = await pool.worker({ run, queries, upgrade }, { stateVersion: 2 })
+      await handle.signal.note("seen by newer code only")
+      await until(async () => (await handle.describe()).blocked?.includes("StateTooNew"), "it waits for newer code")
+      await second.close()
+      await expect(pool.worker({ run, queries, upgrade }, { stateVersion: 4 })).rejects.toMatchObject({
+        message: expect.stringContaining("upgrade[3]") as unknown,
+      })
+    })
+
     test("runs are listed by phase, outcome, label and time, whole or page by page", async () => {
       await pool.worker({
         run: async (job: any) => {
