@@ -13,19 +13,29 @@ const number = (text: string, name: string, max: number): number => {
   throw new Error(`expected --${name} to be a number up to ${max}, got: ${text}. ${usage}`)
 }
 
-const { values } = parseArgs({
-  options: { minutes: { type: "string" }, seed: { type: "string" }, store: { type: "string", default: "redis" } },
-})
-const minutes = number(values.minutes ?? "1", "minutes", minutesMax)
-const seed = number(values.seed ?? String(1 + Math.floor(Math.random() * 1_000_000)), "seed", Number.MAX_SAFE_INTEGER)
-if (!storeNames.includes(values.store as StoreName))
-  throw new Error(`expected --store to be one of ${storeNames.join(", ")}, got: ${values.store}. ${usage}`)
+const read = (): { readonly minutes: number; readonly seed: number; readonly name: StoreName } => {
+  const { values } = parseArgs({
+    options: { minutes: { type: "string" }, seed: { type: "string" }, store: { type: "string", default: "redis" } },
+  })
+  const minutes = number(values.minutes ?? "1", "minutes", minutesMax)
+  const seed = number(values.seed ?? String(1 + Math.floor(Math.random() * 1_000_000)), "seed", Number.MAX_SAFE_INTEGER)
+  const name = storeNames.find((one) => one === values.store)
+  if (name === undefined) throw new Error(`expected --store to be one of ${storeNames.join(", ")}, got: ${values.store}. ${usage}`)
+  return { minutes, seed, name }
+}
 
+const given = ((): ReturnType<typeof read> => {
+  try {
+    return read()
+  } catch (error) {
+    console.error(`chaos: ${(error as Error).message}`)
+    process.exit(1)
+  }
+})()
+const { minutes, seed, name } = given
 const log = (text: string): void => console.log(text)
-log(
-  `chaos on ${values.store}, seed ${seed}, ${minutes} minutes; again: npm run chaos -- --minutes ${minutes} --seed ${seed} --store ${values.store}`,
-)
-const store = await openStore(values.store as StoreName)
+log(`chaos on ${name}, seed ${seed}, ${minutes} minutes; again: npm run chaos -- --minutes ${minutes} --seed ${seed} --store ${name}`)
+const store = await openStore(name)
 const closing: Array<() => Promise<void>> = [() => store.stop()]
 const close = async (): Promise<void> => {
   for (const end of closing.splice(0).toReversed()) await end()
