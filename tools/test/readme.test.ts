@@ -14,8 +14,9 @@ beforeAll(async () => {
   // inside the project, so that its packages resolve
   mkdirSync(join(root, ".cache"), { recursive: true })
   folder = mkdtempSync(join(root, ".cache/readme-"))
-  const readme = readFileSync(join(root, "README.md"), "utf8")
-  for (const [, name = "", code = ""] of readme.matchAll(/```ts\n\/\/ (\S+)\n([\s\S]*?)```/g)) writeFileSync(join(folder, name), code)
+  // the path is in the README, the test of its job in the docs
+  const texts = ["README.md", "docs/runtime.md"].map((file) => readFileSync(join(root, file), "utf8")).join("\n")
+  for (const [, name = "", code = ""] of texts.matchAll(/```ts\n\/\/ (\S+)\n([\s\S]*?)```/g)) writeFileSync(join(folder, name), code)
   copyFileSync(join(import.meta.dirname, "readme/feed.ts"), join(folder, "feed.ts"))
   writeFileSync(
     join(folder, "tsconfig.json"),

@@ -24,7 +24,11 @@ const mistakes: ReadonlyArray<readonly [string, () => unknown, string]> = [
   ["start with an unknown option", () => client.sample.start({ id: "x" }, { aftr: 1 }), "got: `aftr` (did you mean after?)"],
   ["start with options that are none", () => client.sample.start({ id: "x" }, "now"), "expected start to get its options as an object"],
   ["start with another ifEnded", () => client.sample.start({ id: "x" }, { ifEnded: "join" }), 'expected ifEnded to be "start" or "reject"'],
-  ["start with another ifRunning", () => client.sample.start({ id: "x" }, { ifRunning: 1 }), 'expected ifRunning to be "join", "reject" or "replace"'],
+  [
+    "start with another ifRunning",
+    () => client.sample.start({ id: "x" }, { ifRunning: 1 }),
+    'expected ifRunning to be "join", "reject" or "replace"',
+  ],
   ["signal with an unknown option", () => handle.signal.note("a", { ID: "1" }), "expected signal note to have only the options id"],
   ["signal with an empty id", () => handle.signal.note("a", { id: "" }), "expected id to be a text of 1 to 512 characters"],
   ["signal with a control character in its id", () => handle.signal.note("a", { id: "a\n" }), "without control characters"],
