@@ -4,7 +4,8 @@
  * - D1 A try that nobody was heard to have begun has its start deadline: `startTimeout` after it may start. An owner that took the run over
  *   has not heard what was told before: it gives running tries the time to tell again.
  * - D2 One that began has `timeout` from then, and `heartbeatTimeout` from its last heartbeat, the start counted as one. Its worker minds both to
- *   the millisecond: what it tells of them, and what came in time, gets a moment to arrive.
+ *   the millisecond.
+ *   What happened in time gets a moment to be heard of (D1, D2).
  * - D3 `totalTimeout` counts from the call; where it comes first or at the same time, it decides, and no other try follows.
  */
 import type { FailedTry } from "./body.ts"
@@ -14,7 +15,7 @@ import type { ActivityLimits } from "./activity-limits.ts"
 export const aliveMs = 5_000
 /** How long the new owner of a run waits for a try to be heard of, at least, ms. */
 const resumeMs = 3 * aliveMs
-/** How long a result or a heartbeat may be on its way, ms. */
+/** How long a start, a heartbeat or a result may be on its way, ms. */
 const transitMs = 1_000
 
 export interface TryTimes {
@@ -45,7 +46,7 @@ export const deadlineOf = (limits: Limits, times: TryTimes): Deadline => {
 
 const startDeadline = ({ startTimeout }: Limits, { due, resumed }: TryTimes): Deadline => {
   const again = resumed === undefined ? due : resumed + Math.min(startTimeout, resumeMs)
-  return { at: Math.max(due + startTimeout, again), of: "start" }
+  return { at: Math.max(due + startTimeout, again) + transitMs, of: "start" }
 }
 
 const runDeadline = ({ timeout, heartbeatTimeout }: Limits, started: number, beat = started): Deadline => {

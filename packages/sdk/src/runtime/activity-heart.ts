@@ -11,6 +11,8 @@ import { encodeValue } from "./value.ts"
 export const heartbeatBytes = 16_384
 /** Heartbeats closer than this travel together, ms; a short `heartbeatTimeout` makes it shorter. */
 const throttleMs = 1_000
+/** Most tries end before: those need not tell that they began. One with a `heartbeatTimeout` tells at once, so that its silence is noticed. */
+const firstMs = 100
 
 export interface HeartOptions {
   readonly task: Task
@@ -28,7 +30,7 @@ export class Heart {
   #silence: ReturnType<typeof setTimeout> | undefined
   #trailing: ReturnType<typeof setTimeout> | undefined
   #beatAt: number | undefined
-  #sentAt = 0
+  #sentAt = Number.NEGATIVE_INFINITY
   #details: unknown
   #stopped = false
 
@@ -38,8 +40,11 @@ export class Heart {
     this.#gap = Math.min(throttleMs, (heartbeatTimeout ?? Number.POSITIVE_INFINITY) / 4)
     const every = Math.max(20, Math.min(aliveMs, (heartbeatTimeout ?? Number.POSITIVE_INFINITY) / 3))
     this.#alive = setInterval(() => this.#send(), every)
-    this.#send()
-    if (heartbeatTimeout !== undefined) this.#listen(heartbeatTimeout)
+    if (heartbeatTimeout === undefined) this.#trailing = setTimeout(() => this.#send(), firstMs)
+    else {
+      this.#send()
+      this.#listen(heartbeatTimeout)
+    }
   }
 
   /** Since the start of the try, ms. */

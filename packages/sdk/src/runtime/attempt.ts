@@ -257,7 +257,7 @@ export class Attempt {
   /** A try was heard of. False: it counts no more; `undefined`: that cannot be told yet. */
   hear(beat: Beat): boolean | undefined {
     for (const call of this.#outstanding.values()) if (call.hear?.(beat) === true) return true
-    return !this.over && this.#replay.exhausted && !this.abortSignal.aborted ? false : undefined
+    return !this.over && this.#replay.exhausted && !this.abort.aborted ? false : undefined
   }
 
   /** Activities that have no result yet. */

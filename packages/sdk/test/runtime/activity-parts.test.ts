@@ -75,12 +75,12 @@ describe("the deadline of a try", () => {
   const times = { scheduled: 0, due: 50, resumed: undefined, started: undefined, beat: undefined }
 
   test("D1 until it is known to have begun, to start, counted from when it may", () => {
-    expect(deadlineOf(limits, times)).toEqual({ at: 1_050, of: "start" })
+    expect(deadlineOf(limits, times)).toEqual({ at: 2_050, of: "start" })
   })
   test("D1 a new owner gives it time to be heard of", () => {
-    expect(deadlineOf(limits, { ...times, resumed: 1_040 })).toEqual({ at: 2_040, of: "start" })
-    expect(deadlineOf({ ...limits, startTimeout: 60_000 }, { ...times, resumed: 60_000 })).toEqual({ at: 75_000, of: "start" })
-    expect(deadlineOf({ ...limits, startTimeout: 60_000 }, { ...times, resumed: 60 })).toEqual({ at: 60_050, of: "start" })
+    expect(deadlineOf(limits, { ...times, resumed: 1_040 })).toEqual({ at: 3_040, of: "start" })
+    expect(deadlineOf({ ...limits, startTimeout: 60_000 }, { ...times, resumed: 60_000 })).toEqual({ at: 76_000, of: "start" })
+    expect(deadlineOf({ ...limits, startTimeout: 60_000 }, { ...times, resumed: 60 })).toEqual({ at: 61_050, of: "start" })
   })
   test("D2 then to end, or to give its next heartbeat, and a second for what is on its way", () => {
     const beating = { ...limits, heartbeatTimeout: 30 }
@@ -90,8 +90,8 @@ describe("the deadline of a try", () => {
     expect(deadlineOf(beating, { ...times, started: 70, beat: 150 })).toEqual({ at: 1_170, of: "close" })
   })
   test("D3 totalTimeout decides where it comes first, or at the same time", () => {
-    expect(deadlineOf({ ...limits, totalTimeout: 1_050 }, times)).toEqual({ at: 1_050, of: "total" })
-    expect(deadlineOf({ ...limits, totalTimeout: 1_051 }, times)).toEqual({ at: 1_050, of: "start" })
+    expect(deadlineOf({ ...limits, totalTimeout: 2_050 }, times)).toEqual({ at: 2_050, of: "total" })
+    expect(deadlineOf({ ...limits, totalTimeout: 2_051 }, times)).toEqual({ at: 2_050, of: "start" })
     expect(deadlineOf({ ...limits, totalTimeout: 80 }, { ...times, started: 70 })).toEqual({ at: 80, of: "total" })
   })
   test("T1 it is finite, whatever happened", () => {
