@@ -3,23 +3,29 @@
 /** What the user got wrong, and how it is right. */
 export class UsageError extends Error {}
 
-export const benchNames = ["start", "pool"] as const
+export const benchNames = ["start", "pool", "runtime"] as const
 export type BenchName = (typeof benchNames)[number]
 
 /** Parts of each bench. */
 export const workloadNames = {
   start: ["starts", "endToEnd", "latency"],
   pool: ["takeover", "moved", "latency", "parked"],
+  runtime: ["starts", "endToEnd", "steps", "step", "signal", "parked"],
 } as const satisfies Record<BenchName, ReadonlyArray<string>>
 export type WorkloadName = (typeof workloadNames)[BenchName][number]
 
-export const storeNames = ["redis", "sqlite"] as const
-export type StoreName = (typeof storeNames)[number]
+/** `redis-everysec`: a Redis that writes its log to disk once a second. */
+export const storeNames = {
+  start: ["redis"],
+  pool: ["redis", "sqlite"],
+  runtime: ["redis", "redis-everysec", "sqlite"],
+} as const satisfies Record<BenchName, ReadonlyArray<string>>
+export type StoreName = (typeof storeNames)[BenchName][number]
 
 /** Repetitions, unless `--runs` says another number. */
-const defaultRuns = { start: 3, pool: 5 } as const
-/** Of the bench `pool` with `--quick`. */
-const quickRuns = 1
+const defaultRuns = { start: 3, pool: 5, runtime: 3 } as const
+/** The same with `--quick`. */
+const quickRuns = { start: 3, pool: 1, runtime: 1 } as const
 
 export interface Command {
   readonly bench: BenchName
@@ -33,14 +39,16 @@ export interface Command {
   readonly redis: string | undefined
 }
 
-export const usage = `usage: npm run bench -- [start|pool] [--quick] [--json] [--runs N] [--only W] [--store S]
+export const usage = `usage: npm run bench -- [start|pool|runtime] [--quick] [--json] [--runs N] [--only W] [--store S]
   start      starts, end to end and latency of durable jobs, beside BullMQ on the same Redis (the default)
   pool       what a pool promises: takeover, handover, overlap, moves, idle cost, parked jobs, latency
-  --quick    shorter or fewer runs, less exact: under a minute, pool under 90 seconds
+  runtime    what durable jobs cost: starts, jobs and steps a second, a step, signals, a million parked runs
+  --quick    shorter or fewer runs, less exact: under a minute, pool and runtime under 90 seconds
   --json     the figures as one line of JSON for each store at the end of stdout; all else goes to stderr
-  --runs N   repetitions of each workload, 1 to 50 (start 3; pool 5, quick 1)
-  --only W   only these workloads, separated by commas: ${workloadNames.start.join(",")}; pool: ${workloadNames.pool.join(",")}
-  --store S  pool only: ${storeNames.join(" or ")} (both)
+  --runs N   repetitions of each workload, 1 to 50 (start 3; pool 5, quick 1; runtime 3, quick 1)
+  --only W   only these workloads, separated by commas: ${workloadNames.start.join(",")}; pool: ${workloadNames.pool.join(",")};
+             runtime: ${workloadNames.runtime.join(",")}
+  --store S  one store instead of all: pool: ${storeNames.pool.join(", ")}; runtime: ${storeNames.runtime.join(", ")}
 PONOS_BENCH_REDIS=redis://host:port measures on that server; without it a redis-server is started, without persistence.`
 
 const flags = ["--quick", "--json", "--help", "--runs", "--only", "--store"]
@@ -72,7 +80,7 @@ export const readCommand = (args: ReadonlyArray<string>, environment: Readonly<R
         ?.split(",")
         .map((name) => oneOf(name, known, `a workload of ${bench}`)) ?? known,
     stores: readStores(bench, given.get("--store")),
-    runs: readRuns(given.get("--runs")) ?? (quick && bench === "pool" ? quickRuns : defaultRuns[bench]),
+    runs: readRuns(given.get("--runs")) ?? (quick ? quickRuns : defaultRuns)[bench],
     quick,
     json: given.has("--json"),
     help: given.has("--help"),
@@ -90,12 +98,11 @@ const oneOf = <Name extends string>(given: string, names: ReadonlyArray<Name>, w
 }
 
 const readStores = (bench: BenchName, given: string | undefined): ReadonlyArray<StoreName> => {
-  if (bench === "start") {
-    if (given !== undefined && given !== "redis")
-      throw new UsageError(`expected --store ${given} with pool: the bench start is beside BullMQ, on Redis`)
-    return ["redis"]
-  }
-  return given === undefined ? storeNames : [oneOf(given, storeNames, "a store")]
+  const known: ReadonlyArray<StoreName> = storeNames[bench]
+  if (given === undefined) return known
+  if (bench === "start" && given !== "redis")
+    throw new UsageError(`expected --store ${given} with pool or runtime: the bench start is beside BullMQ, on Redis`)
+  return [oneOf(given, known, "a store")]
 }
 
 const readRuns = (text: string | undefined): number | undefined => {

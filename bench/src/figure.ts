@@ -8,6 +8,8 @@ export interface Figure {
   readonly better: "more" | "less"
   /** What was set out to be reached: at most. */
   readonly goal?: number
+  /** The same of the ratio: at least. */
+  readonly goalRatio?: number
   /** The value is the largest one: what must never happen is not averaged away. */
   readonly worst?: boolean
   readonly own: ReadonlyArray<number>
@@ -67,12 +69,14 @@ const showRatio = (figure: Figure): string => {
   return ratio === null ? none : `${show(ratio)} ×`
 }
 const showGoal = (figure: Figure): string => {
-  const { goal } = figure
-  return goal === undefined ? none : `≤ ${show(goal)}${valueOf(figure) > goal ? " missed" : ""}`
+  const { goal, goalRatio } = figure
+  if (goal !== undefined) return `≤ ${show(goal)}${valueOf(figure) > goal ? " missed" : ""}`
+  const ratio = ratioOf(figure)
+  return goalRatio === undefined || ratio === null ? none : `≥ ${show(goalRatio)} ×${ratio < goalRatio ? " missed" : ""}`
 }
 
 export const toTable = (figures: ReadonlyArray<Figure>, peer: string): string => {
-  const goals = figures.some(({ goal }) => goal !== undefined)
+  const goals = figures.some(({ goal, goalRatio }) => goal !== undefined || goalRatio !== undefined)
   const rows = figures.map((figure) => [
     figure.label,
     show(valueOf(figure)),

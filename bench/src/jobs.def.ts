@@ -35,11 +35,25 @@ export interface ParkedState {
   padding: string
 }
 
-/** Parks at once, and stays so. */
+/** Parks at once, and again after each signal. */
 export const parked = defineJob({
   kind: "parked",
   input: type<ParkedInput>(),
   state: type<ParkedState>(),
   key: "id",
-  signals: { wake: signal() },
+  /** When it was sent, ms on the clock of clock.ts. */
+  signals: { wake: signal<number>() },
+})
+
+export interface ListenerInput {
+  id: string
+}
+
+/** Waits for signals inside of its iteration. */
+export const listener = defineJob({
+  kind: "listener",
+  input: type<ListenerInput>(),
+  key: "id",
+  /** When it was sent, as above. */
+  signals: { tick: signal<number>() },
 })

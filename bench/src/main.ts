@@ -4,6 +4,7 @@ import { readCommand, usage, UsageError, type Command } from "./command.ts"
 import { toJson, toTable, type StoreFigures } from "./figure.ts"
 import { PoolBench } from "./pool/bench.ts"
 import { openBenchRedis, type BenchRedis } from "./redis.ts"
+import { RuntimeBench } from "./runtime/bench.ts"
 import { StartBench } from "./start/bench.ts"
 
 interface Bench {
@@ -14,8 +15,10 @@ interface Bench {
 
 const say = (line: string): void => console.error(`• ${line}`)
 
-const open = (command: Command, redis: BenchRedis | undefined): Bench =>
-  command.bench === "start" && redis !== undefined ? new StartBench(command, redis, say) : new PoolBench(command, redis, say)
+const open = (command: Command, redis: BenchRedis | undefined): Bench => {
+  if (command.bench === "runtime") return new RuntimeBench(command, redis, say)
+  return command.bench === "start" && redis !== undefined ? new StartBench(command, redis, say) : new PoolBench(command, redis, say)
+}
 
 const print = (command: Command, found: ReadonlyArray<StoreFigures>): void => {
   for (const { store, figures } of found) {

@@ -1,4 +1,4 @@
-/** The Redis that is measured on: the one that PONOS_BENCH_REDIS names, or one of its own, without persistence. */
+/** The Redis that is measured on: the one that PONOS_BENCH_REDIS names, or one of its own, without persistence or with a log of all writes. */
 import { Redis } from "ioredis"
 import { startRedis } from "../../tools/test-redis.ts"
 import { UsageError } from "./command.ts"
@@ -18,7 +18,8 @@ export interface BenchRedis {
 const connectTimeoutMs = 3_000
 const scanCount = 5_000
 
-export const openBenchRedis = async (named: string | undefined): Promise<BenchRedis> => {
+/** `everysec`: what it writes is on the disk a second later. */
+export const openBenchRedis = async (named: string | undefined, persistence: "none" | "everysec" = "none"): Promise<BenchRedis> => {
   const server = named === undefined ? await startRedis("binary") : { url: named, from: "PONOS_BENCH_REDIS", stop: async () => {} }
   const redis = new Redis(server.url, { lazyConnect: true, connectTimeout: connectTimeoutMs, retryStrategy: null })
   // the first one is the cause: the rejected call only says that the connection is closed
@@ -26,13 +27,14 @@ export const openBenchRedis = async (named: string | undefined): Promise<BenchRe
   redis.on("error", (error: Error) => (cause ??= error))
   try {
     await redis.connect()
-    if (named === undefined) await redis.config("SET", "save", "", "appendonly", "no")
+    if (named === undefined)
+      await redis.config("SET", "save", "", "appendfsync", "everysec", "appendonly", persistence === "none" ? "no" : "yes")
     const info = await redis.info()
     const field = (name: string, text = info): string => new RegExp(`^${name}:(.*)$`, "m").exec(text)?.[1]?.trim() ?? "?"
-    const persistence = field("aof_enabled") === "1" ? "AOF" : named === undefined ? "no persistence" : "its own persistence settings"
+    const persisted = field("aof_enabled") === "1" ? "AOF" : named === undefined ? "no persistence" : "its own persistence settings"
     return {
       url: server.url,
-      description: `${server.from}, Redis ${field("redis_version")}, ${persistence}`,
+      description: `${server.from}, Redis ${field("redis_version")}, ${persisted}`,
       async cpu() {
         const text = await redis.info("cpu")
         return 1_000 * (Number(field("used_cpu_user", text)) + Number(field("used_cpu_sys", text)))

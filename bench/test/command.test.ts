@@ -33,8 +33,23 @@ describe("the command line of the bench", () => {
     expect(readCommand(["pool", "--quick", "--runs", "2"], {})).toMatchObject({ runs: 2 })
   })
 
+  test("the bench runtime is on three stores, or one of them", () => {
+    expect(readCommand(["runtime"], {})).toMatchObject({
+      workloads: ["starts", "endToEnd", "steps", "step", "signal", "parked"],
+      stores: ["redis", "redis-everysec", "sqlite"],
+      runs: 3,
+    })
+    expect(readCommand(["runtime", "--quick", "--store", "redis-everysec", "--only", "steps,parked"], {})).toMatchObject({
+      workloads: ["steps", "parked"],
+      stores: ["redis-everysec"],
+      runs: 1,
+    })
+  })
+
   test.each([
-    [["strat"], {}, "expected a bench to be one of start, pool, got: strat"],
+    [["strat"], {}, "expected a bench to be one of start, pool, runtime, got: strat"],
+    [["pool", "--store", "redis-everysec"], {}, "expected a store to be one of redis, sqlite"],
+    [["runtime", "--only", "latency"], {}, "expected a workload of runtime to be one of starts"],
     [["pool", "--only", "starts"], {}, "expected a workload of pool to be one of takeover"],
     [["pool", "--store", "postgres"], {}, "expected a store to be one of redis, sqlite"],
     [["start", "--store", "sqlite"], {}, "expected --store sqlite with pool"],

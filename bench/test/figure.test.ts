@@ -42,3 +42,19 @@ test("the table shows goals where there are some, and nothing for a missing peer
   expect(table[1]).toMatch(/≤ 5 missed$/)
   expect(table[2]).toMatch(/ -$/)
 })
+
+test("a goal of the ratio is a lower bound, and nothing where there is no peer", () => {
+  const table = toTable(
+    [
+      { ...figure, goalRatio: 3 },
+      { ...figure, goalRatio: 4 },
+      { ...figure, goalRatio: 4, peer: [] },
+    ],
+    "BullMQ",
+  )
+    .split("\n")
+    .slice(2)
+  expect(table[0]).toMatch(/3 × +≥ 3 ×$/)
+  expect(table[1]).toMatch(/≥ 4 × missed$/)
+  expect(table[2]).toMatch(/ -$/)
+})

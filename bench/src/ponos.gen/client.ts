@@ -14,6 +14,7 @@ import type {
   PoolStats,
   ResultOptions,
   SignalOptions,
+  SignalPayload,
   StartOptions,
   State,
   StatsOptions,
@@ -88,7 +89,7 @@ type ParkedDefinition = typeof def.parked
 export interface ParkedHandle {
   readonly key: string
   readonly signal: {
-    wake(payload?: undefined, options?: SignalOptions): Promise<void>
+    wake(payload: SignalPayload<ParkedDefinition, "wake">, options?: SignalOptions): Promise<void>
   }
   /** What the store knows about the run. */
   describe(): Promise<Described<State<ParkedDefinition>>>
@@ -102,7 +103,7 @@ export interface ParkedHandle {
   terminate(reason?: string): Promise<void>
 }
 
-/** Parks at once, and stays so. */
+/** Parks at once, and again after each signal. */
 export interface ParkedClient {
   readonly kind: "parked"
   readonly contract: JobContract
@@ -116,13 +117,49 @@ export interface ParkedClient {
   page(options?: PageOptions): Promise<Page>
 }
 
+type ListenerDefinition = typeof def.listener
+
+/** One key of "listener". */
+export interface ListenerHandle {
+  readonly key: string
+  readonly signal: {
+    tick(payload: SignalPayload<ListenerDefinition, "tick">, options?: SignalOptions): Promise<void>
+  }
+  /** What the store knows about the run. */
+  describe(): Promise<Described<undefined>>
+  /** What happened in the current iteration, as plain JSON: to look at, and for `replay` in a test. */
+  history(): Promise<History>
+  /** Waits for the end; gives the result, or throws the declared error, `Cancelled`, `Terminated` or `RunFailed`. */
+  result(options?: ResultOptions): Promise<void>
+  /** Asks the run to end: its handler sees an abort and may clean up. */
+  cancel(reason?: string): Promise<void>
+  /** Ends the run now, without its handler. */
+  terminate(reason?: string): Promise<void>
+}
+
+/** Waits for signals inside of its iteration. */
+export interface ListenerClient {
+  readonly kind: "listener"
+  readonly contract: JobContract
+  /** Starts a run, or joins the live one of the key; the start is durable when this resolves. */
+  start(input: Input<ListenerDefinition>, options?: StartOptions): Promise<ListenerHandle>
+  /** The handle of a key; nothing is sent. */
+  get(key: string): ListenerHandle
+  /** Runs of this kind that match, ended ones that are retained too, in no order. */
+  list(options?: ListOptions): AsyncIterable<Listed>
+  /** One page of them. */
+  page(options?: PageOptions): Promise<Page>
+}
+
 export interface Client extends AsyncDisposable {
   /** Does nothing, once. */
   readonly ping: PingClient
   /** Holds a resource, runs all the time, and writes now and then. */
   readonly tenant: TenantClient
-  /** Parks at once, and stays so. */
+  /** Parks at once, and again after each signal. */
   readonly parked: ParkedClient
+  /** Waits for signals inside of its iteration. */
+  readonly listener: ListenerClient
   /** How long runs of the pool wait, how much runs, and how many workers it takes: by group and in total. */
   stats(options?: StatsOptions): Promise<PoolStats>
   /** Ends the client's connections; handles cannot be used after it. */

@@ -42,14 +42,34 @@ export const parked: JobContract = {
   name: "parked",
   kind: "parked",
   key: ["id"],
-  version: "ffb7df00f31b4613",
+  version: "ff129b4ca00bc654",
   schemas: {
     input: schemas.ParkedInput,
     state: schemas.ParkedState,
     result: null,
     errors: {},
     signals: {
-      wake: null,
+      wake: schemas.ParkedWakeSignal,
+    },
+    queries: {},
+    updates: {},
+    activities: {},
+  },
+  failures: {},
+}
+
+export const listener: JobContract = {
+  name: "listener",
+  kind: "listener",
+  key: ["id"],
+  version: "47d70727ce5876c4",
+  schemas: {
+    input: schemas.ListenerInput,
+    state: null,
+    result: null,
+    errors: {},
+    signals: {
+      tick: schemas.ListenerTickSignal,
     },
     queries: {},
     updates: {},

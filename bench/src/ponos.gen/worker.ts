@@ -13,6 +13,7 @@ import type {
   Out,
   ReceiveFilter,
   ReceiveOptions,
+  SignalPayload,
   State,
   Wake,
 } from "@ponos/sdk/gen"
@@ -89,7 +90,7 @@ export const tenant: TenantStub = makeStub(def.tenant, contracts.tenant)
 type ParkedDefinition = typeof def.parked
 
 /** An unread signal, as `poll` and `receive` give it. */
-export type ParkedSignal = Envelope<"wake", void>
+export type ParkedSignal = Envelope<"wake", SignalPayload<ParkedDefinition, "wake">>
 
 /** What `run`, `open` and their steps see. */
 export interface ParkedJob extends BaseJob {
@@ -110,7 +111,7 @@ export interface ParkedJob extends BaseJob {
   done(): Done
 }
 
-/** Parks at once, and stays so. */
+/** Parks at once, and again after each signal. */
 export interface ParkedHandlers<Resource, R1, R2, R3> {
   /** State of a new run: pure, called once. */
   readonly init: (input: Input<ParkedDefinition>) => State<ParkedDefinition>
@@ -128,5 +129,46 @@ export interface ParkedStub {
   ): JobHandlers<R1 | R2 | R3>
 }
 
-/** Parks at once, and stays so. */
+/** Parks at once, and again after each signal. */
 export const parked: ParkedStub = makeStub(def.parked, contracts.parked)
+
+type ListenerDefinition = typeof def.listener
+
+/** An unread signal, as `poll` and `receive` give it. */
+export type ListenerSignal = Envelope<"tick", SignalPayload<ListenerDefinition, "tick">>
+
+/** What `run`, `open` and their steps see. */
+export interface ListenerJob extends BaseJob {
+  readonly input: Input<ListenerDefinition>
+  /** Why this iteration began. */
+  readonly wake: Wake<"tick">
+  /** The next unread signal of any kind, or of the named one, consumed; `undefined`: none. */
+  poll(): ListenerSignal | undefined
+  poll<N extends ListenerSignal["name"]>(name: N): Extract<ListenerSignal, { readonly name: N }> | undefined
+  /** Waits for a signal and consumes it; with a `timeout` it may give `undefined`. */
+  receive<N extends ListenerSignal["name"]>(name: N, options?: ReceiveFilter<Extract<ListenerSignal, { readonly name: N }>["payload"]>): Call<Extract<ListenerSignal, { readonly name: N }>>
+  receive<N extends ListenerSignal["name"]>(name: N, options: ReceiveOptions<Extract<ListenerSignal, { readonly name: N }>["payload"]>): Call<Extract<ListenerSignal, { readonly name: N }> | undefined>
+  /** Ends the iteration; the next one begins by time, by a message named in `on`, or at once. */
+  again(options?: AgainOptions<"tick">): Again
+  /** Ends the run. */
+  done(): Done
+}
+
+/** Waits for signals inside of its iteration. */
+export interface ListenerHandlers<Resource, R1, R2, R3> {
+  /** Opens what the job holds while it is resident in this worker. Write it before `close` and `run`: their `resource` gets its type from here. */
+  readonly open?: (job: ListenerJob) => Out<Resource, never, R1>
+  readonly close?: (resource: NoInfer<Resource>) => Out<void, never, R2>
+  /** One iteration; it returns `job.again(…)` or `job.done(…)`. */
+  readonly run: (job: ListenerJob, resource: NoInfer<Resource>) => Out<Again | Done, never, R3>
+}
+
+export interface ListenerStub {
+  /** Pairs the handlers with their contract, for `createWorker({ jobs: […] })`. */
+  implement<Resource = undefined, R1 = never, R2 = never, R3 = never>(
+    handlers: ListenerHandlers<Resource, R1, R2, R3>,
+  ): JobHandlers<R1 | R2 | R3>
+}
+
+/** Waits for signals inside of its iteration. */
+export const listener: ListenerStub = makeStub(def.listener, contracts.listener)

@@ -1,19 +1,15 @@
 /** The bench `pool`: what a pool promises about its workers, measured on real processes. */
-import { randomBytes } from "node:crypto"
-import { mkdtempSync, rmSync } from "node:fs"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
-import { Child } from "../child.ts"
 import type { Command, StoreName } from "../command.ts"
 import type { StoreFigures } from "../figure.ts"
+import { Found as FoundOf } from "../found.ts"
 import type { BenchRedis } from "../redis.ts"
 import { contenderNames } from "../start/contender.ts"
 import { latency } from "../start/workloads.ts"
 import { bullmqTakeover, fastBullmq, type BullmqOptions } from "./bullmq-takeover.ts"
-import { Found, type FigureName } from "./found.ts"
+import { kinds, type FigureName, type Found } from "./found.ts"
 import { measureMoved } from "./moved.ts"
 import { measureParked } from "./parked.ts"
-import type { Stage } from "./stage.ts"
+import { Stage } from "../stage.ts"
 import { measureTakeovers } from "./takeover.ts"
 
 /** BullMQ's stalled check with its default settings: about fifty seconds. */
@@ -24,20 +20,12 @@ const steadyRuns = 3
 
 export class PoolBench {
   readonly #command: Command
-  readonly #redis: BenchRedis | undefined
-  readonly #say: (line: string) => void
-  /** Part of every key of this bench. */
-  readonly #id = `bench-${randomBytes(5).toString("hex")}`
-  readonly #directory = mkdtempSync(join(tmpdir(), "ponos-bench-"))
-  readonly #children = new Set<Child>()
-  #names = 0
-  #stopped = false
+  readonly #stage: Stage
 
   /** Without a Redis only what is measured on files. */
   constructor(command: Command, redis: BenchRedis | undefined, say: (line: string) => void) {
     this.#command = command
-    this.#redis = redis
-    this.#say = say
+    this.#stage = new Stage({ quick: command.quick, say, folder: new URL("./", import.meta.url), redis })
   }
 
   async measure(): Promise<ReadonlyArray<StoreFigures>> {
@@ -52,18 +40,14 @@ export class PoolBench {
     return [...found].map(([store, { figures }]) => ({ store, figures }))
   }
 
-  /** Ends every process and removes every key and file: also in the middle of a run. */
   async stop(): Promise<void> {
-    this.#stopped = true
-    await Promise.all([...this.#children].map((child) => child.end()))
-    await this.#redis?.clean(this.#id)
-    rmSync(this.#directory, { recursive: true, force: true })
+    await this.#stage.stop()
   }
 
   async #on(store: StoreName): Promise<Found> {
     const { runs, workloads, quick } = this.#command
-    const found = new Found()
-    const stage = this.#stage()
+    const found: Found = new FoundOf(kinds)
+    const stage = this.#stage
     const steady = Math.min(runs, steadyRuns)
     if (workloads.includes("takeover")) await measureTakeovers(stage, store, runs, found)
     // what moves is decided above the stores
@@ -82,16 +66,16 @@ export class PoolBench {
   async #slowPeer(found: Found | undefined): Promise<void> {
     const { quick, workloads } = this.#command
     if (quick || found === undefined || !workloads.includes("takeover")) return
-    await this.#peer(this.#stage(), "takeoverCrashMs", {}, peerBoundMs, found)
+    await this.#peer(this.#stage, "takeoverCrashMs", {}, peerBoundMs, found)
   }
 
   /** Never fails: a bench is worth more than its peer. With short locks, BullMQ on a busy machine takes jobs from workers that live. */
   async #peer(stage: Stage, name: FigureName, options: BullmqOptions, boundMs: number, found: Found): Promise<void> {
     try {
       const ms = found.addPeer(name, await bullmqTakeover(stage, options, boundMs))
-      this.#say(`BullMQ ${JSON.stringify(options)}: crash ${ms.toFixed(0)} ms`)
+      stage.say(`BullMQ ${JSON.stringify(options)}: crash ${ms.toFixed(0)} ms`)
     } catch (error) {
-      this.#say(`BullMQ ${JSON.stringify(options)}: ${error instanceof Error ? error.message : String(error)}`)
+      stage.say(`BullMQ ${JSON.stringify(options)}: ${error instanceof Error ? error.message : String(error)}`)
     }
   }
 
@@ -99,35 +83,12 @@ export class PoolBench {
     const { quick } = this.#command
     for (let turn = 0; turn < runs; turn++) {
       for (const contender of turn % 2 === 0 ? contenderNames : contenderNames.toReversed()) {
-        const onChild = (child: Child): void => void this.#children.add(child)
-        const { p50, p99 } = await latency({ contender, namespace: stage.name(), redis: stage.redis, quick, onChild })
+        const { p50, p99 } = await latency({ contender, namespace: stage.name(), store: stage.redis, quick, onChild: stage.onChild })
         const add = contender === "ponos" ? found.add.bind(found) : found.addPeer.bind(found)
         add("latencyP50Ms", p50)
         add("latencyP99Ms", p99)
         stage.say(`latency ${turn + 1}/${runs} ${contender}: p50 ${p50.toFixed(2)} ms, p99 ${p99.toFixed(2)} ms`)
       }
-    }
-  }
-
-  #stage(): Stage {
-    const need = (): BenchRedis => {
-      if (this.#redis === undefined) throw new Error("this part of the bench needs a Redis")
-      return this.#redis
-    }
-    return {
-      quick: this.#command.quick,
-      say: this.#say,
-      spawn: (module, args) => {
-        if (this.#stopped) throw new Error("the bench was stopped")
-        const child = new Child(new URL(`./${module}`, import.meta.url), args)
-        this.#children.add(child)
-        return child
-      },
-      name: () => `${this.#id}-${++this.#names}`,
-      store: (of) => (of === "sqlite" ? `file:${join(this.#directory, `${++this.#names}.db`)}` : need().url),
-      get redis() {
-        return need()
-      },
     }
   }
 }

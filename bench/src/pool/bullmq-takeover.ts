@@ -3,7 +3,7 @@ import { Queue } from "bullmq"
 import { Redis } from "ioredis"
 import { clock } from "../clock.ts"
 import type { Child } from "../child.ts"
-import { until, type Stage } from "./stage.ts"
+import { until, type Stage } from "../stage.ts"
 
 type Begun = ReadonlyArray<readonly [id: string, at: number]>
 

@@ -7,7 +7,7 @@ import { quantile } from "../figure.ts"
 import { createClient, type Client } from "../ponos.gen/client.ts"
 import { Evidence } from "./evidence.ts"
 import type { Records } from "./records.ts"
-import { until, type Stage } from "./stage.ts"
+import { until, type Stage } from "../stage.ts"
 import { storedContradictions } from "./stored.ts"
 
 interface Status {

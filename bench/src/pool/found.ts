@@ -1,13 +1,5 @@
-/** The figures of the bench `pool` on one store, as they are found. */
-import type { Figure } from "../figure.ts"
-
-interface Kind {
-  readonly label: string
-  readonly unit: string
-  /** At most. */
-  readonly goal?: number
-  readonly worst?: boolean
-}
+/** What the bench `pool` finds. */
+import type { Found as FoundOf, Kind } from "../found.ts"
 
 export const kinds = {
   takeoverCrashMs: { label: "SIGKILL to all jobs running elsewhere", unit: "ms", goal: 600 },
@@ -31,25 +23,4 @@ export const kinds = {
 } as const satisfies Record<string, Kind>
 
 export type FigureName = keyof typeof kinds
-
-export class Found {
-  readonly #own = new Map<FigureName, Array<number>>()
-  readonly #peer = new Map<FigureName, Array<number>>()
-
-  add(name: FigureName, value: number): number {
-    this.#own.set(name, [...(this.#own.get(name) ?? []), value])
-    return value
-  }
-
-  addPeer(name: FigureName, value: number): number {
-    this.#peer.set(name, [...(this.#peer.get(name) ?? []), value])
-    return value
-  }
-
-  get figures(): ReadonlyArray<Figure> {
-    return (Object.entries(kinds) as ReadonlyArray<[FigureName, Kind]>).flatMap(([name, kind]) => {
-      const own = this.#own.get(name)
-      return own === undefined ? [] : [{ name, better: "less", own, peer: this.#peer.get(name) ?? [], ...kind }]
-    })
-  }
-}
+export type Found = FoundOf<FigureName>

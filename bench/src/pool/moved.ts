@@ -2,7 +2,7 @@
 import type { StoreName } from "../command.ts"
 import type { Child } from "../child.ts"
 import type { Found } from "./found.ts"
-import { until, type Stage } from "./stage.ts"
+import { until, type Stage } from "../stage.ts"
 
 const shards = 256
 const processes = 3

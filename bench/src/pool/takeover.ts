@@ -2,7 +2,7 @@
 import type { StoreName } from "../command.ts"
 import { Crew } from "./crew.ts"
 import type { Found } from "./found.ts"
-import type { Stage } from "./stage.ts"
+import type { Stage } from "../stage.ts"
 
 const jobs = 2_000
 

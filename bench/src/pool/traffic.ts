@@ -1,4 +1,4 @@
-/** What a Redis does in a span of time, and what it holds. */
+/** What a Redis does in a span of time. */
 import { Redis } from "ioredis"
 import { setTimeout as delay } from "node:timers/promises"
 
@@ -53,23 +53,5 @@ interface Reading {
   readonly at: number
 }
 
-/** Bytes that the server holds, once they stand still. */
-export const usedMemory = async (url: string): Promise<number> => {
-  const redis = new Redis(url)
-  try {
-    let [last, same] = [0, 0]
-    // a client's buffers shrink within seconds
-    for (let tries = 0; tries < 40 && same < 4; tries++) {
-      await delay(250)
-      const used = await infoNumber(redis, "memory", "used_memory")
-      same = Math.abs(used - last) < 50_000 ? same + 1 : 0
-      last = used
-    }
-    return last
-  } finally {
-    redis.disconnect()
-  }
-}
-
-const infoNumber = async (redis: Redis, section: string, field: string): Promise<number> =>
+export const infoNumber = async (redis: Redis, section: string, field: string): Promise<number> =>
   Number(new RegExp(`^${field}:(\\d+)`, "m").exec(await redis.info(section))?.[1] ?? Number.NaN)

@@ -5,7 +5,7 @@ import type { Command } from "../command.ts"
 import type { Figure, StoreFigures } from "../figure.ts"
 import type { BenchRedis } from "../redis.ts"
 import { contenderNames, type ContenderName } from "./contender.ts"
-import { endToEnd, latency, starts, type Latency, type Rate, type Run } from "./workloads.ts"
+import { describeRate, endToEnd, latency, starts, type Latency, type Rate, type Run } from "./workloads.ts"
 
 type Both<A> = Readonly<Record<ContenderName, Array<A>>>
 
@@ -67,7 +67,7 @@ export class StartBench {
       return await workload({
         contender,
         namespace,
-        redis: this.#redis,
+        store: this.#redis,
         quick: this.#command.quick,
         onChild: (child) => {
           mine.add(child)
@@ -91,6 +91,5 @@ export class StartBench {
 
 const describe = (found: Rate | Latency): string => {
   if ("p50" in found) return `p50 ${found.p50.toFixed(2)} ms, p99 ${found.p99.toFixed(2)} ms`
-  const cpu = Object.entries(found.cpu).map(([who, us]) => `${who} ${us.toFixed(0)} µs`)
-  return `${Math.round(found.perSecond).toLocaleString("en-US")}/s (processor time a job: ${cpu.join(", ")})`
+  return describeRate(found, "job")
 }

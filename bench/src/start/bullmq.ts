@@ -1,6 +1,6 @@
 import { Queue, Worker } from "bullmq"
 import { Redis } from "ioredis"
-import type { Contender } from "./contender.ts"
+import { makeSteps, type Contender } from "./contender.ts"
 
 interface Ping {
   readonly id: string
@@ -26,18 +26,20 @@ export const bullmq: Contender = {
     }
   },
 
-  async openWorker(url, namespace, onJob, onCompleted) {
+  async openWorker(url, namespace, work) {
     const connection = new Redis(url, { maxRetriesPerRequest: null })
     const worker = new Worker<Ping>(
       queueName,
       async (job) => {
-        onJob(job.data.sentAt)
+        work.onJob(job.data.sentAt)
+        // the nearest that it has: what it keeps does not survive as a result, but it is in the store before the next one
+        if (work.steps > 0) await makeSteps(work, (number) => job.updateProgress(number))
       },
       { connection, prefix: prefixOf(namespace), concurrency },
     )
     worker.on("error", (error) => console.error(error))
     worker.on("failed", (_, error) => console.error(error))
-    worker.on("completed", onCompleted)
+    worker.on("completed", work.onCompleted)
     await worker.waitUntilReady()
     return {
       async close() {

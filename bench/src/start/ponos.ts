@@ -1,7 +1,7 @@
 import { createWorker } from "@ponos/sdk"
 import { createClient } from "../ponos.gen/client.ts"
 import { ping } from "../ponos.gen/worker.ts"
-import type { Contender } from "./contender.ts"
+import { makeSteps, type Contender } from "./contender.ts"
 
 /** Shards of a new pool, by default. */
 const shards = 256
@@ -15,11 +15,13 @@ export const ponos: Contender = {
     }
   },
 
-  async openWorker(store, pool, onJob, onCompleted) {
+  async openWorker(store, pool, work) {
+    const { onJob, onCompleted, steps } = work
     const handlers = ping.implement({
       run: (job) => {
         onJob(job.input.sentAt)
-        return job.done()
+        if (steps === 0) return job.done()
+        return makeSteps(work, (number) => job.step("note", () => number)).then(() => job.done())
       },
     })
     const worker = await createWorker({

@@ -1,9 +1,9 @@
-/** Worker process: node worker.ts <contender> <namespace> <url>. */
+/** Worker process: node worker.ts <contender> <namespace> <url> <steps of a job> <"timed", to take the time of each>. */
 import { serve } from "../child.ts"
 import { clock } from "../clock.ts"
 import { loadContender, type BenchWorker } from "./contender.ts"
 
-const [name = "", namespace = "", url = ""] = process.argv.slice(2)
+const [name = "", namespace = "", url = "", steps = "0", timed = ""] = process.argv.slice(2)
 let opening: Promise<BenchWorker> | undefined
 let handled = 0
 let completed = 0
@@ -11,9 +11,11 @@ let latencies: Array<number> | undefined
 let awaited: { readonly count: number; readonly resolve: (at: number) => void } | undefined
 
 const onJob = (sentAt: number): void => {
-  latencies?.push(clock() - sentAt)
+  if (timed === "") latencies?.push(clock() - sentAt)
   handled++
 }
+
+const onStep = (ms: number): void => void latencies?.push(ms)
 
 const onCompleted = (): void => {
   completed++
@@ -25,7 +27,8 @@ const onCompleted = (): void => {
 
 serve({
   open: async () => {
-    opening ??= loadContender(name).then((contender) => contender.openWorker(url, namespace, onJob, onCompleted))
+    const work = { onJob, onCompleted, steps: Number(steps), ...(timed === "" ? {} : { onStep }) }
+    opening ??= loadContender(name).then((contender) => contender.openWorker(url, namespace, work))
     await opening
   },
 

@@ -1,14 +1,17 @@
-/** The three workloads, each one run of one contender in processes of its own. */
+/** Workloads, each one run of one contender in processes of its own. */
 import { Child } from "../child.ts"
 import { quantile } from "../figure.ts"
-import type { BenchRedis } from "../redis.ts"
 import type { ContenderName } from "./contender.ts"
 
 export interface Run {
   readonly contender: ContenderName
   /** Part of every key of this run; never used before. */
   readonly namespace: string
-  readonly redis: BenchRedis
+  readonly store: {
+    readonly url: string
+    /** Processor time that its server used so far, ms; absent: it has none. */
+    readonly cpu?: () => Promise<number>
+  }
   readonly quick: boolean
   /** Called with every process that is started, so that whoever interrupts the bench can end it. */
   readonly onChild: (child: Child) => void
@@ -17,8 +20,8 @@ export interface Run {
 /** Starts that a client has under way at the same time. */
 const inFlight = 500
 
-const child = (run: Run, role: "client" | "worker"): Child => {
-  const made = new Child(new URL(`./${role}.ts`, import.meta.url), [run.contender, run.namespace, run.redis.url])
+const child = (run: Run, role: "client" | "worker", args: ReadonlyArray<string> = []): Child => {
+  const made = new Child(new URL(`./${role}.ts`, import.meta.url), [run.contender, run.namespace, run.store.url, ...args])
   run.onChild(made)
   return made
 }
@@ -34,8 +37,8 @@ const withClient = async <A>(run: Run, body: (client: Child) => Promise<A>): Pro
 }
 
 /** The worker is there before the client, and has run its first job. */
-const withBoth = async <A>(run: Run, body: (client: Child, worker: Child) => Promise<A>): Promise<A> => {
-  const worker = child(run, "worker")
+const withBoth = async <A>(run: Run, body: (client: Child, worker: Child) => Promise<A>, args: ReadonlyArray<string> = []): Promise<A> => {
+  const worker = child(run, "worker", args)
   try {
     await worker.call("open")
     return await withClient(run, async (client) => {
@@ -53,11 +56,16 @@ export interface Rate {
   readonly cpu: Readonly<Record<string, number>>
 }
 
+export const describeRate = ({ perSecond, cpu }: Rate, what: "job" | "step"): string => {
+  const times = Object.entries(cpu).map(([who, us]) => `${who} ${us.toFixed(1)} µs`)
+  return `${Math.round(perSecond).toLocaleString("en-US")}/s (processor time a ${what}: ${times.join(", ")})`
+}
+
 /** Processor time of the processes and of Redis while `body` runs. */
 const withCpu = async <A>(run: Run, children: Readonly<Record<string, Child>>, body: () => Promise<A>) => {
   const read = async (): Promise<ReadonlyArray<readonly [string, number]>> => [
     ...(await Promise.all(Object.entries(children).map(async ([name, one]) => [name, await one.call<number>("cpu")] as const))),
-    ["redis", await run.redis.cpu()],
+    ...(run.store.cpu === undefined ? [] : [["redis", await run.store.cpu()] as const]),
   ]
   const before = await read()
   const value = await body()
@@ -78,20 +86,50 @@ export const starts = (run: Run): Promise<Rate> =>
   })
 
 /** Jobs per second from the first start to the last completion that the worker knows of. */
-export const endToEnd = (run: Run): Promise<Rate> =>
-  withBoth(run, async (client, worker) => {
-    const warmUp = run.quick ? 2_000 : 5_000
-    const count = run.quick ? 10_000 : 60_000
-    await client.call("burst", { inFlight, count: warmUp })
-    await worker.call("completed", 1 + warmUp)
-    const { value, cpu } = await withCpu(run, { client, worker }, () =>
-      Promise.all([client.call<number>("burst", { inFlight, count }), worker.call<number>("completed", 1 + warmUp + count)]),
-    )
-    const [from, to] = value
-    const handled = await worker.call<number>("handled")
-    if (handled !== 1 + warmUp + count) throw new Error(`${run.contender} ran ${handled} handlers for ${1 + warmUp + count} jobs`)
-    return { perSecond: (count / (to - from)) * 1_000, cpu: cpu(count) }
-  })
+export const endToEnd = (run: Run): Promise<Rate> => burst(run, run.quick ? 10_000 : 60_000, 0)
+
+const stepsOfJob = 10
+
+/** Steps per second, ten in each job, each in the store before the next one. */
+export const steps = async (run: Run): Promise<Rate> => {
+  const { perSecond, cpu } = await burst(run, run.quick ? 1_500 : 6_000, stepsOfJob)
+  return { perSecond: perSecond * stepsOfJob, cpu: Object.fromEntries(Object.entries(cpu).map(([who, us]) => [who, us / stepsOfJob])) }
+}
+
+const burst = (run: Run, count: number, stepsOf: number): Promise<Rate> =>
+  withBoth(
+    run,
+    async (client, worker) => {
+      const warmUp = Math.ceil(count / (run.quick ? 5 : 12))
+      await client.call("burst", { inFlight, count: warmUp })
+      await worker.call("completed", 1 + warmUp)
+      const { value, cpu } = await withCpu(run, { client, worker }, () =>
+        Promise.all([client.call<number>("burst", { inFlight, count }), worker.call<number>("completed", 1 + warmUp + count)]),
+      )
+      const [from, to] = value
+      const handled = await worker.call<number>("handled")
+      if (handled !== 1 + warmUp + count) throw new Error(`${run.contender} ran ${handled} handlers for ${1 + warmUp + count} jobs`)
+      return { perSecond: (count / (to - from)) * 1_000, cpu: cpu(count) }
+    },
+    [String(stepsOf)],
+  )
+
+/** Milliseconds from the call of a step to its result, while nothing else runs: jobs of a hundred steps, one job at a time. */
+export const stepAlone = (run: Run): Promise<ReadonlyArray<number>> =>
+  withBoth(
+    run,
+    async (client, worker) => {
+      const jobs = run.quick ? 3 : 10
+      // the first one warms up
+      for (let job = 1; job <= jobs; job++) {
+        await client.call("burst", { inFlight: 1, count: 1 })
+        await worker.call("completed", 1 + job)
+        if (job === 1) await worker.call("listen")
+      }
+      return await worker.call<ReadonlyArray<number>>("latencies")
+    },
+    ["100", "timed"],
+  )
 
 export interface Latency {
   readonly p50: number
