@@ -1,4 +1,5 @@
 /** What the generated worker stubs take and refuse. Type-checked only. */
+import { shared } from "@ponos/sdk"
 import type { ActivityHandlers, Again, JobHandlers } from "@ponos/sdk/gen"
 import { Context, Effect } from "effect"
 import type { OneFeedHandlers, OneFeedJob, TickJob } from "./fixtures/composite/ponos.gen/worker.ts"
@@ -82,6 +83,17 @@ const ends = (one: OneFeedJob, feed: TenantFeedJob, ticking: TickJob): void => {
   ticking.done()
 }
 
+// What `close` gets is what `open` gives; neither needs services.
+const table = shared({
+  open: async (tenant): Promise<{ readonly of: string }> => ({ of: tenant }),
+  close: (opened) => void same<Same<typeof opened, { readonly of: string }>>(),
+  idle: "1 minute",
+})
+// @ts-expect-error an Effect that needs a service
+shared({ open: () => Effect.map(Disk, (disk) => disk.free) })
+// @ts-expect-error no unit
+shared({ open: () => 1, idle: "5" })
+
 const context = async (job: TenantFeedJob, one: OneFeedJob, ticking: TickJob): Promise<void> => {
   const next = job.poll()
   if (next?.name === "pause") same<Same<typeof next.payload, { reason: string }>>()
@@ -121,6 +133,10 @@ const context = async (job: TenantFeedJob, one: OneFeedJob, ticking: TickJob): P
   // @ts-expect-error no such activity
   void job.activities.delver({ events: [] })
   await one.activities.flush()
+  const rows = await job.use(table)
+  same<Same<typeof rows, { readonly of: string }>>()
+  // @ts-expect-error not what `shared` gave
+  void job.use({ open: () => 1 })
   if (job.wake.by === "message") same<Same<typeof job.wake.name, "pause" | "resume" | "reconfigure">>()
 }
 

@@ -4,6 +4,7 @@
  */
 import type { Effect } from "effect"
 import type { DurationInput, Job } from "./define/index.ts"
+import type { Shared } from "./runtime/shared.ts"
 import type { ActivityHandlers, JobContract, JobHandlers } from "./runtime/contract.ts"
 
 export type { In, Input, Out as OutOf, Result, SignalPayload, State } from "./define/index.ts"
@@ -101,6 +102,11 @@ export interface BaseJob {
    * registered with `undo` is run, the last first, each as a step; then the error goes on.
    */
   saga<A, E = never, R = never>(body: (saga: Saga) => Out<A, E, R>): Promise<A>
+  /**
+   * What the jobs of this tenant (the first key field) share in this worker: opened by its first user, open while it has users. In `run` it is this
+   * handler's until that settles, in `open` until `close` has ended. Not part of the journal: each attempt gets what is open then.
+   */
+  use<A>(shared: Shared<A>): Call<A>
   /** Sleeps durably, from milliseconds to years; never wakes early. */
   sleep(duration: DurationInput): Call<void>
   /** Sleeps durably until a time; one that has passed is awaited for a moment only. */

@@ -4,6 +4,8 @@ export type { HostedController, Worker, WorkerEvent, WorkerOptions } from "./wor
 export type { PoolEvent } from "./pool/events.ts"
 export type { LoadStats, PoolStats, StatsOptions } from "./pool/stats/pool-stats.ts"
 export type { FailedTry } from "./runtime/body.ts"
+export { shared } from "./runtime/shared.ts"
+export type { Shared, SharedOptions } from "./runtime/shared.ts"
 export type { RuntimeEvent } from "./runtime/host.ts"
 export type { Headers, WorkCall, WorkInterceptor, WorkTools } from "./runtime/interceptors.ts"
 export type { ClientCall, ClientInterceptor } from "./client/interceptors.ts"

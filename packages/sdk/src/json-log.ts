@@ -5,6 +5,7 @@ const levels: Readonly<Partial<Record<WorkerEvent["type"], string>>> = {
   warning: "warn",
   failed: "error",
   blocked: "error",
+  closeFailed: "error",
   stuck: "error",
   lacking: "error",
   overrun: "error",

@@ -27,6 +27,13 @@ const escapePart = (part: string): string => part.replaceAll("%", "%25").replace
 export const joinKey = (parts: ReadonlyArray<string>): string =>
   parts.length === 1 ? (parts[0] ?? "") : checkKey(parts.map(escapePart).join("/"), "the composite key")
 
+/** The first field of a key: the tenant, which decides the shard. `fields`: how many the key has. */
+export const firstField = (key: string, fields: number): string => {
+  if (fields === 1) return key
+  const [first = ""] = key.split("/", 1)
+  return first.replaceAll("%2F", "/").replaceAll("%25", "%")
+}
+
 export const addressOf = (kind: string, key: string): string => `${kind}/${key}`
 
 export const splitAddress = (address: string): { readonly kind: string; readonly key: string } => {

@@ -99,6 +99,13 @@ export const optionTable = {
     max: day,
     why: "a handler that waits so long inside an iteration, and holds no resource, leaves memory until what it waits for comes",
   },
+  sharedIdleMs: {
+    unit: "ms",
+    default: 60_000,
+    min: 0,
+    max: day,
+    why: "what the jobs of a tenant share is closed when nobody used it for so long; shared({ idle })",
+  },
   activityConcurrency: {
     unit: "count",
     default: 100,

@@ -386,6 +386,8 @@ const describeEvent = (event: WorkerEvent): string | undefined => {
       return `${event.kind}/${event.key} attempt ${event.attempt} failed${event.retryIn === undefined ? "" : `, next one in ${event.retryIn} ms`}: ${event.error.message}`
     case "blocked":
       return `${event.kind}/${event.key} is blocked: ${event.error.message}`
+    case "closeFailed":
+      return `what the jobs of ${event.tenant} share did not close: ${event.error.message}`
     case "stuck":
       return `${event.kind}/${event.key} is stuck: its handler does not settle after its abort`
     case "lacking":

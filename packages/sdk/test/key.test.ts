@@ -1,7 +1,7 @@
 /** The hash is a wire format: a change would send the jobs of existing pools to other shards. */
 import fc from "fast-check"
 import { describe, expect, test } from "vitest"
-import { addressOf, checkKey, hash32, joinKey, shardOf, splitAddress } from "../src/key.ts"
+import { addressOf, checkKey, firstField, hash32, joinKey, shardOf, splitAddress } from "../src/key.ts"
 
 /** FNV-1a with the murmur3 finalizer, straight from their definitions, over the bytes that TextEncoder gives. */
 const reference = (text: string): number => {
@@ -73,6 +73,10 @@ describe("addresses", () => {
   test("different composite keys have different addresses", () => {
     const keys = fc.array(part, { minLength: 2, maxLength: 3 })
     fc.assert(fc.property(keys, keys, (a, b) => (joinKey(a) === joinKey(b)) === (JSON.stringify(a) === JSON.stringify(b))))
+  })
+
+  test("the first field comes back from the key: jobs of one tenant meet there", () => {
+    fc.assert(fc.property(fc.array(part, { minLength: 1, maxLength: 3 }), (parts) => firstField(joinKey(parts), parts.length) === parts[0]))
   })
 
   test("a key comes back from its address, slashes included", () => {

@@ -67,6 +67,18 @@ export const parseBody = (text: string): Body => {
 }
 export const printBody = (body: Body): string => JSON.stringify(body)
 
+/** An ended run waits for nothing. */
+export const endedBody = (body: Body): Body => {
+  if (body.waiting === undefined && body.backoff === undefined && body.wake === undefined && body.until === undefined) return body
+  const { waiting: _, backoff: __, wake: ___, until: ____, began: _____, ...rest } = body
+  return rest
+}
+
+export const withRead = (body: Body, read: ReadonlyArray<number>): Body => {
+  const { read: _, ...rest } = body
+  return read.length === 0 ? rest : { ...rest, read }
+}
+
 /** An error as data: declared ones keep their fields, others their tag, code and message. */
 export interface ErrorData {
   readonly tag: string

@@ -8,7 +8,7 @@ import type { AgainRequest } from "./again.ts"
 import { AgainValue, DoneValue } from "./again.ts"
 import type { StateHolder } from "./answers.ts"
 import type { Attempt } from "./attempt.ts"
-import type { DurableCall } from "./call.ts"
+import { DurableCall } from "./call.ts"
 import { startActivity } from "./activity-call.ts"
 import type { ReceiveRequest, StepRequest } from "./calls.ts"
 import { startReceive, startSleep, startStep } from "./calls.ts"
@@ -25,6 +25,8 @@ export interface AttemptSource {
   readonly kind: JobKind
   readonly run: string
   readonly life: LazyAbort
+  /** What the run's tenant shares, for as long as the handler runs; `abortSignal` ends the wait for it. */
+  use(shared: unknown, abortSignal: AbortSignal): Promise<unknown>
   /** Made at its first use: many handlers make no durable call. */
   attempt(): Attempt
 }
@@ -129,6 +131,15 @@ export class JobContext {
     if (typeof body !== "function") throw new BadOption(`expected job.saga to get a function, got: ${typeof body}`)
     const attempt = this.#live("job.saga")
     return runSaga({ attempt, tries: this.attempt, step: (name, undo, options) => this.step(name, undo, options) }, body)
+  }
+
+  /** Not part of the journal: each attempt gets what is open then. After a cancel it can still be used, to clean up. */
+  use(shared: unknown): DurableCall<unknown> {
+    const signal = this.#opening ? this.#source.life.signal : this.#source.attempt().stepSignal
+    const call = new DurableCall<unknown>((resolve, reject) => this.#source.use(shared, signal).then(resolve, reject))
+    // as with durable calls: one that nobody awaits must not end the process
+    call.then(undefined, () => undefined)
+    return call
   }
 
   sleep(duration: DurationInput): DurableCall<void> {

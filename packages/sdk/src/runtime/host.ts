@@ -21,6 +21,8 @@ export type RuntimeEvent =
     }
   | { readonly type: "blocked"; readonly kind: string; readonly key: string; readonly run: string; readonly error: Error }
   | { readonly type: "stuck"; readonly kind: string; readonly key: string; readonly run: string }
+  /** Of what the jobs of a tenant share. */
+  | { readonly type: "closeFailed"; readonly tenant: string; readonly error: Error }
   | { readonly type: "ended"; readonly kind: string; readonly key: string; readonly run: string; readonly outcome: string }
 
 export interface RunnerOptions {
@@ -44,6 +46,8 @@ export interface IterationHost {
   /** The run is about to be parked while its handler waits: it leaves memory when that has settled. */
   leaves(resident: Resident, reason: Error): void
   closeResource(resident: Resident): Promise<void>
+  /** What the run's tenant shares: of the handler until it settles. */
+  useShared(resident: Resident, shared: unknown, abortSignal: AbortSignal): Promise<unknown>
 }
 
 export const errorOf = (error: unknown): Error => (error instanceof Error ? error : new Error(messageOf(error)))

@@ -21,7 +21,7 @@ import type { StateHolder } from "./answers.ts"
 import { applyUpdate } from "./answers.ts"
 import { Attempt } from "./attempt.ts"
 import type { Body, Waiting, Outcome } from "./body.ts"
-import { encodeError, isDeclared, parseBody, printBody, runEnded, tagOrName } from "./body.ts"
+import { encodeError, endedBody, isDeclared, parseBody, printBody, runEnded, tagOrName, withRead } from "./body.ts"
 import type { AttemptSource } from "./context.ts"
 import { JobContext } from "./context.ts"
 import type { Deadlines, Ending } from "./ending.ts"
@@ -104,6 +104,14 @@ export class Iteration implements AttemptSource, Pass {
   }
   get life(): LazyAbort {
     return this.#resident.life
+  }
+
+  use(shared: unknown, abortSignal: AbortSignal): Promise<unknown> {
+    if (this.#over)
+      return Promise.reject(
+        new Deposed(`the iteration of ${this.#what} has ended: what its tenant shares is used by running handlers only.`),
+      )
+    return this.#runner.useShared(this.#resident, shared, abortSignal)
   }
 
   async execute(): Promise<void> {
@@ -394,7 +402,9 @@ export class Iteration implements AttemptSource, Pass {
     const { kind, life } = this.#resident
     const { effects } = this.#runner.options
     const value = await context.opening(() => runAs(this.#work, () => effects.settle(kind.handlers.open?.(context), life)))
-    this.#resident.resource = { value }
+    // what `open` uses is used until `close` has ended
+    this.#resident.resource = { value, uses: this.#resident.uses }
+    this.#resident.uses = undefined
     return value
   }
 
@@ -564,15 +574,3 @@ const none: ReadonlyArray<never> = []
 const forced = Symbol("forced")
 /** What it gave when it was to leave memory. */
 const leaving = Symbol("leaving")
-
-/** An ended run waits for nothing. */
-const endedBody = (body: Body): Body => {
-  if (body.waiting === undefined && body.backoff === undefined && body.wake === undefined && body.until === undefined) return body
-  const { waiting: _, backoff: __, wake: ___, until: ____, began: _____, ...rest } = body
-  return rest
-}
-
-const withRead = (body: Body, read: ReadonlyArray<number>): Body => {
-  const { read: _, ...rest } = body
-  return read.length === 0 ? rest : { ...rest, read }
-}

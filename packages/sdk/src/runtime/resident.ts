@@ -11,6 +11,7 @@ import type { Attempt } from "./attempt.ts"
 import type { Inbox } from "./inbox.ts"
 import type { JobKind } from "./kind.ts"
 import type { LazyAbort } from "./lazy-abort.ts"
+import type { Uses } from "./shares.ts"
 
 export interface Resident {
   readonly shard: OwnedShard
@@ -22,7 +23,10 @@ export interface Resident {
   revision: string
   /** Ends with residency: the resource's life, and what step bodies get. */
   readonly life: LazyAbort
-  resource: { readonly value: unknown } | undefined
+  /** `uses`: what `open` used, until it is closed. */
+  resource: { readonly value: unknown; readonly uses: Uses | undefined } | undefined
+  /** What the handler uses of what its tenant shares, until it settles. */
+  uses: Uses | undefined
   /** Known messages of the attempt under way. */
   inbox: Inbox | undefined
   attempt: Attempt | undefined

@@ -4,7 +4,7 @@
  */
 import type { Address, LoadedRun, Message } from "../engine/engine.ts"
 import { Deposed, HandlerMissing, StoreUnavailable } from "../errors.ts"
-import { splitAddress } from "../key.ts"
+import { firstField, splitAddress } from "../key.ts"
 import type { GiveUpReason, OwnedShard, ShardConsumer } from "../pool/consumer.ts"
 import { runAs } from "../pool/work.ts"
 import { hearTry } from "./activity-watch.ts"
@@ -18,6 +18,7 @@ import { errorOf } from "./host.ts"
 import { Iteration } from "./iteration.ts"
 import { LazyAbort } from "./lazy-abort.ts"
 import type { Resident } from "./resident.ts"
+import { Shares, Uses } from "./shares.ts"
 import type { Beat } from "./task.ts"
 import { park } from "./writes.ts"
 
@@ -38,11 +39,16 @@ export class Runner implements ShardConsumer, IterationHost {
   readonly options: RunnerOptions
   readonly #residents = new Map<Address, Resident>()
   readonly #executing = new Map<number, Set<Address>>()
+  readonly #shares: Shares
   #running = 0
   #idle = 0
 
   constructor(options: RunnerOptions) {
     this.options = options
+    this.#shares = new Shares({
+      effects: options.effects,
+      onCloseFailed: (tenant, error) => options.onEvent({ type: "closeFailed", tenant, error: errorOf(error) }),
+    })
   }
 
   capacity(): number {
@@ -113,6 +119,7 @@ export class Runner implements ShardConsumer, IterationHost {
       revision: run.revision,
       life: new LazyAbort(),
       resource: undefined,
+      uses: undefined,
       inbox: undefined,
       attempt: undefined,
       source: undefined,
@@ -168,6 +175,7 @@ export class Runner implements ShardConsumer, IterationHost {
     this.#executingOf(resident.shard.shard).delete(resident.address)
     this.#running--
     this.#idle++
+    if (resident.uses !== undefined) this.#release(resident)
     resident.handling = false
     resident.used = performance.now()
     if (resident.evicted) {
@@ -183,6 +191,17 @@ export class Runner implements ShardConsumer, IterationHost {
     next?.reload([resident.address])
     if (this.#idle > this.options.limits.maxResident) this.#evictIdlest()
     this.options.wantMore()
+  }
+
+  #release(resident: Resident): void {
+    this.#shares.release(resident.uses as Uses)
+    resident.uses = undefined
+  }
+
+  useShared(resident: Resident, shared: unknown, abortSignal: AbortSignal): Promise<unknown> {
+    resident.uses ??= new Uses()
+    const tenant = firstField(resident.key, resident.kind.contract.key.length)
+    return this.#shares.use(shared, tenant, resident.shard, resident.uses, abortSignal)
   }
 
   /** Marks a resident for removal; it goes when its handler has settled. */
@@ -223,7 +242,7 @@ export class Runner implements ShardConsumer, IterationHost {
   async closeResource(resident: Resident): Promise<void> {
     const { resource, kind } = resident
     resident.resource = undefined
-    if (resource === undefined || kind.handlers.close === undefined) return
+    if (resource === undefined) return
     try {
       const work = { kind: kind.kind, key: resident.key }
       await runAs(work, () => this.options.effects.settle(kind.handlers.close?.(resource.value), new LazyAbort()))
@@ -238,6 +257,7 @@ export class Runner implements ShardConsumer, IterationHost {
         retryIn: undefined,
       })
     }
+    if (resource.uses !== undefined) this.#shares.release(resource.uses)
   }
 
   #free(resident: Resident): undefined {
@@ -390,6 +410,7 @@ export class Runner implements ShardConsumer, IterationHost {
 
   async giveUp(shard: OwnedShard, reason: GiveUpReason): Promise<void> {
     const why = (shard.abortSignal.reason as Error | undefined) ?? new Deposed(`shard ${shard.shard} was given up (${reason}).`)
+    this.#shares.abort(shard, why)
     const leaving: Array<Promise<void>> = []
     for (const resident of this.#residents.values()) {
       if (resident.shard !== shard) continue
@@ -398,6 +419,7 @@ export class Runner implements ShardConsumer, IterationHost {
       if (resident.executing !== undefined) leaving.push(resident.executing)
     }
     await Promise.all(leaving)
+    await this.#shares.close(shard, why)
   }
 
   /** Runs that have not settled, for the report at a deadline. */

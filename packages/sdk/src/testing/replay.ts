@@ -7,11 +7,11 @@ import { fromHistory } from "../client/history.ts"
 import type { History } from "../client/options.ts"
 import { BadInput, BadOption } from "../errors.ts"
 import { defaults, refuseUnknown } from "../options.ts"
+import { firstField } from "../key.ts"
 import type { OwnedShard } from "../pool/consumer.ts"
 import type { StateHolder } from "../runtime/answers.ts"
 import { applyUpdate } from "../runtime/answers.ts"
 import { Attempt } from "../runtime/attempt.ts"
-import type { Body } from "../runtime/body.ts"
 import { parseBody } from "../runtime/body.ts"
 import { JobContext } from "../runtime/context.ts"
 import type { JobHandlers } from "../runtime/contract.ts"
@@ -19,10 +19,10 @@ import { Effects } from "../runtime/effects.ts"
 import { errorOf } from "../runtime/host.ts"
 import { Inbox } from "../runtime/inbox.ts"
 import { parseJournal } from "../runtime/journal.ts"
-import type { JobKind } from "../runtime/kind.ts"
 import { jobKind } from "../runtime/kind.ts"
 import { LazyAbort } from "../runtime/lazy-abort.ts"
 import { loadState } from "../runtime/state.ts"
+import { Shares, Uses } from "../runtime/shares.ts"
 import type { TaskQueue } from "../runtime/task.ts"
 
 export interface ReplayOptions {
@@ -81,10 +81,13 @@ export const replay = async (history: History, job: JobHandlers<any>, options: R
     state: loadState(kind, body, input, loaded.address),
   }
   const life = new LazyAbort()
+  const shard = still(entries[0]?.b ?? 0)
+  const shares = new Shares({ effects, onCloseFailed: () => undefined })
+  const uses = new Uses()
   const rested = Promise.withResolvers<Error | undefined>()
   const wake = entries[0]?.w ?? body.wake ?? { by: "start" as const }
   const attempt = new Attempt({
-    shard: still(entries[0]?.b ?? 0),
+    shard,
     kind,
     address: loaded.address,
     key: history.key,
@@ -105,7 +108,22 @@ export const replay = async (history: History, job: JobHandlers<any>, options: R
       JSON.stringify(applyUpdate(kind, holder, { key: history.key, run: loaded.run, input }, message, defaults.payloadBytes)),
     onReplayed: rested.resolve,
   })
-  const context = contextOf(kind, history, life, attempt, holder, input, body)
+  const tenant = firstField(history.key, kind.contract.key.length)
+  const context = new JobContext({
+    source: {
+      key: history.key,
+      kind,
+      run: history.run,
+      life,
+      attempt: () => attempt,
+      use: (shared, abortSignal) => shares.use(shared, tenant, shard, uses, abortSignal),
+    },
+    holder,
+    input,
+    iteration: body.iteration ?? 1,
+    tries: (body.failures ?? 0) + 1,
+    wake,
+  })
   let resource: { readonly value: unknown } | undefined
   const handle = async (): Promise<Pick<Replayed, "handler" | "error">> => {
     if (kind.handlers.open !== undefined)
@@ -126,24 +144,7 @@ export const replay = async (history: History, job: JobHandlers<any>, options: R
   } finally {
     attempt.die(new BadOption("the replay is over"))
     if (resource !== undefined) await effects.settle(kind.handlers.close?.(resource.value), new LazyAbort())
+    await shares.close(shard, new BadOption("the replay is over"))
     await effects.dispose()
   }
 }
-
-const contextOf = (
-  kind: JobKind,
-  history: History,
-  life: LazyAbort,
-  attempt: Attempt,
-  holder: StateHolder,
-  input: unknown,
-  body: Body,
-): JobContext =>
-  new JobContext({
-    source: { key: history.key, kind, run: history.run, life, attempt: () => attempt },
-    holder,
-    input,
-    iteration: body.iteration ?? 1,
-    tries: (body.failures ?? 0) + 1,
-    wake: attempt.options.wake,
-  })

@@ -4,6 +4,7 @@ import { interceptorSuite } from "./interceptors.ts"
 import { interleavingSuite } from "./interleavings.ts"
 import { limitSuite } from "./limits.ts"
 import { runtimeSuite } from "./runtime.ts"
+import { sharedSuite } from "./shared.ts"
 
 describeRedis("Redis", () => {
   runtimeSuite("Redis", redisUrl)
@@ -11,4 +12,5 @@ describeRedis("Redis", () => {
   limitSuite("Redis", redisUrl)
   interceptorSuite("Redis", redisUrl)
   endingSuite("Redis", redisUrl)
+  sharedSuite("Redis", redisUrl)
 })

@@ -4,6 +4,7 @@ import { interceptorSuite } from "./interceptors.ts"
 import { interleavingSuite } from "./interleavings.ts"
 import { limitSuite } from "./limits.ts"
 import { runtimeSuite } from "./runtime.ts"
+import { sharedSuite } from "./shared.ts"
 
 const memory = () => `memory:${randomUUID()}`
 
@@ -12,3 +13,4 @@ interleavingSuite("SQLite in memory", memory)
 limitSuite("SQLite in memory", memory)
 interceptorSuite("SQLite in memory", memory)
 endingSuite("SQLite in memory", memory)
+sharedSuite("SQLite in memory", memory)

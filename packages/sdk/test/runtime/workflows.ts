@@ -1,6 +1,7 @@
 /** Workflows that together use every feature of the runtime, each with what its client does meanwhile. Their results do not depend on timing. */
 import { Effect } from "effect"
 import type { Timeouts } from "../../src/define/index.ts"
+import { shared } from "../../src/index.ts"
 import { GoneError, RejectedError, until } from "./fixture.ts"
 
 /** What the world outside saw of one run of a workflow. */
@@ -302,6 +303,22 @@ export const workflows: ReadonlyArray<Workflow> = [
     script: async ({ handle, changeInput }) => {
       await at(handle, 2)
       await changeInput({ id: handle.key, limit: 2 })
+    },
+  },
+  {
+    name: "what the jobs of a tenant share, in `open` and in `run`, over iterations and failed attempts",
+    result: "key key a key b",
+    handlers: (world) => {
+      const db = shared({ open: (key) => Promise.resolve(key), close: () => Promise.resolve(), idle: 5 })
+      return {
+        open: (job: any) => job.use(db),
+        run: async (job: any, resource: string) => {
+          const mine = await job.use(db)
+          job.state.log = [...job.state.log, mine, await world.step(job, job.iteration === 1 ? "a" : "b")]
+          if (job.attempt === 1) throw new Error("boom")
+          return job.iteration === 1 ? job.again({ after: 5 }) : job.done([resource, ...job.state.log].join(" "))
+        },
+      }
     },
   },
   {
