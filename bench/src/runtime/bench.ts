@@ -38,20 +38,24 @@ export class RuntimeBench {
     await this.#end()
   }
 
-  /** What one store used. */
-  async #end(): Promise<void> {
+  /** What one store used: once, whoever asks for it. */
+  #end(): Promise<void> {
     const [stage, logged] = [this.#stage, this.#logged]
-    this.#stage = undefined
-    this.#logged = undefined
-    await stage?.stop()
-    await logged?.stop()
+    const end = async (): Promise<void> => {
+      await stage?.stop()
+      await logged?.stop()
+      this.#logged = undefined
+    }
+    return (this.#ending ??= end())
   }
+  #ending: Promise<void> | undefined
 
   async #on(store: StoreName): Promise<Found<FigureName>> {
     const { workloads, runs, quick } = this.#command
     if (store === "redis-everysec") this.#logged = await openBenchRedis(undefined, "everysec")
     const say = (line: string): void => this.#say(`${store}, ${line}`)
     const stage = (this.#stage = new Stage({ quick, say, folder, redis: this.#logged ?? (store === "redis" ? this.#redis : undefined) }))
+    this.#ending = undefined
     // it was stopped while the server started
     if (this.#stopped) await this.#end()
     const found = new Found<FigureName>(kinds)
