@@ -86,21 +86,31 @@ export const starts = (run: Run): Promise<Rate> =>
   })
 
 /** Jobs per second from the first start to the last completion that the worker knows of. */
-export const endToEnd = (run: Run): Promise<Rate> => burst(run, run.quick ? 10_000 : 60_000, 0)
+export const endToEnd = (run: Run): Promise<Rate> =>
+  burst(run, { warmUp: run.quick ? 2_000 : 5_000, count: run.quick ? 10_000 : 60_000, stepsOf: 0 })
 
 const stepsOfJob = 10
 
 /** Steps per second, ten in each job, each in the store before the next one. */
 export const steps = async (run: Run): Promise<Rate> => {
-  const { perSecond, cpu } = await burst(run, run.quick ? 1_500 : 6_000, stepsOfJob)
+  const { perSecond, cpu } = await burst(run, {
+    warmUp: run.quick ? 500 : 2_000,
+    count: run.quick ? 1_500 : 8_000,
+    stepsOf: stepsOfJob,
+  })
   return { perSecond: perSecond * stepsOfJob, cpu: Object.fromEntries(Object.entries(cpu).map(([who, us]) => [who, us / stepsOfJob])) }
 }
 
-const burst = (run: Run, count: number, stepsOf: number): Promise<Rate> =>
+interface Burst {
+  readonly warmUp: number
+  readonly count: number
+  readonly stepsOf: number
+}
+
+const burst = (run: Run, { warmUp, count, stepsOf }: Burst): Promise<Rate> =>
   withBoth(
     run,
     async (client, worker) => {
-      const warmUp = Math.ceil(count / (run.quick ? 5 : 12))
       await client.call("burst", { inFlight, count: warmUp })
       await worker.call("completed", 1 + warmUp)
       const { value, cpu } = await withCpu(run, { client, worker }, () =>

@@ -2,7 +2,7 @@
  * Commits of all owned shards, coalesced per event-loop turn into one call (B1). A call whose outcome is unknown is repeated while trust
  * lasts: the store then gives the first answer (O3).
  */
-import { Batcher } from "../engine/batcher.ts"
+import { Batcher, Refused } from "../engine/batcher.ts"
 import type { CommitGroup, CommitItem, CommitReply, Engine } from "../engine/engine.ts"
 import { StoreUnavailable } from "../errors.ts"
 import type { ShardRunner } from "./shard-runner.ts"
@@ -24,7 +24,7 @@ interface Entry {
   readonly runner: ShardRunner
   readonly item: CommitItem
 }
-type Outcome = CommitReply | { readonly status: "failed"; readonly error: unknown }
+type Outcome = CommitReply | Refused
 
 /** Calls under way at once: the next batch gathers and travels while the store works on the last one. */
 const callsMax = 4
@@ -32,24 +32,30 @@ const retryMs = 50
 
 export class CommitSender {
   readonly #host: CommitsHost
-  readonly #batcher: Batcher<Entry, Outcome>
+  readonly #batcher: Batcher<Entry, CommitReply>
 
   constructor(host: CommitsHost) {
     this.#host = host
     this.#batcher = new Batcher((entries) => this.#flush(entries), callsMax)
   }
 
-  async send(runner: ShardRunner, item: CommitItem): Promise<CommitReply> {
-    if (!runner.trusted()) throw runner.deposed("trust in its lease is over")
+  send(runner: ShardRunner, item: CommitItem): Promise<CommitReply> {
+    if (!runner.trusted()) return Promise.reject(runner.deposed("trust in its lease is over"))
     runner.committing.add(item.address)
-    const outcome = await this.#batcher.add({ runner, item })
-    runner.committing.delete(item.address)
-    if (outcome.status === "failed") throw outcome.error
-    if (outcome.status === "stale") throw runner.deposed("another owner has a newer epoch")
-    return outcome
+    return this.#batcher.add({ runner, item })
   }
 
-  async #flush(entries: ReadonlyArray<Entry>): Promise<ReadonlyArray<Outcome>> {
+  async #flush(entries: ReadonlyArray<Entry>): Promise<ReadonlyArray<CommitReply | Refused>> {
+    const outcomes = await this.#call(entries)
+    for (let i = 0; i < entries.length; i++) {
+      const { runner, item } = entries[i] as Entry
+      runner.committing.delete(item.address)
+      if (isStale(outcomes[i])) outcomes[i] = new Refused(runner.deposed("another owner has a newer epoch"))
+    }
+    return outcomes
+  }
+
+  async #call(entries: ReadonlyArray<Entry>): Promise<Array<Outcome>> {
     const outcomes: Array<Outcome> = []
     const byRunner = new Map<ShardRunner, Array<number>>()
     for (let i = 0; i < entries.length; i++) {
@@ -68,7 +74,7 @@ export class CommitSender {
           continue
         }
         const error = runner.deposed("trust in its lease is over")
-        for (const i of indices) outcomes[i] = { status: "failed", error }
+        for (const i of indices) outcomes[i] = new Refused(error)
         byRunner.delete(runner)
       }
       if (groups.length === 0) break
@@ -82,7 +88,7 @@ export class CommitSender {
       } catch (error) {
         if (StoreUnavailable.is(error)) await new Promise((resolve) => setTimeout(resolve, retryMs))
         else {
-          for (const indices of byRunner.values()) for (const i of indices) outcomes[i] = { status: "failed", error }
+          for (const indices of byRunner.values()) for (const i of indices) outcomes[i] = new Refused(error)
           break
         }
       }
@@ -125,3 +131,5 @@ export class CommitSender {
     if (due) this.#host.onDue(runner)
   }
 }
+
+const isStale = (outcome: Outcome | undefined): boolean => !(outcome instanceof Refused) && outcome?.status === "stale"

@@ -6,7 +6,8 @@ import type { Message } from "../engine/engine.ts"
 import { Deposed, ReplayMismatch } from "../errors.ts"
 import type { OwnedShard } from "../pool/consumer.ts"
 import type { Body, Waiting, WakeReason } from "./body.ts"
-import { DurableCall } from "./call.ts"
+import type { DurableCall } from "./call.ts"
+import { durableCall } from "./call.ts"
 import type { Effects } from "./effects.ts"
 import type { Deadlines, Ending } from "./ending.ts"
 import { endingError } from "./ending.ts"
@@ -89,6 +90,8 @@ export interface AttemptOptions {
 const stallMs = 10_000
 /** The same where a test replays a history. */
 const replayStallMs = 1_000
+/** Its `then` is a microtask without the resource that `queueMicrotask` makes for each. */
+const turn = Promise.resolve()
 /** A call beyond the history that is replayed: it never settles. */
 const beyond = (reject: (error: unknown) => void): Outstanding => ({ settle: () => undefined, reject, cancellable: false })
 
@@ -103,7 +106,7 @@ export class Attempt {
   readonly #replay: Replay
   /** Failures that the handler saw, and how many calls it had made then. */
   readonly #failures: Array<{ readonly error: unknown; readonly index: number; readonly made: number }> = []
-  /** Calls whose end is in the journal. */
+  /** Calls that may have failed, and whose end is in the journal. */
   readonly #settledInJournal = new Set<number>()
   readonly #outstanding = new Map<number, Outstanding>()
   /** Calls that were outstanding at the end. */
@@ -164,7 +167,7 @@ export class Attempt {
   }
 
   #noteSettled(entry: Entry): void {
-    if (entry.t === "step" || entry.t === "end" || (entry.t === "got" && entry.e !== undefined)) this.#settledInJournal.add(entry.c)
+    if (entry.t === "end" || ((entry.t === "step" || entry.t === "got") && entry.e !== undefined)) this.#settledInJournal.add(entry.c)
   }
 
   /**
@@ -268,31 +271,31 @@ export class Attempt {
   /** Makes a durable call. `begin` gets its recorded entries and starts the live part. */
   start<A>(kind: CallKind, name: string, begin: (started: Started) => Outstanding): DurableCall<A> {
     this.moves++
-    const call = new DurableCall<A>((resolve, reject) => {
-      const refused = this.#refusal()
-      if (refused !== undefined) return reject(refused)
-      try {
-        const { index, entries } = this.#replay.call(kind, name)
-        const done = (then: (value: any) => void) => (value: unknown) => {
-          this.#outstanding.delete(index)
-          then(value)
-        }
-        const failed = done(reject)
-        const seen = (error: unknown): void => {
-          this.#failures.push({ error, index, made: this.#replay.made })
-          failed(error)
-        }
-        const live = entries.length === 0 && this.options.onReplayed !== undefined
-        const outstanding = live ? beyond(seen) : begin({ index, entries, resolve: done(resolve), reject: seen })
-        this.#outstanding.set(index, outstanding)
-        this.#queuePump()
-      } catch (error) {
-        if (ReplayMismatch.is(error)) this.die(error)
+    const { call, resolve, reject } = durableCall<A>()
+    const refused = this.#refusal()
+    if (refused !== undefined) {
+      reject(refused)
+      return call
+    }
+    try {
+      const { index, entries } = this.#replay.call(kind, name)
+      const done = (value: A): void => {
+        this.#outstanding.delete(index)
+        resolve(value)
+      }
+      const seen = (error: unknown): void => {
+        this.#outstanding.delete(index)
+        this.#failures.push({ error, index, made: this.#replay.made })
         reject(error)
       }
-    })
-    // a call that nobody awaits must not end the process; whoever awaits it still sees the error
-    call.then(undefined, () => undefined)
+      const live = entries.length === 0 && this.options.onReplayed !== undefined
+      const outstanding = live ? beyond(seen) : begin({ index, entries, resolve: done, reject: seen })
+      this.#outstanding.set(index, outstanding)
+      this.#queuePump()
+    } catch (error) {
+      if (ReplayMismatch.is(error)) this.die(error)
+      reject(error)
+    }
     return call
   }
 
@@ -377,7 +380,7 @@ export class Attempt {
     if (this.#dead !== undefined || this.#ended || this.options.onReplayed !== undefined) return unseen?.()
     const live: Live = { settle, unseen, acknowledged: false }
     this.#live.push(live)
-    void this.#writer.write(entry, () => (live.acknowledged = true))
+    void this.#writer.write(entry, live)
   }
 
   /**
@@ -405,7 +408,7 @@ export class Attempt {
   #queuePump(): void {
     if (this.#pumpQueued) return
     this.#pumpQueued = true
-    queueMicrotask(this.#pump)
+    void turn.then(this.#pump)
   }
 
   /** Delivers what can be delivered, one by one; the handler rests in between when it has other calls outstanding (R2). */

@@ -7,11 +7,6 @@ type Executor<A> = (resolve: (value: A) => void, reject: (error: unknown) => voi
 const Base: abstract new <A>(executor: Executor<A>) => Promise<A> & Effect.Effect<A, unknown> = Effectable.Mixin(Promise) as never
 
 export class DurableCall<A> extends Base<A> {
-  /** Derived promises (`then`) are plain ones. */
-  static get [Symbol.species](): PromiseConstructor {
-    return Promise
-  }
-
   asEffect(): Effect.Effect<A, unknown> {
     return Effect.callback<A, unknown>((resume) => {
       this.then(
@@ -19,5 +14,33 @@ export class DurableCall<A> extends Base<A> {
         (error: unknown) => resume(Effect.fail(error)),
       )
     })
+  }
+}
+
+// Derived promises (`then`) are plain ones, and `await` takes the call as it is: it wraps what has another constructor in a promise of its own.
+void Object.defineProperty(DurableCall.prototype, "constructor", { value: Promise })
+
+const nothing = (): void => undefined
+
+/** A call, and what settles it. */
+export const durableCall = <A>(): {
+  readonly call: DurableCall<A>
+  readonly resolve: (value: A) => void
+  readonly reject: (error: unknown) => void
+} => {
+  let resolve: (value: A) => void = nothing
+  let reject: (error: unknown) => void = nothing
+  const call = new DurableCall<A>((onResolve, onReject) => {
+    resolve = onResolve
+    reject = onReject
+  })
+  return {
+    call,
+    resolve,
+    reject: (error) => {
+      // one that nobody awaits must not end the process; whoever awaits it still sees the error
+      call.then(undefined, nothing)
+      reject(error)
+    },
   }
 }

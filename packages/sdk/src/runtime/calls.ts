@@ -66,11 +66,12 @@ const runStep = async (
       if (doubt !== undefined) await doubt
       // The loop may have stood still since the call was made: at the end of trust no body begins (S5). The abort is on its way.
       if (attempt.dead !== undefined || !attempt.shard.trusted()) return
-      const value = await withTimeout(attempt, request.timeout, what, (signal) =>
+      const given = within(attempt, request.timeout, what, (signal) =>
         runAs(work, () => interceptStep(attempt, name, signal, () => effects.settle(body(signal), { signal }))),
       )
+      const value = isObject(given) ? await given : given
       const encoded = encodeValue(value, what)
-      checkBytes(JSON.stringify(encoded), limits.payloadBytes, what)
+      if (typeof encoded === "string" || isObject(encoded)) checkBytes(JSON.stringify(encoded), limits.payloadBytes, what)
       const entry: Entry = { t: "step", c: index, n: name, v: encoded }
       return deferred ? attempt.recordDeferred(entry, () => resolve(value)) : attempt.record(entry, () => resolve(value))
     } catch (error) {
@@ -107,14 +108,18 @@ const interceptStep = (attempt: Attempt, name: string, abortSignal: AbortSignal,
   return intercepted(interceptors, call, run, effects)
 }
 
+/** It may be a promise. */
+const isObject = (value: unknown): boolean => (typeof value === "object" && value !== null) || typeof value === "function"
+
+const within = (attempt: Attempt, timeout: DurationInput | undefined, what: string, body: (signal: AbortSignal) => unknown): unknown =>
+  timeout === undefined ? body(attempt.stepSignal) : withTimeout(attempt.stepSignal, timeout, what, body)
+
 const withTimeout = async (
-  attempt: Attempt,
-  timeout: DurationInput | undefined,
+  outer: AbortSignal,
+  timeout: DurationInput,
   what: string,
   body: (signal: AbortSignal) => unknown,
 ): Promise<unknown> => {
-  const outer = attempt.stepSignal
-  if (timeout === undefined) return body(outer)
   const ms = toMillis(timeout, "timeout")
   const late = new WaitTimeout(
     `${what} was not there within ${ms} ms. The attempt fails and is retried: raise the step's timeout, or make its body heed the abort signal.`,

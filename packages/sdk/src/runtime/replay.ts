@@ -22,15 +22,20 @@ const nameOf = (entry: Entry): string | undefined => ("n" in entry ? entry.n : u
 
 const describe = (kind: CallKind, name: string): string => (name === "" ? kind : `${kind} ${JSON.stringify(name)}`)
 
+const none: ReadonlyArray<Entry> = []
+/** Of all that replay nothing: it is only filled from entries. */
+const noCalls = new Map<number, Recorded>()
+
 export class Replay {
   readonly #what: string
-  readonly #calls = new Map<number, Recorded>()
+  readonly #calls: Map<number, Recorded>
   readonly #settling: Array<Entry> = []
   #cursor = 0
   #made = 0
 
   constructor(what: string, entries: ReadonlyArray<Entry>) {
     this.#what = what
+    this.#calls = entries.length === 0 ? noCalls : new Map()
     for (const entry of entries) {
       if (settles(entry)) this.#settling.push(entry)
       const kind = callKind(entry)
@@ -60,7 +65,7 @@ export class Replay {
   call(kind: CallKind, name: string): { readonly index: number; readonly entries: ReadonlyArray<Entry> } {
     const index = this.#made++
     const recorded = this.#calls.get(index)
-    if (recorded === undefined) return { index, entries: [] }
+    if (recorded === undefined) return { index, entries: none }
     if (recorded.kind !== kind || recorded.name !== name)
       throw this.#mismatch(index, describe(recorded.kind, recorded.name), describe(kind, name))
     this.#calls.delete(index)
