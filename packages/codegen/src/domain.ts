@@ -99,6 +99,11 @@ export interface Operation {
   readonly error: Payload
 }
 
+export interface Query extends Operation {
+  /** It sees what a running handler has made of the state. */
+  readonly live: boolean
+}
+
 export interface Signal {
   readonly name: string
   readonly docs: string
@@ -121,7 +126,7 @@ export interface Job {
   readonly result: Payload
   readonly error: Payload
   readonly signals: ReadonlyArray<Signal>
-  readonly queries: ReadonlyArray<Operation>
+  readonly queries: ReadonlyArray<Query>
   readonly updates: ReadonlyArray<Operation>
   readonly activities: ReadonlyArray<Operation>
   /** Of the state's type; 1 unless it says otherwise. */

@@ -41,6 +41,8 @@ const cases: Readonly<Record<string, Case>> = {
   "a missing input": { code: "missing-property", text: whole(job("").replace("input: type<Input>(), ", "")) },
   "a missing kind": { code: "missing-property", text: whole(job("").replace(`kind: "feed", `, "")) },
   "a type without an argument": { code: "missing-type-argument", text: whole(job("state: type()")) },
+  "a live query that is computed": { code: "not-literal", text: whole(job("queries: { ask: query<string>({ live: 1 > 0 }) }")) },
+  "options of a query that are computed": { code: "not-literal", text: whole(job("queries: { ask: query<string>(options()) }")) },
   "a query without an answer": { code: "missing-type-argument", text: whole(job("queries: { ask: query() }")) },
   "a wrong call": { code: "wrong-call", text: whole(job("updates: { set: signal<string>() }")) },
   "a state without type()": { code: "wrong-call", text: whole(job("state: { a: 1 }")) },

@@ -168,6 +168,8 @@ same<Same<typeof needyActivities, ActivityHandlers<Disk>>>()
 tenantFeed.implement({ init, run: () => Effect.fail(new FeedGone({ status: 1 })), updates, queries })
 // @ts-expect-error an error that is not declared
 tenantFeed.implement({ init, run: () => Effect.fail(new Rejected({ reason: "" })), updates, queries })
+// Which state it is, the view tells.
+tenantFeed.implement({ init, run, updates, queries: { progress: (view) => ({ delivered: view.live ? 1 : 2, lagSeconds: 1 }) } })
 // @ts-expect-error queries see the state, and cannot write it
 tenantFeed.implement({ init, run, updates, queries: { progress: (view) => ({ delivered: (view.state.delivered = 1), lagSeconds: 1 }) } })
 

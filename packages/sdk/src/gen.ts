@@ -148,13 +148,15 @@ export interface ReceiveFilter<Payload = any> {
   readonly timeout?: never
 }
 
-/** What query handlers see: the last committed state, without any write. */
+/** What query handlers see: the state, without any write. */
 export interface BaseView {
   readonly key: string
   readonly run: string
   readonly iteration: number
   /** Seconds since the last commit of the run. */
   readonly idleSeconds: number
+  /** The state is that of a handler that runs now, not yet committed: only queries declared `live` see that. */
+  readonly live: boolean
 }
 
 /** What update handlers see; `state` is a copy that is kept only if the handler returns. */

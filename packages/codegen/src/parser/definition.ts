@@ -1,6 +1,6 @@
 /** Reads `export const x = defineJob({ … })` as written: places are exact, and a form that cannot be read is named, not guessed. */
 import { ts } from "ts-morph"
-import type { Definition, Job, Operation, Payload, Signal } from "../domain.ts"
+import type { Definition, Job, Operation, Payload, Query, Signal } from "../domain.ts"
 import type { Report } from "./report.ts"
 import { type DefineName, Scope } from "./scope.ts"
 import { docsOf } from "./tags.ts"
@@ -120,7 +120,7 @@ class Reader {
           ...member,
           payload: this.#argument(call, 0, path),
         })),
-        queries: this.#operations(get("queries"), "query", exported),
+        queries: this.#queries(get("queries"), exported),
         updates: this.#operations(get("updates"), "update", exported),
         activities: this.#operations(get("activities"), "activity", exported),
         stateVersion: this.#stateVersion(get("stateVersion"), exported),
@@ -164,15 +164,39 @@ class Reader {
     return { shape: { kind: "wrong" }, at: this.#report.place(member.value) }
   }
 
-  #operations(member: Member | undefined, callee: "query" | "update" | "activity", path: string): ReadonlyArray<Operation> {
-    // The first type argument of a query is its answer, because most queries ask without input.
-    const [input, output] = callee === "query" ? [1, 0] : [0, 1]
+  #operations(member: Member | undefined, callee: "update" | "activity", path: string): ReadonlyArray<Operation> {
     return this.#group(member, callee, path, (call, named, where) => ({
       ...named,
-      input: this.#argument(call, input, `${where}.input`),
-      output: this.#argument(call, output, `${where}.output`, callee === "query"),
+      input: this.#argument(call, 0, `${where}.input`),
+      output: this.#argument(call, 1, `${where}.output`),
       error: this.#argument(call, 2, `${where}.error`),
     }))
+  }
+
+  /** The first type argument of a query is its answer, because most queries ask without input. */
+  #queries(member: Member | undefined, path: string): ReadonlyArray<Query> {
+    return this.#group(member, "query", path, (call, named, where) => ({
+      ...named,
+      input: this.#argument(call, 1, `${where}.input`),
+      output: this.#argument(call, 0, `${where}.output`, true),
+      error: this.#argument(call, 2, `${where}.error`),
+      live: this.#live(call, where),
+    }))
+  }
+
+  /** `query<…>({ live: true })` */
+  #live(call: ts.CallExpression, path: string): boolean {
+    const [argument] = call.arguments
+    if (argument === undefined) return false
+    const literal = this.#scope.valueOf(argument)
+    if (!ts.isObjectLiteralExpression(literal)) {
+      this.#report.add("not-literal", argument, path, "the argument")
+      return false
+    }
+    const live = this.#members(literal, path).findLast(({ name }) => name === "live")
+    if (live === undefined || live.value.kind === ts.SyntaxKind.FalseKeyword) return false
+    if (live.value.kind !== ts.SyntaxKind.TrueKeyword) this.#report.add("not-literal", live.value, `${path}.live`, "")
+    return true
   }
 
   #group<A>(

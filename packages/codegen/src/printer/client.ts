@@ -2,6 +2,7 @@
 import type { Job, Operation } from "../domain.ts"
 import { gen, literal, type PrintInput, propertyName, typeName } from "../name.ts"
 import { type Group, PayloadTypes } from "./payload.ts"
+import { queryDocs } from "./query-docs.ts"
 import { SourceText } from "./source-text.ts"
 
 export const printClient = ({ definition, module, preamble }: PrintInput): string => {
@@ -41,7 +42,12 @@ const printHandle = (file: SourceText, job: Job, types: PayloadTypes): void => {
     return `(${input}, options?: ${file.type(gen, "SignalOptions")}): Promise<void>`
   })
   printGroup(file, "update", job.updates, (one) => printCall(file, "updates", one, types, "UpdateOptions"))
-  printGroup(file, "query", job.queries, (one) => printCall(file, "queries", one, types, "QueryOptions"))
+  printGroup(
+    file,
+    "query",
+    job.queries.map((query) => ({ ...query, docs: queryDocs(query) })),
+    (one) => printCall(file, "queries", one, types, "QueryOptions"),
+  )
   file.docs("What the store knows about the run.", "  ")
   file.line(`  describe(): Promise<${file.type(gen, "Described")}<${state}>>`)
   file.docs("What happened in the current iteration, as plain JSON: to look at, and for `replay` in a test.", "  ")

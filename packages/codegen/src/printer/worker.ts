@@ -3,6 +3,7 @@ import type { Job, Operation, Payload } from "../domain.ts"
 import { errorsOf } from "../shape.ts"
 import { gen, type PrintInput, propertyName, typeName, unionOf, wakeNames } from "../name.ts"
 import { type Group, PayloadTypes } from "./payload.ts"
+import { queryDocs } from "./query-docs.ts"
 import { SourceText } from "./source-text.ts"
 
 export const printWorker = (input: PrintInput): string => {
@@ -37,7 +38,12 @@ class WorkerPrinter {
     file.line(`type ${this.#prefix}Definition = typeof ${definition}.${this.#job.name}`, "")
     this.#signal()
     this.#context()
-    this.#view("View", "BaseView", "What queries see: the last committed state.")
+    const live = this.#job.queries.some((query) => query.live)
+    this.#view(
+      "View",
+      "BaseView",
+      `What queries see: the last committed state${live ? "; live ones, what a running handler has made of it" : ""}.`,
+    )
     this.#view("Update", "BaseUpdate", "What updates see: a copy of the state, kept if the handler returns.")
     this.#handlers()
     this.#activities()
@@ -140,7 +146,12 @@ class WorkerPrinter {
     file.docs("One iteration; it returns `job.again(…)` or `job.done(…)`.", "  ")
     file.line(`  readonly run: (job: ${context}, resource: NoInfer<Resource>) => ${out}<${ends}, ${this.#errors(error)}, R3>`)
     this.#group("updates", updates, `job: ${this.#prefix}Update`, "Synchronous, without steps; a throw leaves the state as it was.")
-    this.#group("queries", queries, `view: ${this.#prefix}View`, "Synchronous and read-only.")
+    this.#group(
+      "queries",
+      queries.map((query) => ({ ...query, docs: queryDocs(query) })),
+      `view: ${this.#prefix}View`,
+      "Synchronous and read-only.",
+    )
     file.line("}", "")
   }
 

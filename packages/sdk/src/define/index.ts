@@ -41,6 +41,7 @@ export interface AnySignal {
 }
 export interface AnyQuery {
   readonly _tag: "Query"
+  readonly live?: boolean
 }
 export interface AnyUpdate {
   readonly _tag: "Update"
@@ -68,9 +69,9 @@ export function signal<P = void>(): Signal<P> {
   return { _tag: "Signal" }
 }
 
-/** A read-only question about the last committed state; never recorded. */
-export function query<O, I = void>(): Query<O, I> {
-  return { _tag: "Query" }
+/** A read-only question about the state; never recorded. */
+export function query<O, I = void>(options: QueryKind = {}): Query<O, I> {
+  return options.live === true ? { _tag: "Query", live: true } : { _tag: "Query" }
 }
 
 /** A recorded message in, with an answer. The third type is its declared error: plain data with a `_tag`. */
@@ -119,6 +120,14 @@ export const retry: {
   exponential: (options) => ({ kind: "exponential", factor: 2, ...options }),
   fixed: ({ every, ...rest }) => ({ kind: "fixed", first: every, factor: 1, ...rest }),
   none: { kind: "none", first: 0, factor: 1, attempts: 1 },
+}
+
+export interface QueryKind {
+  /**
+   * Answered from `job.state` as the handler has it now, not yet committed, if it runs: another attempt may come to something else. Default false:
+   * from the last committed state, as also when no handler runs.
+   */
+  readonly live?: boolean
 }
 
 export interface ActivityOptions {

@@ -54,10 +54,22 @@ export const applyUpdate = (
   }
 }
 
-/** Answers a query from the last committed body. */
+/** A running handler's view of its run, for `live` queries (J5). */
+export interface Present {
+  readonly state: unknown
+  readonly iteration: number
+}
+
+/** A copy by way of its stored form: it cannot change what the handler has, and has what a committed state would have. */
+const copyOf = ({ state }: JobKind, present: Present, what: string): unknown => {
+  const name = `the present state of ${what}`
+  return state?.decode(state.encode(present.state, name), name)
+}
+
+/** Answers a query from the last committed body, or, with `present`, from what the handler has made of it since. */
 export const answerQuery = (
   kind: JobKind,
-  run: { readonly key: string; readonly run: string; readonly body: Body },
+  run: { readonly key: string; readonly run: string; readonly body: Body; readonly present?: Present | undefined },
   name: string,
   input: unknown,
   now: number,
@@ -74,16 +86,17 @@ export const answerQuery = (
       },
     }
   try {
-    const { body } = run
+    const { body, present } = run
     const decoded = kind.input.decode(body.input, `the input of ${contract.kind}`)
     // before its first commit a run has the state that `init` gives
-    const state = loadState(kind, body, decoded, contract.kind)
+    const state = present === undefined ? loadState(kind, body, decoded, contract.kind) : copyOf(kind, present, contract.kind)
     const view = {
       key: run.key,
       run: run.run,
       input: decoded,
       state,
-      iteration: body.iteration ?? 1,
+      iteration: present?.iteration ?? body.iteration ?? 1,
+      live: present !== undefined,
       idleSeconds: body.at === undefined ? 0 : Math.max(0, (now - body.at) / 1_000),
     }
     const value = handler(view, codecOf(schemas.in).decode(input ?? null, what))

@@ -17,7 +17,7 @@ import {
 import type { Work } from "../pool/work.ts"
 import { runAs } from "../pool/work.ts"
 import { AgainValue, DoneValue, toWaiting } from "./again.ts"
-import type { StateHolder } from "./answers.ts"
+import type { Present, StateHolder } from "./answers.ts"
 import { applyUpdate } from "./answers.ts"
 import { Attempt } from "./attempt.ts"
 import type { Body, Waiting, Outcome } from "./body.ts"
@@ -104,6 +104,10 @@ export class Iteration implements AttemptSource, Pass {
   }
   get life(): LazyAbort {
     return this.#resident.life
+  }
+
+  get present(): Present {
+    return { state: this.#holder?.state, iteration: this.#body.iteration ?? 1 }
   }
 
   use(shared: unknown, abortSignal: AbortSignal): Promise<unknown> {

@@ -1,17 +1,20 @@
-export interface Pass {
-  /** Made where there is none yet: to tell its handler something. */
-  attempt(): Attempt
-  /** Its handler leaves memory, if it only waits. */
-  park(): void
-}
-
 /** A run held in memory by its owner: its resource, its inbox, and at most one attempt (W5). */
 import type { OwnedShard } from "../pool/consumer.ts"
+import type { Present } from "./answers.ts"
 import type { Attempt } from "./attempt.ts"
 import type { Inbox } from "./inbox.ts"
 import type { JobKind } from "./kind.ts"
 import type { LazyAbort } from "./lazy-abort.ts"
 import type { Uses } from "./shares.ts"
+
+export interface Pass {
+  /** What its handler has made of the state so far: nothing is committed yet. */
+  readonly present: Present
+  /** Made where there is none yet: to tell its handler something. */
+  attempt(): Attempt
+  /** Its handler leaves memory, if it only waits. */
+  park(): void
+}
 
 export interface Resident {
   readonly shard: OwnedShard

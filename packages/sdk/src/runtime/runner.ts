@@ -8,6 +8,7 @@ import { firstField, splitAddress } from "../key.ts"
 import type { GiveUpReason, OwnedShard, ShardConsumer } from "../pool/consumer.ts"
 import { runAs } from "../pool/work.ts"
 import { hearTry } from "./activity-watch.ts"
+import type { Present } from "./answers.ts"
 import { answerQuery } from "./answers.ts"
 import type { Use } from "../telemetry/measured.ts"
 import type { Body } from "./body.ts"
@@ -405,7 +406,14 @@ export class Runner implements ShardConsumer, IterationHost {
     const kind = kinds.get(name)
     if (kind === undefined) return undefined
     if (run === undefined) return { absent: true }
-    return answerQuery(kind, { key, run: run.run, body: parseBody(run.body) }, request.name, request.input, shard.now())
+    const present = kind.definition.queries[request.name]?.live === true ? this.#presentOf(run) : undefined
+    return answerQuery(kind, { key, run: run.run, body: parseBody(run.body), present }, request.name, request.input, shard.now())
+  }
+
+  /** Of a handler that runs here. */
+  #presentOf({ address, run }: { readonly address: Address; readonly run: string }): Present | undefined {
+    const resident = this.#residents.get(address)
+    return resident?.run === run && !resident.evicted ? resident.source?.present : undefined
   }
 
   async giveUp(shard: OwnedShard, reason: GiveUpReason): Promise<void> {

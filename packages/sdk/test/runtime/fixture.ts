@@ -43,7 +43,7 @@ export const definition = (policy: RetryPolicy = retry.fixed({ every: 10, attemp
     result: type<string>(),
     error: type<Gone>(),
     signals: { note: signal<string>(), stop: signal() },
-    queries: { count: query<number>() },
+    queries: { count: query<number>(), present: query<string>({ live: true }) },
     updates: { add: update<number, number, Rejected>() },
     activities: {
       shout: activity<string, string, Rejected>({ retry: retry.fixed({ every: 10, attempts: 3 }) }),
@@ -74,7 +74,7 @@ export const contract: JobContract = {
     result: text,
     errors: { Gone: gone },
     signals: { note: text, stop: null },
-    queries: { count: { in: null, out: Schema.Int, errors: {} } },
+    queries: { count: { in: null, out: Schema.Int, errors: {} }, present: { in: null, out: text, errors: {} } },
     updates: { add: { in: Schema.Int, out: Schema.Int, errors: { Rejected: rejected } } },
     activities: {
       shout: { in: text, out: text, errors: { Rejected: rejected } },

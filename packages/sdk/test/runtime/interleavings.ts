@@ -272,6 +272,35 @@ export const interleavingSuite = (name: string, store: () => string): void => {
       await expect(pool.client.sample.get("nobody").query.count()).rejects.toMatchObject({ _tag: "RunNotFound" })
     })
 
+    test("J5 a live query sees what a running handler has made of the state; the others, and without a handler, what is committed", async () => {
+      await pool.worker({
+        run: async (job: any) => {
+          job.state.count += 1
+          job.state.log = [...job.state.log, `in ${job.iteration}`]
+          await job.receive("stop")
+          return job.iteration === 1 ? job.again({ after: "1 hour" }) : job.done("")
+        },
+        queries: {
+          count: (view: any) => (view.live === false ? view.state.count : -1),
+          present: (view: any) => {
+            const seen = `${view.live} ${view.iteration} ${view.state.count}`
+            view.state.count = 100
+            return seen
+          },
+        },
+      })
+      const handle = await pool.client.sample.start({ id: "live" })
+      await until(async () => (await handle.query.present()) === "true 1 1", "the handler runs")
+      expect(await handle.query.count()).toBe(0)
+      expect(await handle.query.present()).toBe("true 1 1")
+      await handle.signal.stop()
+      await until(async () => (await handle.describe()).phase === "parked", "it sleeps")
+      expect(await handle.query.present()).toBe("false 2 1")
+      expect(await handle.query.count()).toBe(1)
+      const never = await pool.client.sample.start({ id: "never" }, { after: "1 hour" })
+      expect(await never.query.present()).toBe("false 1 0")
+    })
+
     test("a changed input closes and opens the resource once, and never runs init again", async () => {
       const log: Array<string> = []
       await pool.worker({
