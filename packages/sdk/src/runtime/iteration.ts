@@ -137,7 +137,7 @@ export class Iteration implements AttemptSource, Pass {
     } catch (error) {
       return this.#wake === undefined ? this.#block(errorOf(error)) : this.#fail(errorOf(error))
     }
-    return plan.do === "park" ? this.#repark(holder) : this.#run(holder, plan.wake)
+    return await (plan.do === "park" ? this.#repark(holder) : this.#run(holder, plan.wake))
   }
 
   /** Of the run, and of the iteration that began then. */
@@ -272,7 +272,8 @@ export class Iteration implements AttemptSource, Pass {
       if (mismatch !== undefined && shard.trusted()) return this.#fail(mismatch, attempt)
     }
     if (!shard.trusted()) throw new Deposed(`this worker no longer owns shard ${shard.shard}: ${this.#what} goes on elsewhere.`)
-    return failure === undefined ? this.#finish(value, holder, attempt) : this.#handlerFailed(failure.error, this.attempt())
+    // awaited here: a promise that an async function returns costs it another one, and two turns
+    return await (failure === undefined ? this.#finish(value, holder, attempt) : this.#handlerFailed(failure.error, this.attempt()))
   }
 
   /** Gives `forced` when the handler was asked to end and had its time for it, `leaving` when it only waits and shall leave memory. */
@@ -413,27 +414,30 @@ export class Iteration implements AttemptSource, Pass {
   }
 
   /** Without an attempt: no durable call was made. */
-  async #finish(value: unknown, holder: StateHolder, attempt: Attempt | undefined): Promise<void> {
+  #finish(value: unknown, holder: StateHolder, attempt: Attempt | undefined): Promise<void> {
     const { kind } = this.#resident
     try {
-      if (value instanceof DoneValue) {
-        const encoded = kind.result.encode(value.value, `the result of ${this.#what}`)
-        checkBytes(JSON.stringify(encoded), this.#runner.options.limits.payloadBytes, `the result of ${this.#what}`)
-        return await this.#end({ type: "done", value: encoded }, attempt, this.#withState(holder))
-      }
+      if (value instanceof DoneValue) return this.#end(this.#done(value), attempt, this.#withState(holder))
       if (value instanceof AgainValue) {
-        if (attempt?.ending !== undefined) return await this.#end(attempt.ending, attempt, this.#withState(holder))
-        return await this.#again(value, holder, attempt)
+        if (attempt?.ending !== undefined) return this.#end(attempt.ending, attempt, this.#withState(holder))
+        return this.#again(value, holder, attempt)
       }
     } catch (error) {
       if (!isFault(error)) throw error
       return this.#fail(errorOf(error), this.attempt())
     }
     const found = value === undefined ? "nothing (is a `return` missing?)" : typeof value
-    await this.#fail(new NotAllowed(`expected run of ${kind.kind} to return job.again(…) or job.done(…), got ${found}.`), this.attempt())
+    return this.#fail(new NotAllowed(`expected run of ${kind.kind} to return job.again(…) or job.done(…), got ${found}.`), this.attempt())
   }
 
-  async #again(value: AgainValue, holder: StateHolder, attempt: Attempt | undefined): Promise<void> {
+  #done({ value }: DoneValue): Outcome {
+    const what = `the result of ${this.#what}`
+    const encoded = this.#resident.kind.result.encode(value, what)
+    checkBytes(JSON.stringify(encoded), this.#runner.options.limits.payloadBytes, what)
+    return { type: "done", value: encoded }
+  }
+
+  #again(value: AgainValue, holder: StateHolder, attempt: Attempt | undefined): Promise<void> {
     const { shard } = this.#resident
     const waiting = toWaiting(value.request, shard.now())
     this.#dropResults()
@@ -462,10 +466,11 @@ export class Iteration implements AttemptSource, Pass {
         .unread()
         .some((message) => message.kind === "update" || message.kind === "cancel" || waiting?.on?.includes(message.name) === true)
     const next = wakes ? ({ phase: "ready" } as const) : nextOf(waiting, this.#deadlines(undefined))
-    const { revision } = await writeRun(shard, target, withRead(body, read), next, journalLength > 0 ? "clear" : "keep")
-    attempt?.abandon(`the iteration of ${this.#what} that made this call has ended: the result of this try counts no more.`)
-    this.#resident.revision = revision
-    this.#resident.inbox = undefined
+    return writeRun(shard, target, withRead(body, read), next, journalLength > 0 ? "clear" : "keep").then(({ revision }) => {
+      attempt?.abandon(`the iteration of ${this.#what} that made this call has ended: the result of this try counts no more.`)
+      this.#resident.revision = revision
+      this.#resident.inbox = undefined
+    })
   }
 
   #checkSize(body: Body): void {

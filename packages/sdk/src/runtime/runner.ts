@@ -154,17 +154,15 @@ export class Runner implements ShardConsumer, IterationHost {
     this.#running++
     this.#idle--
     this.options.stats.began(run.since, resident.shard.now())
-    resident.executing = new Iteration(this, resident, run, body)
-      .execute()
-      .then(
-        () => undefined,
-        (error: unknown) => {
-          // the store or the shard is gone: the run is loaded again by whoever owns it then; anything else is damage, or a bug of ours
-          this.#evict(resident, errorOf(error))
-          return Deposed.is(error) || StoreUnavailable.is(error) || !resident.shard.trusted() ? undefined : errorOf(error)
-        },
-      )
-      .then((damage) => (damage === undefined ? this.#settled(resident) : this.#damaged(resident, damage)))
+    resident.executing = new Iteration(this, resident, run, body).execute().then(
+      () => this.#settled(resident),
+      (error: unknown) => {
+        // the store or the shard is gone: the run is loaded again by whoever owns it then; anything else is damage, or a bug of ours
+        this.#evict(resident, errorOf(error))
+        const gone = Deposed.is(error) || StoreUnavailable.is(error) || !resident.shard.trusted()
+        return gone ? this.#settled(resident) : this.#damaged(resident, errorOf(error))
+      },
+    )
   }
 
   async #damaged(resident: Resident, damage: Error): Promise<void> {

@@ -20,7 +20,7 @@ export interface WriteTarget {
 }
 
 /** Commits the record of a run; a refused write throws. Gives the reply and the new revision. */
-export const writeRun = async (
+export const writeRun = (
   shard: OwnedShard,
   target: WriteTarget,
   body: Body,
@@ -28,7 +28,7 @@ export const writeRun = async (
   journal: CommitItem["journal"],
 ): Promise<{ readonly reply: CommitReply; readonly revision: string }> => {
   const newRevision = shard.nextRevision()
-  const reply = await shard.commit({
+  const written = shard.commit({
     address: target.address,
     run: target.run,
     revision: target.revision,
@@ -42,8 +42,10 @@ export const writeRun = async (
     seen: target.seen,
     answers: target.answers ?? [],
   })
-  if (reply.status !== "ok" && reply.status !== "unseen") throw refusedWrite(target.address, reply.status)
-  return { reply, revision: newRevision }
+  return written.then((reply) => {
+    if (reply.status !== "ok" && reply.status !== "unseen") throw refusedWrite(target.address, reply.status)
+    return { reply, revision: newRevision }
+  })
 }
 
 /** Not later than the run's deadline, where it has one. */

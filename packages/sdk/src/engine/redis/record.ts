@@ -52,31 +52,38 @@ function sinceOf(text: string, due: number | undefined): number | undefined {
   return since === "" ? undefined : Number(since)
 }
 
+/** Without a list of its fields, which each run that is taken would leave to the collector, with its iterator. */
 export function parseRecord(address: Address, text: string, active: boolean): RunRecord {
-  const fields: string[] = []
-  let at = 0
-  for (let n = 0; n < 7; n++) {
-    const end = text.indexOf(tab, at)
-    if (end < 0) bad("a record of eight fields", text)
-    fields.push(text.slice(at, end))
-    at = end + 1
-  }
-  const [letter = "", run = "", revision = "", consumed = "", due = "", on = "", control = ""] = fields
-  const phase = active ? "active" : phaseOf(letter[0] ?? "")
-  const parked = phase === "parked"
-  const bodyAt = phase === "ended" ? at + Number(due) : at
+  const run = fieldEnd(text, 0) + 1
+  const revision = fieldEnd(text, run) + 1
+  const consumed = fieldEnd(text, revision) + 1
+  const due = fieldEnd(text, consumed) + 1
+  const on = fieldEnd(text, due) + 1
+  const control = fieldEnd(text, on) + 1
+  const rest = fieldEnd(text, control) + 1
+  const phase = active ? "active" : phaseOf(text.charAt(0))
+  const ended = phase === "ended"
+  const dueText = text.slice(due, on - 1)
+  const bodyAt = ended ? rest + Number(dueText) : rest
   return {
     address,
     phase,
-    run,
-    revision,
-    consumed: Number(consumed),
-    due: phase !== "ended" && due !== "" ? Number(due) : undefined,
-    on: parked ? parseOn(on) : [],
-    control: parseControl(control),
+    run: text.slice(run, revision - 1),
+    revision: text.slice(revision, consumed - 1),
+    consumed: Number(text.slice(consumed, due - 1)),
+    due: ended || dueText === "" ? undefined : Number(dueText),
+    on: phase === "parked" ? parseOn(text.slice(on, control - 1)) : none,
+    control: parseControl(text.slice(control, rest - 1)),
     body: text.slice(bodyAt),
-    outcome: phase === "ended" ? text.slice(at, bodyAt) : undefined,
+    outcome: ended ? text.slice(rest, bodyAt) : undefined,
   }
+}
+
+const none: ReadonlyArray<never> = []
+
+const fieldEnd = (text: string, from: number): number => {
+  const end = text.indexOf(tab, from)
+  return end < 0 ? bad("a record of eight fields", text) : end
 }
 
 const letters: Readonly<Record<MessageKind, string>> = { signal: "s", update: "u", cancel: "c", input: "i", result: "r" }
@@ -104,7 +111,7 @@ export function parseMessage(number: number, text: string): Message {
 export function parseLoaded(address: Address, text: string, active: boolean, lists: unknown, taken = false): LoadedRun {
   const record = parseRecord(address, text, active)
   const since = taken ? sinceOf(text, record.due) : undefined
-  if (!Array.isArray(lists)) return { ...record, inbox: [], journal: [], since }
+  if (!Array.isArray(lists)) return Object.assign(record, { inbox: none, journal: none, since })
   const [inbox, journal] = lists as [ReadonlyArray<string>, ReadonlyArray<string>]
   return { ...record, since, inbox: inbox.map((message, n) => parseMessage(record.consumed + n + 1, message)), journal }
 }
