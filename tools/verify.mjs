@@ -9,6 +9,7 @@ const stages = [
   ["format", ["oxfmt", "--check", "."]],
   ["build", ["turbo", "run", "build", "--output-logs=errors-only"]],
   ["generate --check", ["npm", "run", "generate", "-w", "examples/tenant-jobs", "--", "--check"]],
+  ["check-handlers", ["ponos-gen", "check-handlers", "examples", "packages/controller/src/job.ts"]],
   ["lua --check", ["npm", "run", "lua", "-w", "packages/sdk", "--", "--check"]],
   ["lint", ["oxlint", "--type-aware"]],
   ["typecheck", ["turbo", "run", "typecheck", "--output-logs=errors-only"], ["tsc", "-p", "tools"]],

@@ -4,7 +4,7 @@ import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSy
 import { join } from "node:path"
 import { promisify } from "node:util"
 import { afterAll, beforeAll, expect, test } from "vitest"
-import { generate } from "@ponos/codegen"
+import { checkHandlers, generate } from "@ponos/codegen"
 
 const root = join(import.meta.dirname, "../..")
 const run = promisify(execFile)
@@ -31,6 +31,12 @@ test("the README's code compiles", async () => {
   const tsc = join(root, "node_modules/typescript/bin/tsc")
   const { stdout } = await run(process.execPath, [tsc, "-p", folder]).catch((error: { stdout: string }) => error)
   expect(stdout).toBe("")
+})
+
+test("the README's handlers give the same each time", async () => {
+  const { findings, jobs } = await checkHandlers({ folder })
+  expect(findings.map(({ text }) => text)).toEqual([])
+  expect(jobs).toBe(1)
 })
 
 test("the README's test of a job runs and passes", async () => {

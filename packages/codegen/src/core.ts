@@ -53,10 +53,10 @@ export const generate = async (options: GenerateOptions = {}, parser?: Parser): 
 /** Loading the compiler takes half a second, which `--help` need not wait for. */
 const defaultParser = async (): Promise<Parser> => (await import("./parser/ts-morph.ts")).tsMorphParser
 
-const defaultFile = (folder: string): ReadonlyArray<string> => {
-  const found = defaults.find((file) => existsSync(join(folder, file)))
-  return [found ?? "jobs.def.ts"]
-}
+const defaultFile = (folder: string): ReadonlyArray<string> => [foundDefinition(folder) ?? "jobs.def.ts"]
+
+/** Relative to `folder`. */
+export const foundDefinition = (folder: string): string | undefined => defaults.find((file) => existsSync(join(folder, file)))
 
 const outputFolder = (file: string, folder: string, out: string | undefined): string =>
   out === undefined ? join(dirname(file), "ponos.gen") : resolve(folder, out)

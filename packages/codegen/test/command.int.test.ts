@@ -87,3 +87,61 @@ test("says what to do without a definition file, and refuses unknown options", a
   expect(await run("--chek")).toMatchObject({ code: 1 })
   expect((await run("--version")).out).toMatch(/\d+\.\d+\.\d+/)
 })
+
+const handlers = (body: string): string =>
+  `import { tenantFeed } from "./ponos.gen/worker.ts"\nexport const job = tenantFeed.implement({\n  run: async (job) => {\n    ${body}\n    return job.again()\n  },\n})\n`
+
+test("check-handlers finds the handlers below the definition, and fails when one is not the same each time", async () => {
+  mkdirSync(join(folder, "src/node_modules"), { recursive: true })
+  cpSync(feed, join(folder, "src/jobs.def.ts"))
+  writeFileSync(join(folder, "src/node_modules/other.ts"), handlers("Date.now()"))
+  writeFileSync(join(folder, "src/feed.ts"), "export const clock = () => Date.now()\n")
+  writeFileSync(join(folder, "src/feed.worker.ts"), handlers('await job.step("now", () => Date.now())'))
+  expect(await run("check-handlers")).toEqual({ code: 0, err: "", out: "1 job in 1 file: no findings\n" })
+
+  writeFileSync(join(folder, "src/feed.worker.ts"), handlers("job.state.cursor = Date.now()"))
+  const { code, out, err } = await run("check-handlers")
+  expect({ code, out }).toEqual({ code: 1, out: "" })
+  expect(err).toMatchInlineSnapshot(`
+    "src/feed.worker.ts:4:24 clock: \`Date.now()\` in \`run\` of \`tenantFeed\` gives another time when the handler is replayed.
+
+        2 | export const job = tenantFeed.implement({
+        3 |   run: async (job) => {
+      > 4 |     job.state.cursor = Date.now()
+          |                        ^^^^^^^^^^
+        5 |     return job.again()
+        6 |   },
+
+      fix: Write \`job.now().getTime()\`, the same on replay; to measure how long something takes, do it inside one step.
+
+    1 finding; 1 job in 1 file checked
+    "
+  `)
+
+  const json = await run("check-handlers", "src/feed.worker.ts", "--json")
+  expect(json).toMatchObject({ code: 1, err: "" })
+  expect(JSON.parse(json.out)).toEqual({
+    findings: [
+      {
+        code: "clock",
+        file: "src/feed.worker.ts",
+        line: 4,
+        column: 24,
+        message: expect.stringContaining("`Date.now()` in `run` of `tenantFeed`"),
+        fix: expect.stringContaining("`job.now().getTime()`"),
+        frame: expect.stringContaining("> 4 |     job.state.cursor = Date.now()"),
+      },
+    ],
+    jobs: 1,
+    files: ["src/feed.worker.ts"],
+  })
+})
+
+test("check-handlers fails when it has nothing to check", async () => {
+  const none = await run("check-handlers")
+  expect(none.code).toBe(1)
+  expect(none.err).toMatch(/no-handlers: found no /)
+  const missing = await run("check-handlers", "src/feed.worker.ts")
+  expect(missing.code).toBe(1)
+  expect(missing.err).toMatch(/^src\/feed\.worker\.ts missing-file: expected a file or a folder with handlers at .*, found none\./)
+})

@@ -1,4 +1,4 @@
-/** A mistake in a definition file: where it is, what it is, and what to do. */
+/** A mistake in a definition or in a handler: where it is, what it is, and what to do. */
 import { relative } from "node:path"
 import type { Place } from "../domain.ts"
 
@@ -10,12 +10,13 @@ export interface Diagnostic {
   readonly fix: string
 }
 
-interface Position {
+/** Both from 1, in UTF-16 units. */
+export interface Position {
   readonly line: number
   readonly column: number
 }
 
-const positionOf = (text: string, offset: number): Position => {
+export const positionOf = (text: string, offset: number): Position => {
   const before = text.slice(0, offset)
   const line = before.split("\n").length
   return { line, column: offset - before.lastIndexOf("\n") }
@@ -24,7 +25,7 @@ const positionOf = (text: string, offset: number): Position => {
 /** Lines of context above and below the place. */
 const context = 2
 
-const codeFrame = (text: string, { start, end }: Place): string => {
+export const codeFrame = (text: string, { start, end }: Place): string => {
   const lines = text.split(/\r?\n/)
   const first = positionOf(text, start)
   const last = positionOf(text, Math.max(start, end))

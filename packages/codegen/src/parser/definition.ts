@@ -1,6 +1,7 @@
 /** Reads `export const x = defineJob({ … })` as written: places are exact, and a form that cannot be read is named, not guessed. */
 import { ts } from "ts-morph"
 import type { Definition, Job, Operation, Payload, Query, Signal } from "../domain.ts"
+import { withoutAssertions } from "./functions.ts"
 import type { Report } from "./report.ts"
 import { type DefineName, Scope } from "./scope.ts"
 import { docsOf } from "./tags.ts"
@@ -252,8 +253,3 @@ class Reader {
     })
   }
 }
-
-const withoutAssertions = (expression: ts.Expression): ts.Expression =>
-  ts.isParenthesizedExpression(expression) || ts.isAsExpression(expression) || ts.isSatisfiesExpression(expression)
-    ? withoutAssertions(expression.expression)
-    : expression
