@@ -137,6 +137,9 @@ const context = async (job: TenantFeedJob, one: OneFeedJob, ticking: TickJob): P
   same<Same<typeof rows, { readonly of: string }>>()
   // @ts-expect-error not what `shared` gave
   void job.use({ open: () => 1 })
+  if (job.wake.by === "time") same<Same<typeof job.wake.scheduled, Date>>()
+  // @ts-expect-error only a time was scheduled
+  void job.wake.scheduled
   if (job.wake.by === "message") same<Same<typeof job.wake.name, "pause" | "resume" | "reconfigure">>()
 }
 

@@ -59,8 +59,15 @@ export interface Envelope<Name extends string, Payload> {
   readonly at: Date
 }
 
-/** Why an iteration began. */
-export type Wake<On extends string> = { readonly by: "start" | "time" | "input" | "again" } | { readonly by: "message"; readonly name: On }
+/** Why an iteration began; the same in all of its attempts. */
+export type Wake<On extends string> =
+  | { readonly by: "start" | "input" | "again" }
+  /**
+   * `scheduled`: the time that `after`, `at` or `cron` of the `again` before came to. It may be long past; cron ticks that were missed meanwhile come as one,
+   * which has the time of the first of them.
+   */
+  | { readonly by: "time"; readonly scheduled: Date }
+  | { readonly by: "message"; readonly name: On }
 
 export interface StepOptions {
   /** Of a failed body, inside this step; default: none, the attempt fails and the job's `retry` decides. */

@@ -50,13 +50,12 @@ export const toWaiting = (request: AgainRequest, now: number): Waiting | undefin
     if (Number.isNaN(at)) throw new BadOption("expected at to be a valid Date, got an invalid one", { option: "at" })
     due.push(at)
   }
-  const tick = request.cron === undefined ? undefined : nextTick(request.cron, request.zone ?? "UTC", now)
-  if (tick !== undefined) due.push(tick)
+  // from now on, not from the tick before: ticks that were missed are one, which carries the time of the first (W8)
+  if (request.cron !== undefined) due.push(nextTick(request.cron, request.zone ?? "UTC", now))
   if (due.length === 0 && request.on === undefined) return undefined
   const earliest = due.length === 0 ? undefined : Math.min(...due)
   return {
     ...(earliest === undefined ? {} : { due: Math.ceil(earliest) }),
     ...(request.on === undefined || request.on.length === 0 ? {} : { on: request.on }),
-    ...(tick !== undefined && tick === earliest ? { cron: true } : {}),
   }
 }

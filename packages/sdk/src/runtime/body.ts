@@ -8,15 +8,17 @@ import type { FailureClass, MaybeSchema } from "./contract.ts"
 import { codecOf } from "./contract.ts"
 
 /** Why an iteration began. */
-export type WakeReason = { readonly by: "start" | "time" | "input" | "again" } | { readonly by: "message"; readonly name: string }
+export type WakeReason =
+  | { readonly by: "start" | "input" | "again" }
+  /** `at`: the store time for which it was scheduled; it may begin much later (W8). */
+  | { readonly by: "time"; readonly at: number }
+  | { readonly by: "message"; readonly name: string }
 
 /** What a parked iteration waits for. */
 export interface Waiting {
   /** Store time. */
   readonly due?: number
   readonly on?: ReadonlyArray<string>
-  /** Scheduled time of a cron tick (W8). */
-  readonly cron?: boolean
 }
 
 export interface Body {

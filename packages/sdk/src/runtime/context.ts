@@ -60,7 +60,7 @@ export class JobContext {
   readonly input: unknown
   readonly iteration: number
   readonly attempt: number
-  readonly wake: WakeReason
+  readonly #wake: WakeReason
   /** While `open` runs: durable calls are refused, and the signal is that of the resource's life. */
   #opening = false
   #activities: Readonly<Record<string, (input: unknown) => DurableCall<unknown>>> | undefined
@@ -71,7 +71,7 @@ export class JobContext {
     this.input = options.input
     this.iteration = options.iteration
     this.attempt = options.tries
-    this.wake = options.wake
+    this.#wake = options.wake
   }
 
   /** Runs `open` on this context. */
@@ -89,6 +89,9 @@ export class JobContext {
   }
   set state(state: unknown) {
     this.#holder.state = state
+  }
+  get wake(): { readonly by: string; readonly name?: string; readonly scheduled?: Date } {
+    return this.#wake.by === "time" ? { by: "time", scheduled: new Date(this.#wake.at) } : this.#wake
   }
   get key(): string {
     return this.#source.key

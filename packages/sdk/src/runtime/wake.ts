@@ -7,7 +7,7 @@
  * - D4 Messages do not end a back-off, except a cancel, and an input change of an iteration that has no journal.
  *   A delayed start keeps its delay in the same way.
  * - D5 The reason is the first that holds: message, input, time; a run without a wait is ready by itself. Once an iteration has begun, its
- *   reason is kept: with its journal's first entry, and in the body when that is written before.
+ *   reason is kept: with its journal's first entry, and in the body when that is written before. Time carries when it was scheduled (W8).
  * - D6 A limit in time that has passed ends a run that is between iterations, or waits in a back-off; a handler that is to go on is told instead.
  */
 import type { Message } from "../engine/engine.ts"
@@ -44,12 +44,12 @@ export const planWake = ({ body, unread, underWay, now, deadlines, ...record }: 
   const isDue = due !== undefined && due <= now
   if (underWay && body.backoff !== true) {
     // the iteration goes on where its journal ends; its messages are applied at its awaits
-    return { do: "run", wake: wakeOf(body, unread), apply: [] }
+    return { do: "run", wake: wakeOf(body, unread, now), apply: [] }
   }
   if (cancel !== undefined) return { do: "cancel", message: cancel }
   const ending = passed(deadlines, now)
   if (ending !== undefined) return { do: "end", ending }
-  if (underWay) return isDue || due === undefined ? { do: "run", wake: wakeOf(body, unread), apply: [] } : { do: "park", apply: [] }
+  if (underWay) return isDue || due === undefined ? { do: "run", wake: wakeOf(body, unread, now), apply: [] } : { do: "park", apply: [] }
   const apply = unread.filter((message) => message.kind === "update" || message.kind === "input")
   const changed = body.changed === true || apply.some((message) => message.kind === "input")
   if (body.backoff === true && !isDue && !changed && due !== undefined) return { do: "park", apply }
@@ -59,12 +59,12 @@ export const planWake = ({ body, unread, underWay, now, deadlines, ...record }: 
     (message) => (message.kind === "signal" || message.kind === "update") && waiting?.on?.includes(message.name) === true,
   )
   if (waiting === undefined || body.backoff === true || named !== undefined || changed || isDue)
-    return { do: "run", wake: wakeOf(body, unread), apply }
+    return { do: "run", wake: wakeOf(body, unread, now), apply }
   return { do: "park", apply }
 }
 
 /** Why the iteration begins (D5). */
-export const wakeOf = (body: Body, unread: ReadonlyArray<Message>): WakeReason => {
+export const wakeOf = (body: Body, unread: ReadonlyArray<Message>, now: number): WakeReason => {
   const { waiting } = body
   if (body.wake !== undefined) return body.wake
   const first = (body.iteration ?? 1) === 1
@@ -74,5 +74,5 @@ export const wakeOf = (body: Body, unread: ReadonlyArray<Message>): WakeReason =
   )
   if (named !== undefined) return { by: "message", name: named.name }
   if (body.changed === true || unread.some((message) => message.kind === "input")) return { by: "input" }
-  return { by: "time" }
+  return { by: "time", at: waiting?.due ?? now }
 }

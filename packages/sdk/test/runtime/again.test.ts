@@ -14,7 +14,7 @@ describe("job.again", () => {
   test("after, at and cron: whichever comes first; names combine with all", () => {
     expect(toWaiting({ after: "1 hour" }, now)).toEqual({ due: now + 3_600_000 })
     expect(toWaiting({ after: "1 hour", at: new Date(now + 5), on: ["stop"] }, now)).toEqual({ due: now + 5, on: ["stop"] })
-    expect(toWaiting({ after: "1 hour", cron: "30 12 * * *" }, now)).toEqual({ due: at("2026-03-28T12:30:00Z"), cron: true })
+    expect(toWaiting({ after: "1 hour", cron: "30 12 * * *" }, now)).toEqual({ due: at("2026-03-28T12:30:00Z") })
     expect(toWaiting({ after: 10, cron: "30 12 * * *" }, now)).toEqual({ due: now + 10 })
     expect(toWaiting({ on: ["a", "b"] }, now)).toEqual({ on: ["a", "b"] })
   })

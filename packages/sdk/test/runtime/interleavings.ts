@@ -242,6 +242,32 @@ export const interleavingSuite = (name: string, store: () => string): void => {
       expect(await handle.result({ timeout: 10_000 })).toBe("time time")
     })
 
+    test("W8 a tick carries the time for which it was scheduled, in each attempt, and those that were missed are one", async () => {
+      const ticks: Array<number> = []
+      const handlers = {
+        run: (job: any) => {
+          if (job.wake.by === "time") ticks.push(job.wake.scheduled.getTime())
+          if (job.iteration > 1 && job.attempt === 1) throw new Error("once")
+          return job.iteration < 4 ? job.again({ cron: "* * * * * *" }) : job.done("")
+        },
+      }
+      const first = await pool.worker(handlers)
+      const handle = await pool.client.sample.start({ id: "ticks" })
+      const waiting = await until(async () => {
+        const seen = await handle.describe()
+        return seen.phase === "parked" && seen.attempt === 1 ? (seen as { readonly nextWake: Date }) : undefined
+      }, "it waits for its first tick")
+      await first.close()
+      await new Promise((resolve) => setTimeout(resolve, 3_000))
+      await pool.worker(handlers)
+      await handle.result({ timeout: 10_000 })
+      const [missed = 0, , next = 0, , last = 0] = ticks
+      expect(ticks).toEqual([missed, missed, next, next, last, last])
+      expect(missed).toBe(waiting.nextWake.getTime())
+      expect(ticks.filter((tick) => tick % 1_000 !== 0)).toEqual([])
+      expect(Math.max(next - missed, last - next)).toBeGreaterThanOrEqual(2_000)
+    })
+
     test("B1 a damaged run is reported, and stops no other", async () => {
       const damaged = "damaged"
       await engine.openPool(pool.pool, { shards: pool.shards })

@@ -29,6 +29,7 @@ const plan = (
     deadlines: given.deadlines ?? unlimited,
   })
 const run = (by: string, apply: ReadonlyArray<Message> = []): unknown => ({ do: "run", wake: { by }, apply })
+const due = (at: number): unknown => ({ do: "run", wake: { by: "time", at }, apply: [] })
 
 const cancel = message(1, "cancel")
 const update = message(2, "update", "add")
@@ -88,14 +89,14 @@ describe("what is done with a run that the pool brings", () => {
   test("D5 the reason is the first of message, input and time; without a wait: start, then again", () => {
     expect(plan({})).toEqual(run("start"))
     expect(plan({ iteration: 2 })).toEqual(run("again"))
-    expect(plan({ waiting: { due: 50 } })).toEqual(run("time"))
+    expect(plan({ waiting: { due: 50 } })).toEqual(due(50))
     expect(plan({ waiting: { due: 50, on: ["note"] } }, [input, note])).toEqual({
       do: "run",
       wake: { by: "message", name: "note" },
       apply: [input],
     })
     expect(plan({ waiting: { due: 50 } }, [input])).toEqual(run("input", [input]))
-    expect(plan({ waiting: { due: 50 } }, [note])).toEqual(run("time"))
+    expect(plan({ waiting: { due: 50 } }, [note])).toEqual(due(50))
   })
 
   test("D5 once begun, an iteration keeps its reason, whatever came meanwhile", () => {

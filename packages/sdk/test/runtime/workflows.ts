@@ -322,6 +322,20 @@ export const workflows: ReadonlyArray<Workflow> = [
     },
   },
   {
+    name: "the time for which an iteration was scheduled",
+    result: "true true",
+    handlers: (world) => ({
+      run: async (job: any) => {
+        if (job.iteration === 1) return job.again({ after: 5, on: ["note"] })
+        const scheduled = job.wake.scheduled.getTime()
+        const same = (await job.step("first", () => scheduled)) === scheduled
+        await world.step(job, "s")
+        if (job.attempt < 3) throw new Error("boom")
+        return job.done(`${same} ${scheduled <= job.now().getTime()}`)
+      },
+    }),
+  },
+  {
     name: "a saga undone by a declared error",
     handlers: (world) => ({
       run: async (job: any) => {
