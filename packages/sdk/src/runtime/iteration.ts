@@ -458,7 +458,7 @@ export class Iteration implements AttemptSource, Pass {
       ...(this.#body.until === undefined ? {} : { until: this.#body.until }),
       ...(inputs.length === 0 ? {} : { changed: true }),
     }
-    this.#checkSize(body)
+    checkBytes(printBody(body), this.#runner.options.limits.payloadBytes, `input and state of ${this.#what} together`)
     // an unread message that this wait names, or that must be handled, is known already: it wakes at once (api rule 5)
     const wakes =
       inputs.length > 0 ||
@@ -471,10 +471,6 @@ export class Iteration implements AttemptSource, Pass {
       this.#resident.revision = revision
       this.#resident.inbox = undefined
     })
-  }
-
-  #checkSize(body: Body): void {
-    checkBytes(printBody(body), this.#runner.options.limits.payloadBytes, `input and state of ${this.#what} together`)
   }
 
   async #handlerFailed(error: unknown, attempt: Attempt): Promise<void> {
