@@ -6,6 +6,7 @@ import type {
   AgainOptions,
   BaseJob,
   Call,
+  ChildOptions,
   Done,
   Envelope,
   Input,
@@ -26,6 +27,8 @@ export interface PingJob extends BaseJob {
   readonly input: Input<PingDefinition>
   /** Why this iteration began. */
   readonly wake: Wake<never>
+  /** Other jobs: children, and runs to signal or to wait for. */
+  readonly jobs: Jobs
   /** Ends the iteration; the next one begins by time, by a message named in `on`, or at once. */
   again(options?: AgainOptions<never>): Again
   /** Ends the run. */
@@ -41,6 +44,22 @@ export interface PingHandlers<Resource, R1, R2, R3> {
   readonly run: (job: PingJob, resource: NoInfer<Resource>) => Out<Again | Done, never, R3>
 }
 
+/** A run of ping, as handlers see it: a child, or whichever has the key. */
+export interface PingRun {
+  readonly key: string
+  /** Waits for its end, also while this run leaves memory; gives the result, or throws as `result` of a handle does. */
+  result(): Call<void>
+  /** Asks it to end: its handler sees an abort and may clean up. */
+  cancel(reason?: string): Call<void>
+}
+
+export interface PingRuns {
+  /** Starts a child, or joins the live run of the key; resolves when the start was accepted, throws when it was refused. */
+  start(input: Input<PingDefinition>, options?: ChildOptions): Call<PingRun>
+  /** The run that has the key; nothing is sent. */
+  get(key: string): PingRun
+}
+
 export interface PingStub {
   /** Pairs the handlers with their contract, for `createWorker({ jobs: […] })`. */
   implement<Resource = undefined, R1 = never, R2 = never, R3 = never>(
@@ -49,7 +68,7 @@ export interface PingStub {
 }
 
 /** Does nothing, once. */
-export const ping: PingStub = makeStub(def.ping, contracts.ping)
+export const ping: PingStub = makeStub(def.ping, contracts.ping, contracts)
 
 type TenantDefinition = typeof def.tenant
 
@@ -60,6 +79,8 @@ export interface TenantJob extends BaseJob {
   state: State<TenantDefinition>
   /** Why this iteration began. */
   readonly wake: Wake<never>
+  /** Other jobs: children, and runs to signal or to wait for. */
+  readonly jobs: Jobs
   /** Ends the iteration; the next one begins by time, by a message named in `on`, or at once. */
   again(options?: AgainOptions<never>): Again
   /** Ends the run. */
@@ -77,6 +98,22 @@ export interface TenantHandlers<Resource, R1, R2, R3> {
   readonly run: (job: TenantJob, resource: NoInfer<Resource>) => Out<Again | Done, never, R3>
 }
 
+/** A run of tenant, as handlers see it: a child, or whichever has the key. */
+export interface TenantRun {
+  readonly key: string
+  /** Waits for its end, also while this run leaves memory; gives the result, or throws as `result` of a handle does. */
+  result(): Call<void>
+  /** Asks it to end: its handler sees an abort and may clean up. */
+  cancel(reason?: string): Call<void>
+}
+
+export interface TenantRuns {
+  /** Starts a child, or joins the live run of the key; resolves when the start was accepted, throws when it was refused. */
+  start(input: Input<TenantDefinition>, options?: ChildOptions): Call<TenantRun>
+  /** The run that has the key; nothing is sent. */
+  get(key: string): TenantRun
+}
+
 export interface TenantStub {
   /** Pairs the handlers with their contract, for `createWorker({ jobs: […] })`. */
   implement<Resource = undefined, R1 = never, R2 = never, R3 = never>(
@@ -85,7 +122,7 @@ export interface TenantStub {
 }
 
 /** Holds a resource, runs all the time, and writes now and then. */
-export const tenant: TenantStub = makeStub(def.tenant, contracts.tenant)
+export const tenant: TenantStub = makeStub(def.tenant, contracts.tenant, contracts)
 
 type ParkedDefinition = typeof def.parked
 
@@ -105,6 +142,8 @@ export interface ParkedJob extends BaseJob {
   /** Waits for a signal and consumes it; with a `timeout` it may give `undefined`. */
   receive<N extends ParkedSignal["name"]>(name: N, options?: ReceiveFilter<Extract<ParkedSignal, { readonly name: N }>["payload"]>): Call<Extract<ParkedSignal, { readonly name: N }>>
   receive<N extends ParkedSignal["name"]>(name: N, options: ReceiveOptions<Extract<ParkedSignal, { readonly name: N }>["payload"]>): Call<Extract<ParkedSignal, { readonly name: N }> | undefined>
+  /** Other jobs: children, and runs to signal or to wait for. */
+  readonly jobs: Jobs
   /** Ends the iteration; the next one begins by time, by a message named in `on`, or at once. */
   again(options?: AgainOptions<"wake">): Again
   /** Ends the run. */
@@ -122,6 +161,25 @@ export interface ParkedHandlers<Resource, R1, R2, R3> {
   readonly run: (job: ParkedJob, resource: NoInfer<Resource>) => Out<Again | Done, never, R3>
 }
 
+/** A run of parked, as handlers see it: a child, or whichever has the key. */
+export interface ParkedRun {
+  readonly key: string
+  readonly signal: {
+    wake(payload: SignalPayload<ParkedDefinition, "wake">): Call<void>
+  }
+  /** Waits for its end, also while this run leaves memory; gives the result, or throws as `result` of a handle does. */
+  result(): Call<void>
+  /** Asks it to end: its handler sees an abort and may clean up. */
+  cancel(reason?: string): Call<void>
+}
+
+export interface ParkedRuns {
+  /** Starts a child, or joins the live run of the key; resolves when the start was accepted, throws when it was refused. */
+  start(input: Input<ParkedDefinition>, options?: ChildOptions): Call<ParkedRun>
+  /** The run that has the key; nothing is sent. */
+  get(key: string): ParkedRun
+}
+
 export interface ParkedStub {
   /** Pairs the handlers with their contract, for `createWorker({ jobs: […] })`. */
   implement<Resource = undefined, R1 = never, R2 = never, R3 = never>(
@@ -130,7 +188,7 @@ export interface ParkedStub {
 }
 
 /** Parks at once, and again after each signal. */
-export const parked: ParkedStub = makeStub(def.parked, contracts.parked)
+export const parked: ParkedStub = makeStub(def.parked, contracts.parked, contracts)
 
 type ListenerDefinition = typeof def.listener
 
@@ -148,6 +206,8 @@ export interface ListenerJob extends BaseJob {
   /** Waits for a signal and consumes it; with a `timeout` it may give `undefined`. */
   receive<N extends ListenerSignal["name"]>(name: N, options?: ReceiveFilter<Extract<ListenerSignal, { readonly name: N }>["payload"]>): Call<Extract<ListenerSignal, { readonly name: N }>>
   receive<N extends ListenerSignal["name"]>(name: N, options: ReceiveOptions<Extract<ListenerSignal, { readonly name: N }>["payload"]>): Call<Extract<ListenerSignal, { readonly name: N }> | undefined>
+  /** Other jobs: children, and runs to signal or to wait for. */
+  readonly jobs: Jobs
   /** Ends the iteration; the next one begins by time, by a message named in `on`, or at once. */
   again(options?: AgainOptions<"tick">): Again
   /** Ends the run. */
@@ -163,6 +223,25 @@ export interface ListenerHandlers<Resource, R1, R2, R3> {
   readonly run: (job: ListenerJob, resource: NoInfer<Resource>) => Out<Again | Done, never, R3>
 }
 
+/** A run of listener, as handlers see it: a child, or whichever has the key. */
+export interface ListenerRun {
+  readonly key: string
+  readonly signal: {
+    tick(payload: SignalPayload<ListenerDefinition, "tick">): Call<void>
+  }
+  /** Waits for its end, also while this run leaves memory; gives the result, or throws as `result` of a handle does. */
+  result(): Call<void>
+  /** Asks it to end: its handler sees an abort and may clean up. */
+  cancel(reason?: string): Call<void>
+}
+
+export interface ListenerRuns {
+  /** Starts a child, or joins the live run of the key; resolves when the start was accepted, throws when it was refused. */
+  start(input: Input<ListenerDefinition>, options?: ChildOptions): Call<ListenerRun>
+  /** The run that has the key; nothing is sent. */
+  get(key: string): ListenerRun
+}
+
 export interface ListenerStub {
   /** Pairs the handlers with their contract, for `createWorker({ jobs: […] })`. */
   implement<Resource = undefined, R1 = never, R2 = never, R3 = never>(
@@ -171,4 +250,16 @@ export interface ListenerStub {
 }
 
 /** Waits for signals inside of its iteration. */
-export const listener: ListenerStub = makeStub(def.listener, contracts.listener)
+export const listener: ListenerStub = makeStub(def.listener, contracts.listener, contracts)
+
+/** What a handler can do with other runs of the jobs of this file, in any shard of its pool: `job.jobs`. */
+export interface Jobs {
+  /** Does nothing, once. */
+  readonly ping: PingRuns
+  /** Holds a resource, runs all the time, and writes now and then. */
+  readonly tenant: TenantRuns
+  /** Parks at once, and again after each signal. */
+  readonly parked: ParkedRuns
+  /** Waits for signals inside of its iteration. */
+  readonly listener: ListenerRuns
+}

@@ -34,3 +34,7 @@ export const unionOf = (names: ReadonlyArray<string>): string => (names.length =
 
 /** Names of what wakes a job: its signals and updates. */
 export const wakeNames = (job: Job): string => unionOf([...job.signals, ...job.updates].map(({ name }) => JSON.stringify(name)))
+
+/** Type of a job's key, as handles take it. */
+export const keyType = ({ key, composite }: Job): string =>
+  composite ? `{ ${key.map(({ field }) => `readonly ${propertyName(field)}: string`).join("; ")} }` : "string"

@@ -190,6 +190,9 @@ const judgeStart = ({ status }: StartReply): Applied => {
       return changed
     case "fenced":
       throw new Superseded()
+    case "forbidden":
+      // only starts by jobs are
+      return changed
   }
 }
 

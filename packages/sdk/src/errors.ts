@@ -39,6 +39,7 @@ const specs = {
   Terminated: { code: "ponos:terminated", fate: "terminal" },
   TimedOut: { code: "ponos:timed_out", fate: "terminal" },
   InboxFull: { code: "ponos:inbox_full", fate: "retryable" },
+  LinksFull: { code: "ponos:links_full", fate: "retryable" },
   MapFull: { code: "ponos:map_full", fate: "retryable" },
   NoWorker: { code: "ponos:no_worker", fate: "retryable" },
   OutcomeUnknown: { code: "ponos:outcome_unknown", fate: "retryable" },
@@ -141,6 +142,8 @@ export const Terminated = define("Terminated")
 export const TimedOut = define("TimedOut")
 /** The run has as many unread messages as `inboxLimit` allows; nothing was stored. */
 export const InboxFull = define("InboxFull")
+/** The run has as many children and waiting runs as `linkLimit` allows, or the outbox of its shard is full; nothing was stored. */
+export const LinksFull = define("LinksFull")
 /** A replicated map would grow over its limits; it may shrink. */
 export const MapFull = define("MapFull")
 /** No worker answered a query in time. */

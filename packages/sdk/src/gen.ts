@@ -143,6 +143,21 @@ export interface AgainOptions<On extends string> {
   readonly on?: ReadonlyArray<On>
 }
 
+/** Of a child that a handler starts. */
+export interface ChildOptions {
+  /**
+   * When this run ends, in whatever way, and the child has not: cancel it (default), terminate it, or leave it alone. A child that was joined is
+   * always left alone.
+   */
+  readonly onParentEnd?: "cancel" | "terminate" | "abandon"
+  /** Delay of its first iteration. */
+  readonly after?: DurationInput
+  /** A live run has the key: join it (default) or throw `RunExists`. */
+  readonly ifRunning?: "join" | "reject"
+  /** An ended run is still retained: start anew (default) or throw `RunEnded`. */
+  readonly ifEnded?: "start" | "reject"
+}
+
 export interface ReceiveOptions<Payload = any> {
   /** After it `receive` gives `undefined`; default: none. */
   readonly timeout?: DurationInput
@@ -206,10 +221,12 @@ export type Needs<F> = {
 export const makeStub = (
   definition: Job,
   contract: JobContract,
+  /** All jobs of the definition file, by name. */
+  jobs: Readonly<Record<string, JobContract>> = {},
 ): {
   implement(handlers: any): JobHandlers<any>
   activities(handlers: any): ActivityHandlers<any>
 } => ({
-  implement: (handlers) => ({ _tag: "JobHandlers", kind: contract.kind, contract, definition, handlers }),
+  implement: (handlers) => ({ _tag: "JobHandlers", kind: contract.kind, contract, definition, handlers, jobs }),
   activities: (handlers) => ({ _tag: "ActivityHandlers", kind: contract.kind, contract, definition, handlers }),
 })

@@ -25,6 +25,7 @@ export {
   InboxFull,
   JobRefused,
   JournalFull,
+  LinksFull,
   MapFull,
   ModuleUnusable,
   NotAllowed,

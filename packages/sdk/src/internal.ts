@@ -3,7 +3,7 @@
  */
 export { internals } from "./client/client.ts"
 export type { JobClient, JobClientInternals, PreparedStart } from "./client/client.ts"
-export { addressOfInput } from "./client/address.ts"
+export { addressOfInput } from "./runtime/address.ts"
 export { Batcher } from "./engine/batcher.ts"
 export type * from "./engine/engine.ts"
 export { openEngine } from "./engine/open.ts"

@@ -6,6 +6,7 @@ const levels: Readonly<Partial<Record<WorkerEvent["type"], string>>> = {
   failed: "error",
   blocked: "error",
   closeFailed: "error",
+  unsent: "error",
   stuck: "error",
   lacking: "error",
   overrun: "error",

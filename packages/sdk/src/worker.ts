@@ -52,6 +52,8 @@ const workerOptionNames = [
   "inboxLimit",
   "inboxReserve",
   "journalLimit",
+  "linkLimit",
+  "outboxLimit",
   "resultRetentionMs",
   "requestRetentionMs",
 ] as const satisfies ReadonlyArray<OptionName>
@@ -388,6 +390,8 @@ const describeEvent = (event: WorkerEvent): string | undefined => {
       return `${event.kind}/${event.key} is blocked: ${event.error.message}`
     case "closeFailed":
       return `what the jobs of ${event.tenant} share did not close: ${event.error.message}`
+    case "unsent":
+      return `${event.kind}/${event.key} has ended, and somebody cannot be told: ${event.error.message}`
     case "stuck":
       return `${event.kind}/${event.key} is stuck: its handler does not settle after its abort`
     case "lacking":

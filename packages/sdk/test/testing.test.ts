@@ -4,7 +4,7 @@ import type { TestEnv } from "../src/testing/index.ts"
 import { createTestEnv } from "../src/testing/index.ts"
 import { retry } from "../src/define/index.ts"
 import { workStub } from "./runtime/activity-fixture.ts"
-import { contract, stub } from "./runtime/fixture.ts"
+import { contract, helperContract, helperStub, stub } from "./runtime/fixture.ts"
 
 describe("the test environment", () => {
   let env: TestEnv | undefined
@@ -33,6 +33,29 @@ describe("the test environment", () => {
     expect(state.count).toBe(365)
     expect(state.log.at(-1)).toBe("2026-12-31T03:00:00.000Z")
     expect(env.now().toISOString()).toBe("2027-01-01T00:00:00.000Z")
+  })
+
+  test("a parent rests while its child sleeps, and is told when that ends; others wake at their times", async () => {
+    env = await createTestEnv({
+      jobs: [
+        stub.implement({
+          init: () => ({ count: 0, log: [] }),
+          run: async (job: any) => {
+            const child = await job.jobs.helper.start({ id: "child" })
+            const late = job.sleep("10 days").then(() => "late")
+            return job.done(`${await Promise.race([child.result(), late])} ${job.now().toISOString()}`)
+          },
+        }),
+        helperStub.implement({ run: (job: any) => job.sleep("3 days").then(() => job.done("slept")) }),
+      ],
+      now: new Date("2026-01-01T00:00:00Z"),
+    })
+    const client = makeClient(env, { sample: contract, helper: helperContract })
+    const handle = await client.sample.start({ id: "parent" })
+    await env.advance("2 days")
+    expect((await client.helper.get("child").describe()).outcome).toBeUndefined()
+    await env.advance("2 days")
+    expect(await handle.result({ timeout: 1_000 })).toMatch(/^slept 2026-01-01/)
   })
 
   test("sleeps, receives with a timeout and back-offs follow the clock", async () => {

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest"
 import { makeClient } from "../src/gen.ts"
 import type { TestEnv } from "../src/testing/index.ts"
 import { withFaults } from "../src/testing/index.ts"
-import { contract, stub } from "./runtime/fixture.ts"
+import { contract, helperContract, helperStub, stub } from "./runtime/fixture.ts"
 
 /** A bank outside, whose transfers are idempotent by id where the job gives one. */
 const bank = () => {
@@ -24,6 +24,52 @@ describe("a scenario under every fault", () => {
     await env.settle()
     return { result: await handle.result({ timeout: 5_000 }), paid: accounts().sum() }
   }
+
+  test("children are started, told and ended once", async () => {
+    let account = bank()
+    const { result } = await withFaults(
+      () => {
+        account = bank()
+        return {
+          jobs: [
+            stub.implement({
+              init: () => ({ count: 0, log: [] }),
+              run: async (job: any) => {
+                const { helper } = job.jobs
+                const [fast, left] = await Promise.all([helper.start({ id: "fast" }), helper.start({ id: "left" })])
+                const sum = `${await fast.result()}`
+                await left.signal.go("7")
+                await job.sleep("1 hour")
+                return job.done(sum)
+              },
+            }),
+            helperStub.implement({
+              run: async (job: any) => {
+                // an id of the run, so that a child that is started twice pays twice
+                account.pay(job.run, 5)
+                if (job.key === "fast") return job.done("told")
+                account.pay(`${job.run} signal`, Number((await job.receive("go")).payload))
+                await job.sleep("30 days")
+                return job.done("not cancelled")
+              },
+            }),
+          ],
+        }
+      },
+      async (env) => {
+        const client = makeClient(env, { sample: contract, helper: helperContract })
+        const handle = await client.sample.start({ id: "acme" })
+        await env.advance("2 hours")
+        const left = await client.helper
+          .get("left")
+          .result({ timeout: 5_000 })
+          .catch((error: any) => error._tag)
+        return { result: await handle.result({ timeout: 5_000 }), left, paid: account.sum() }
+      },
+      { sample: 60 },
+    )
+    expect(result).toEqual({ result: "told", left: "Cancelled", paid: 17 })
+  })
 
   test("gives the same each time when its effects are idempotent", async () => {
     let account = bank()

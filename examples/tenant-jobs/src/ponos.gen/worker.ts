@@ -10,6 +10,7 @@ import type {
   BaseUpdate,
   BaseView,
   Call,
+  ChildOptions,
   Done,
   Envelope,
   In,
@@ -49,6 +50,8 @@ export interface TenantFeedJob extends BaseJob {
   readonly activities: {
     deliver(input: In<TenantFeedDefinition, "activities", "deliver">): Call<OutOf<TenantFeedDefinition, "activities", "deliver">, Rejected>
   }
+  /** Other jobs: children, and runs to signal or to wait for. */
+  readonly jobs: Jobs
   /** Ends the iteration; the next one begins by time, by a message named in `on`, or at once. */
   again(options?: AgainOptions<"pause" | "resume" | "reconfigure">): Again
   /** Ends the run. */
@@ -91,6 +94,26 @@ export interface TenantFeedActivities {
   readonly deliver: (call: ActivityCall, input: In<TenantFeedDefinition, "activities", "deliver">) => Out<OutOf<TenantFeedDefinition, "activities", "deliver">, Rejected, any>
 }
 
+/** A run of tenantFeed, as handlers see it: a child, or whichever has the key. */
+export interface TenantFeedRun {
+  readonly key: string
+  readonly signal: {
+    pause(payload: SignalPayload<TenantFeedDefinition, "pause">): Call<void>
+    resume(payload?: undefined): Call<void>
+  }
+  /** Waits for its end, also while this run leaves memory; gives the result, or throws as `result` of a handle does. */
+  result(): Call<void, FeedGone | Rejected>
+  /** Asks it to end: its handler sees an abort and may clean up. */
+  cancel(reason?: string): Call<void>
+}
+
+export interface TenantFeedRuns {
+  /** Starts a child, or joins the live run of the key; resolves when the start was accepted, throws when it was refused. */
+  start(input: Input<TenantFeedDefinition>, options?: ChildOptions): Call<TenantFeedRun>
+  /** The run that has the key; nothing is sent. */
+  get(key: string): TenantFeedRun
+}
+
 export interface TenantFeedStub {
   /** Pairs the handlers with their contract, for `createWorker({ jobs: […] })`. */
   implement<Resource = undefined, R1 = never, R2 = never, R3 = never>(
@@ -101,4 +124,10 @@ export interface TenantFeedStub {
 }
 
 /** Follows one tenant's event feed and delivers every event exactly once. */
-export const tenantFeed: TenantFeedStub = makeStub(def.tenantFeed, contracts.tenantFeed)
+export const tenantFeed: TenantFeedStub = makeStub(def.tenantFeed, contracts.tenantFeed, contracts)
+
+/** What a handler can do with other runs of the jobs of this file, in any shard of its pool: `job.jobs`. */
+export interface Jobs {
+  /** Follows one tenant's event feed and delivers every event exactly once. */
+  readonly tenantFeed: TenantFeedRuns
+}

@@ -23,6 +23,7 @@ export const reservedErrorTags = [
   "InboxFull",
   "JobRefused",
   "JournalFull",
+  "LinksFull",
   "MapFull",
   "ModuleUnusable",
   "NoWorker",

@@ -1,6 +1,6 @@
 /** `client.ts`: a typed client. It imports the definition by type only, so that a client program loads nothing of it. */
 import type { Job, Operation } from "../domain.ts"
-import { gen, literal, type PrintInput, propertyName, typeName } from "../name.ts"
+import { gen, keyType, literal, type PrintInput, propertyName, typeName } from "../name.ts"
 import { type Group, PayloadTypes } from "./payload.ts"
 import { queryDocs } from "./query-docs.ts"
 import { SourceText } from "./source-text.ts"
@@ -29,9 +29,6 @@ export const printClient = ({ definition, module, preamble }: PrintInput): strin
   file.line(`  return ${file.value(gen, "makeClient")}(options, ${contracts})`, "}")
   return file.toString()
 }
-
-const keyType = ({ key, composite }: Job): string =>
-  composite ? `{ ${key.map(({ field }) => `readonly ${propertyName(field)}: string`).join("; ")} }` : "string"
 
 const printHandle = (file: SourceText, job: Job, types: PayloadTypes): void => {
   const state = job.state.shape === null ? "undefined" : types.state

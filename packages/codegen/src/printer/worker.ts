@@ -1,7 +1,7 @@
 /** `worker.ts`: what handlers see and give, as named interfaces, and one stub per job. */
 import type { Job, Operation, Payload } from "../domain.ts"
 import { errorsOf } from "../shape.ts"
-import { gen, type PrintInput, propertyName, typeName, unionOf, wakeNames } from "../name.ts"
+import { gen, keyType, type PrintInput, propertyName, typeName, unionOf, wakeNames } from "../name.ts"
 import { type Group, PayloadTypes } from "./payload.ts"
 import { queryDocs } from "./query-docs.ts"
 import { SourceText } from "./source-text.ts"
@@ -10,12 +10,24 @@ export const printWorker = (input: PrintInput): string => {
   const { jobs } = input.definition
   const declared = jobs.flatMap(({ name }) => {
     const prefix = typeName(name)
-    return [name, ...["Definition", "Signal", "Job", "View", "Update", "Handlers", "Activities", "Stub"].map((part) => prefix + part)]
+    return [
+      name,
+      ...["Definition", "Signal", "Job", "View", "Update", "Handlers", "Activities", "Run", "Runs", "Stub"].map((part) => prefix + part),
+    ]
   })
-  const file = new SourceText(input.preamble, declared)
+  const file = new SourceText(input.preamble, [jobsName, ...declared])
   for (const job of jobs) new WorkerPrinter(file, job, input).print()
+  file.docs("What a handler can do with other runs of the jobs of this file, in any shard of its pool: `job.jobs`.")
+  file.line(`export interface ${jobsName} {`)
+  for (const { name, docs } of jobs) {
+    file.docs(docs, "  ")
+    file.line(`  readonly ${name}: ${typeName(name)}Runs`)
+  }
+  file.line("}", "")
   return file.toString()
 }
+
+const jobsName = "Jobs"
 
 class WorkerPrinter {
   readonly #file: SourceText
@@ -47,6 +59,7 @@ class WorkerPrinter {
     this.#view("Update", "BaseUpdate", "What updates see: a copy of the state, kept if the handler returns.")
     this.#handlers()
     this.#activities()
+    this.#runs()
     this.#stub(definition)
   }
 
@@ -107,6 +120,8 @@ class WorkerPrinter {
       }
       file.line("  }")
     }
+    file.docs("Other jobs: children, and runs to signal or to wait for.", "  ")
+    file.line(`  readonly jobs: ${jobsName}`)
     file.docs("Ends the iteration; the next one begins by time, by a message named in `on`, or at once.", "  ")
     file.line(`  again(options?: ${this.#gen("AgainOptions")}<${wake}>): ${this.#gen("Again")}`)
     file.docs("Ends the run.", "  ")
@@ -195,6 +210,34 @@ class WorkerPrinter {
     file.line("}", "")
   }
 
+  #runs(): void {
+    const { name, signals, result, error } = this.#job
+    const file = this.#file
+    const call = this.#gen("Call")
+    const run = `${this.#prefix}Run`
+    file.docs(`A run of ${name}, as handlers see it: a child, or whichever has the key.`)
+    file.line(`export interface ${run} {`, "  readonly key: string")
+    if (signals.length > 0) {
+      file.line("  readonly signal: {")
+      for (const { name: signal, payload, docs } of signals) {
+        const input = payload.shape === null ? "payload?: undefined" : `payload: ${this.#types.signal(signal)}`
+        file.docs(docs, "    ")
+        file.line(`    ${propertyName(signal)}(${input}): ${call}<void>`)
+      }
+      file.line("  }")
+    }
+    const errors = this.#errors(error)
+    file.docs("Waits for its end, also while this run leaves memory; gives the result, or throws as `result` of a handle does.", "  ")
+    file.line(`  result(): ${call}<${result.shape === null ? "void" : this.#types.result}${errors === "never" ? "" : `, ${errors}`}>`)
+    file.docs("Asks it to end: its handler sees an abort and may clean up.", "  ")
+    file.line(`  cancel(reason?: string): ${call}<void>`, "}", "")
+    file.line(`export interface ${this.#prefix}Runs {`)
+    file.docs("Starts a child, or joins the live run of the key; resolves when the start was accepted, throws when it was refused.", "  ")
+    file.line(`  start(input: ${this.#types.input}, options?: ${this.#gen("ChildOptions")}): ${call}<${run}>`)
+    file.docs("The run that has the key; nothing is sent.", "  ")
+    file.line(`  get(key: ${keyType(this.#job)}): ${run}`, "}", "")
+  }
+
   #stub(definition: string): void {
     const { name, docs, activities } = this.#job
     const file = this.#file
@@ -215,7 +258,10 @@ class WorkerPrinter {
     }
     file.line("}", "")
     file.docs(docs)
-    file.line(`export const ${name}: ${prefix}Stub = ${file.value(gen, "makeStub")}(${definition}.${name}, ${contracts}.${name})`, "")
+    file.line(
+      `export const ${name}: ${prefix}Stub = ${file.value(gen, "makeStub")}(${definition}.${name}, ${contracts}.${name}, ${contracts})`,
+      "",
+    )
   }
 
   #in(group: Group, operation: Operation): string {

@@ -3,13 +3,13 @@ import type { LoadedRun, MessageKind } from "../engine/engine.ts"
 import { InboxFull, OutcomeUnknown, QueryFailed, RunEnded, RunNotFound, UpdateFailed, WaitTimeout } from "../errors.ts"
 import { refuseUnknown, toMillis } from "../options.ts"
 import type { Answer, ErrorData, Outcome } from "../runtime/body.ts"
-import { cancelled, decodeError, parseBody, runFailed, terminated } from "../runtime/body.ts"
-import { timedOut } from "../runtime/ending.ts"
+import { decodeError, parseBody } from "../runtime/body.ts"
+import { readOutcome } from "../runtime/outcome.ts"
 import type { JobContract, MaybeSchema } from "../runtime/contract.ts"
 import { codecOf } from "../runtime/contract.ts"
 import { checkBytes } from "../runtime/size.ts"
 import { describeActivities } from "./activities.ts"
-import type { JobAddress } from "./address.ts"
+import type { JobAddress } from "../runtime/address.ts"
 import type { ClientCore } from "./core.ts"
 import type { ClientCall } from "./interceptors.ts"
 import { interceptCall } from "./interceptors.ts"
@@ -254,20 +254,7 @@ export class Handle {
     )
     if (ended === undefined)
       throw new WaitTimeout(`${this.#what} did not end within ${timeout} ms. It goes on: ask again, or without a timeout.`, { timeout })
-    const outcome = JSON.parse(ended) as Outcome
-    const { result, errors } = this.#contract.schemas
-    switch (outcome.type) {
-      case "done":
-        return codecOf(result).decode(outcome.value, `the result of ${this.#what}`)
-      case "failed":
-        throw decodeError(outcome.error, errors, this.#contract.failures, runFailed(this.#what))
-      case "cancelled":
-        throw cancelled(this.#what, outcome.reason)
-      case "timedOut":
-        throw timedOut(this.#what, outcome.of)
-      case "terminated":
-        throw terminated(this.#what, outcome.reason)
-    }
+    return readOutcome(this.#contract, this.#what, JSON.parse(ended) as Outcome)
   }
 
   /** Asks the run to end: its handler sees an abort and may clean up. */

@@ -1,7 +1,7 @@
 /** Ends a run without its handler. */
 import type { TerminateReply } from "../engine/engine.ts"
 import type { Outcome } from "../runtime/body.ts"
-import type { JobAddress } from "./address.ts"
+import type { JobAddress } from "../runtime/address.ts"
 import type { ClientCore } from "./core.ts"
 
 /** `run`: only this one. */

@@ -50,7 +50,7 @@ export type AuditEntry =
       readonly others: number
     })
 
-export type RefusedVerb = "take" | "commit" | "trim" | "release"
+export type RefusedVerb = "take" | "commit" | "trim" | "release" | "forward"
 
 /** Refusals between two claims or releases that get an entry of their own: a confused worker must not push the claims out of the audit. */
 export const refusalsKept = 16

@@ -69,6 +69,16 @@ export const codedEngine = (engine: Engine, chain: CodecChain): Engine => {
         pool,
         items.map((one) => ({ ...one, outcome: encode(pool, one.address, one.outcome) })),
       ),
+    link: async (pool, items) =>
+      (await engine.link(pool, items)).map((reply, n) =>
+        reply.outcome === undefined ? reply : { ...reply, outcome: decode(pool, items[n]?.address ?? "", reply.outcome) },
+      ),
+    forward: async (pool, groups) =>
+      (await engine.forward(pool, groups)).map((reply) =>
+        reply.status === "stale"
+          ? reply
+          : { ...reply, entries: reply.entries.map((one) => ({ ...one, outcome: decode(pool, one.address, one.outcome) })) },
+      ),
     read: async (pool, items, options) => (await engine.read(pool, items, options)).map((run) => run && loaded(pool, run)),
     answers: async (pool, items) =>
       (await engine.answers(pool, items)).map((answer, n) => (answer === undefined ? undefined : strict(pool, items[n]?.id ?? "", answer))),

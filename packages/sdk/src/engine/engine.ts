@@ -3,7 +3,7 @@
  *
  * - E1 Every verb takes many items, groups them by shard, and answers per item in the order given. A batch is not a
  *   transaction (B1); a driver cuts it at 200 items or 256 KiB (B2). An empty list answers an empty list, without a call.
- * - E2 Worker verbs (`claim`, `release`, `take`, `commit`, `trim`) carry (shard, session, epoch) and begin with that fence; a stale one
+ * - E2 Worker verbs (`claim`, `release`, `take`, `commit`, `trim`, `forward`) carry (shard, session, epoch) and begin with that fence; a stale one
  *   changes nothing but the shard's audit (audit.ts) and answers `"stale"` (O3). `commit` also carries run and revision per item.
  * - E3 All verbs are safe to repeat and then give the first answer (B4). A verb that fails throws `StoreUnavailable`
  *   (outcome unknown: repeat it) or `StoreFault` (a bug or a damaged store).
@@ -22,6 +22,7 @@
  *   adds one to the revision; an event's number in its stream is the one before it plus one.
  */
 import type { AuditVerbs, WriteInterval } from "./audit.ts"
+import type { LinkVerbs } from "./links.ts"
 import type { MapVerbs } from "./maps.ts"
 import type { StreamVerbs } from "./event-streams.ts"
 
@@ -102,11 +103,16 @@ export interface StartItem {
   /** When an ended run of the address is still retained: start anew (default) or refuse. */
   readonly ifEnded?: "start" | "reject"
   readonly control?: Control
+  /** How long the run id is remembered as started, ms, also when another run has the address by then; absent: as long as its record is there. */
+  readonly remember?: number
 }
-/** Judged in this order: `fenced`; the same run id again, live or ended → `started`; `running`; `ended`. */
+/** Judged in this order: `fenced`; `forbidden`; the same run id again, live or ended → `started`; `running`; `ended`. */
 export interface StartReply {
-  /** `running`: another live run has the address (its id in `run`); `ended`: refused by `ifEnded`; `fenced`: a newer controller exists. */
-  readonly status: "started" | "running" | "ended" | "fenced"
+  /**
+   * `running`: another live run has the address (its id in `run`); `ended`: refused by `ifEnded`; `fenced`: a newer controller exists; `forbidden`
+   * (links.ts): only where the id is to be remembered.
+   */
+  readonly status: "started" | "running" | "ended" | "fenced" | "forbidden"
   readonly run: string
 }
 
@@ -286,6 +292,8 @@ export interface ShardQueue extends Waiting {
 export interface ShardStatus extends ShardHeader, Waiting {
   readonly active: ReadonlyArray<Address>
   readonly nextDue: number | undefined
+  /** Entries in the outbox (links.ts). */
+  readonly outbox: number
   readonly now: number
 }
 
@@ -370,6 +378,8 @@ export type Hint =
   | { readonly type: "terminated"; readonly shard: number; readonly address: Address; readonly run: string }
   /** The shard was released and waits for its next owner. */
   | { readonly type: "released"; readonly shard: number; readonly epoch: number }
+  /** A run ended that has links: the outbox holds something. */
+  | { readonly type: "outbox"; readonly shard: number }
 
 export type ShardEvent =
   | { readonly type: "ended"; readonly shard: number; readonly address: Address; readonly run: string }
@@ -377,7 +387,7 @@ export type ShardEvent =
 
 export type Unsubscribe = () => Promise<void>
 
-export interface Engine extends AuditVerbs, MapVerbs, StreamVerbs {
+export interface Engine extends AuditVerbs, LinkVerbs, MapVerbs, StreamVerbs {
   readonly driver: "redis" | "sqlite"
   /** The address as given, without a password: for messages. */
   readonly url: string

@@ -43,6 +43,8 @@ export interface ShardConsumer {
   onMessage(shard: OwnedShard, address: Address, run: string, message: Message): void
   /** A run was ended by a client. */
   onTerminated(shard: OwnedShard, address: Address, run: string): void
+  /** Runs that have links ended, and the shard's outbox holds what that means to others (X1). */
+  onOutbox?(shard: OwnedShard): void
   /** A query or another volatile request sent to the owner of the shard. */
   onRequest(shard: OwnedShard, text: string): void
   /** Addresses of the shard that are executing here now (taken and not yet committed away). The sweep reloads what is active and not among them. */

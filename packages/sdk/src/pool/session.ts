@@ -473,6 +473,9 @@ export class Session {
       case "message":
         if (runner?.trusted() === true) this.#host.consumer.onMessage(runner, hint.address, hint.run, hint.message)
         return
+      case "outbox":
+        if (runner?.trusted() === true) this.#host.consumer.onOutbox?.(runner)
+        return
       case "terminated":
         if (runner?.trusted() === true) this.#host.consumer.onTerminated(runner, hint.address, hint.run)
         return

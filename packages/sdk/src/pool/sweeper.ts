@@ -136,6 +136,7 @@ export class Sweeper {
         this.#host.onStale(runner)
         continue
       }
+      if (status.outbox > 0) consumer.onOutbox?.(runner)
       if (status.ready > 0) runner.ready = true
       if (status.nextDue !== undefined) {
         if (status.nextDue <= status.now) runner.timers = true

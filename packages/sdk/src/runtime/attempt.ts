@@ -18,6 +18,7 @@ import { JournalWriter } from "./journal-writer.ts"
 import { effective } from "./journal.ts"
 import type { JobKind } from "./kind.ts"
 import { LazyAbort } from "./lazy-abort.ts"
+import type { Reach } from "./reach.ts"
 import { Replay } from "./replay.ts"
 import type { PendingActivity } from "./pending-activity.ts"
 import type { Beat, TaskQueue } from "./task.ts"
@@ -33,6 +34,8 @@ export interface Outstanding {
   readonly cancellable: boolean
   /** What it waits for, of a call that can be waited for without its handler in memory. */
   wakes?(): Waiting | undefined
+  /** It does something, although a cancel may reject it. */
+  busy?(): boolean
   /** Takes a message that is for this call; true if it did. */
   offer?(message: Message): boolean
   /** The attempt ended: clear timers. */
@@ -75,6 +78,8 @@ export interface AttemptOptions {
   readonly life: LazyAbort
   readonly effects: Effects
   readonly tasks: TaskQueue
+  /** Other runs; absent where nothing may be sent. */
+  readonly reach: Reach | undefined
   readonly interceptors: ReadonlyArray<WorkInterceptor>
   readonly limits: { readonly journalLimit: number; readonly payloadBytes: number }
   readonly deadlines: Deadlines
@@ -167,7 +172,8 @@ export class Attempt {
   }
 
   #noteSettled(entry: Entry): void {
-    if (entry.t === "end" || ((entry.t === "step" || entry.t === "got") && entry.e !== undefined)) this.#settledInJournal.add(entry.c)
+    if (entry.t === "end" || entry.t === "told" || ((entry.t === "step" || entry.t === "got") && entry.e !== undefined))
+      this.#settledInJournal.add(entry.c)
   }
 
   /**
@@ -498,7 +504,7 @@ export class Attempt {
     if (this.#dead !== undefined || this.#ended || this.#outstanding.size === 0) return false
     if (this.#writer.flushing !== undefined || this.#pumpQueued || this.#messagesQueued || this.#live.length > 0 || this.#replay.replaying)
       return false
-    for (const call of this.#outstanding.values()) if (!call.cancellable) return false
+    for (const call of this.#outstanding.values()) if (!call.cancellable || call.busy?.() === true) return false
     return true
   }
 
@@ -546,6 +552,8 @@ export class Attempt {
           // takes effect at the next iteration
           break
         case "result": {
+          // the call that waits for it is recorded, and the handler has yet to make it again
+          if (!this.#replay.exhausted) break
           inbox.markRead(message.number)
           // an answer that no call waits for belongs to an older try: it changes nothing (T1)
           for (const call of this.#outstanding.values()) if (call.offer?.(message) === true) break

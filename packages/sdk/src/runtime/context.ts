@@ -14,6 +14,8 @@ import type { ReceiveRequest, StepRequest } from "./calls.ts"
 import { startReceive, startSleep, startStep } from "./calls.ts"
 import { codecOf } from "./contract.ts"
 import type { JobKind } from "./kind.ts"
+import type { OtherJob } from "./other-jobs.ts"
+import { otherJobs } from "./other-jobs.ts"
 import type { LazyAbort } from "./lazy-abort.ts"
 import type { Saga } from "./saga.ts"
 import { runSaga } from "./saga.ts"
@@ -64,6 +66,8 @@ export class JobContext {
   /** While `open` runs: durable calls are refused, and the signal is that of the resource's life. */
   #opening = false
   #activities: Readonly<Record<string, (input: unknown) => DurableCall<unknown>>> | undefined
+
+  #jobs: Readonly<Record<string, OtherJob>> | undefined
 
   constructor(options: ContextOptions) {
     this.#source = options.source
@@ -116,6 +120,11 @@ export class JobContext {
       ]),
     )
     return this.#activities
+  }
+
+  get jobs(): Readonly<Record<string, OtherJob>> {
+    this.#jobs ??= otherJobs({ iteration: this.iteration, live: (what) => this.#live(what) }, this.#source.kind.jobs)
+    return this.#jobs
   }
 
   #live(what: string): Attempt {

@@ -62,6 +62,8 @@ export interface JobHandlers<R = never> {
   readonly contract: JobContract
   readonly definition: Job
   readonly handlers: AnyHandlers
+  /** All jobs of its definition file, by name. */
+  readonly jobs: Readonly<Record<string, JobContract>>
   /** Services that the handlers need; covariant phantom. */
   readonly _R?: () => R
 }

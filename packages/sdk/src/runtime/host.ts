@@ -6,6 +6,7 @@ import { messageOf } from "./body.ts"
 import type { Effects } from "./effects.ts"
 import type { WorkInterceptor } from "./interceptors.ts"
 import type { JobKind } from "./kind.ts"
+import type { Reach } from "./reach.ts"
 import type { Resident } from "./resident.ts"
 import type { TaskQueue } from "./task.ts"
 
@@ -20,6 +21,8 @@ export type RuntimeEvent =
       readonly retryIn: number | undefined
     }
   | { readonly type: "blocked"; readonly kind: string; readonly key: string; readonly run: string; readonly error: Error }
+  /** The run has ended, and one of those whom that concerns cannot be told, or ended, now. */
+  | { readonly type: "unsent"; readonly kind: string; readonly key: string; readonly run: string; readonly error: Error }
   | { readonly type: "stuck"; readonly kind: string; readonly key: string; readonly run: string }
   /** Of what the jobs of a tenant share. */
   | { readonly type: "closeFailed"; readonly tenant: string; readonly error: Error }
@@ -41,6 +44,7 @@ export interface RunnerOptions {
 
 export interface IterationHost {
   readonly options: RunnerOptions
+  readonly reach: Reach
   /** The run has ended, and its handler has settled: it leaves memory. */
   ended(resident: Resident): void
   /** The run is about to be parked while its handler waits: it leaves memory when that has settled. */

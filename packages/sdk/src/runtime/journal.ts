@@ -25,6 +25,10 @@ export type Entry = { readonly b?: number; readonly w?: WakeReason } & (
     }
   /** It ended, with the answer of message `m`, or for good with an error. */
   | { readonly t: "end"; readonly c: number; readonly m?: number; readonly e?: ErrorData }
+  /** Something was asked of another run at store time `at`. */
+  | { readonly t: "ask"; readonly c: number; readonly n: string; readonly at: number }
+  /** Its answer: a value, the payload of message `m`, or a refusal. */
+  | { readonly t: "told"; readonly c: number; readonly v?: unknown; readonly m?: number; readonly e?: ErrorData }
   | { readonly t: "poll"; readonly c: number; readonly n: string; readonly m: number }
   | { readonly t: "receive"; readonly c: number; readonly n: string; readonly due?: number }
   /** `m` 0: timed out, or its filter threw `e`. */
@@ -41,7 +45,7 @@ export type Entry = { readonly b?: number; readonly w?: WakeReason } & (
 )
 
 /** Kinds of durable calls, as the first entry of each tells. */
-export type CallKind = "step" | "sleep" | "activity" | "poll" | "receive" | "version"
+export type CallKind = "step" | "sleep" | "activity" | "ask" | "poll" | "receive" | "version"
 
 const kinds: Readonly<Partial<Record<Entry["t"], CallKind>>> = {
   step: "step",
@@ -50,6 +54,8 @@ const kinds: Readonly<Partial<Record<Entry["t"], CallKind>>> = {
   act: "activity",
   retry: "activity",
   end: "activity",
+  ask: "ask",
+  told: "ask",
   poll: "poll",
   receive: "receive",
   got: "receive",
@@ -60,7 +66,7 @@ export const callKind = (entry: Entry): CallKind | undefined => kinds[entry.t]
 
 /** Entries that settle a call or change the run: they are delivered one by one, in order. */
 export const settles = (entry: Entry): boolean =>
-  entry.t === "step" || entry.t === "woke" || entry.t === "end" || entry.t === "got" || isMoment(entry)
+  entry.t === "step" || entry.t === "woke" || entry.t === "end" || entry.t === "told" || entry.t === "got" || isMoment(entry)
 
 /** What happens to the run, not to a call: `c` is the number of calls made until then. */
 export const isMoment = (entry: Entry): boolean => entry.t === "update" || entry.t === "cancel" || entry.t === "late"

@@ -19,6 +19,8 @@ export interface JobKind {
   readonly contract: JobContract
   readonly definition: Job
   readonly handlers: AnyHandlers
+  /** All jobs of its definition file, by name. */
+  readonly jobs: Readonly<Record<string, JobContract>>
   readonly retry: RetryPolicy
   readonly timeouts: KindTimeouts
   readonly stateVersion: number
@@ -29,12 +31,13 @@ export interface JobKind {
 }
 
 export const jobKind = (job: JobHandlers<any>): JobKind => {
-  const { contract, definition, handlers, kind } = job
+  const { contract, definition, handlers, kind, jobs } = job
   return {
     kind,
     contract,
     definition,
     handlers,
+    jobs,
     retry: definition.retry ?? jobRetry,
     timeouts: timeoutsOf(definition),
     stateVersion: contract.stateVersion ?? 1,

@@ -18,6 +18,8 @@ import type { IterationHost, RunnerOptions } from "./host.ts"
 import { errorOf } from "./host.ts"
 import { Iteration } from "./iteration.ts"
 import { LazyAbort } from "./lazy-abort.ts"
+import { Forwarder } from "./forwarder.ts"
+import { Reach } from "./reach.ts"
 import type { Resident } from "./resident.ts"
 import { Shares, Uses } from "./shares.ts"
 import type { Beat } from "./task.ts"
@@ -38,6 +40,8 @@ type Request = { readonly id: string; readonly reply: string } & (
 
 export class Runner implements ShardConsumer, IterationHost {
   readonly options: RunnerOptions
+  readonly reach: Reach
+  readonly #forwarder: Forwarder
   readonly #residents = new Map<Address, Resident>()
   readonly #executing = new Map<number, Set<Address>>()
   readonly #shares: Shares
@@ -50,6 +54,8 @@ export class Runner implements ShardConsumer, IterationHost {
       effects: options.effects,
       onCloseFailed: (tenant, error) => options.onEvent({ type: "closeFailed", tenant, error: errorOf(error) }),
     })
+    this.reach = new Reach(options)
+    this.#forwarder = new Forwarder(options)
   }
 
   capacity(): number {
@@ -346,7 +352,7 @@ export class Runner implements ShardConsumer, IterationHost {
   /** For a test that moves the store's clock: is anything under way, and when does a handler want to be woken? */
   quiet(): { readonly resting: boolean; readonly nextWake: number; readonly executing: number } {
     let nextWake = Number.POSITIVE_INFINITY
-    let resting = true
+    let resting = !this.#forwarder.busy
     let count = 0
     for (const { executing, attempt } of this.#residents.values()) {
       if (executing === undefined) continue
@@ -370,6 +376,10 @@ export class Runner implements ShardConsumer, IterationHost {
     const reason = `the run ${run} of ${address} was terminated by a client.`
     this.#evict(resident, new Deposed(reason))
     resident.attempt?.abandon(reason)
+  }
+
+  onOutbox(shard: OwnedShard): void {
+    this.#forwarder.send(shard)
   }
 
   attemptOf(address: Address, run: string): Attempt | undefined {

@@ -158,7 +158,8 @@ export class TestEnv implements AsyncDisposable {
     const active = states.reduce((sum, state) => sum + state.active.length, 0)
     const executing = living.reduce((sum, { runner }) => sum + (runner?.quiet().executing ?? 0), 0)
     const due = states.some((state) => state.ready > 0 || (state.nextDue ?? Number.POSITIVE_INFINITY) <= this.#time.now)
-    const idle = held && !due && active === executing
+    const unsent = states.some((state) => state.outbox > 0)
+    const idle = held && !due && !unsent && active === executing
     if (!idle) for (const member of members) member.sweep()
     return idle && living.every(({ runner }) => runner?.quiet().resting !== false)
   }

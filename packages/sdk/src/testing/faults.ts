@@ -19,7 +19,7 @@ export type Hints = "delivered" | "lost" | "doubled" | "late"
 
 export interface FaultyEngine {
   readonly engine: Engine
-  /** Writes (commit and message calls) so far. */
+  /** Writes so far: calls that change runs. */
   readonly writes: () => number
   readonly takes: () => number
   readonly claims: () => number
@@ -88,6 +88,11 @@ export const faultyEngine = (
         switch (name) {
           case "commit":
           case "message":
+          case "start":
+          case "terminate":
+          case "link":
+          case "forbid":
+          case "forward":
             return living(write(call))
           case "take":
           case "claim":

@@ -100,6 +100,7 @@ export const replay = async (history: History, job: JobHandlers<any>, options: R
     life,
     effects,
     tasks: noTasks,
+    reach: undefined,
     interceptors: [],
     limits: defaults,
     deadlines: { run: undefined, iteration: undefined },

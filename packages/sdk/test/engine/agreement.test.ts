@@ -2,7 +2,8 @@
 import fc from "fast-check"
 import { expect, test } from "vitest"
 import { describeRedis } from "../../../../tools/with-redis.ts"
-import type { CommitItem, LoadedRun, Next, ShardOwner } from "../../src/engine/engine.ts"
+import type { OutboxEntry } from "../../src/engine/links.ts"
+import type { CommitItem, Engine, LoadedRun, Next, ShardOwner } from "../../src/engine/engine.ts"
 import { memoryStore, redisStore } from "./stores.ts"
 import { World } from "./world.ts"
 
@@ -16,7 +17,21 @@ function oneOf<T extends string>(weights: Readonly<Record<T, number>>): fc.Arbit
 
 /** One step: a verb and numbers from which its arguments follow, the same on both stores. Most are the owner's, or nothing would happen. */
 const step = fc.record({
-  verb: oneOf({ start: 4, message: 5, take: 6, commit: 9, wait: 2, terminate: 1, claim: 1, release: 1, trim: 1, digests: 1 }),
+  verb: oneOf({
+    start: 4,
+    message: 5,
+    take: 6,
+    commit: 9,
+    wait: 2,
+    terminate: 1,
+    claim: 1,
+    release: 1,
+    trim: 1,
+    digests: 1,
+    link: 3,
+    forbid: 1,
+    forward: 1,
+  }),
   address: fc.constantFrom(...addresses),
   n: fc.nat(11),
   m: fc.nat(5),
@@ -78,7 +93,8 @@ async function apply(side: Side, { verb, address, n, m, who }: Step, count: numb
     case "start": {
       const base = { shard: 0, address, run: `run-${n % 4}-${m === 0 ? "again" : count}`, body: `body ${n}` }
       const [after, ifEnded] = [n % 3 === 0 ? 10 * n : 0, n % 5 === 0 ? ("reject" as const) : ("start" as const)]
-      return await engine.start(pool, [{ ...base, after, ifEnded, ...(n % 2 ? { control: control(n) } : {}) }])
+      const remember = m > 2 ? { remember: 10 + 20 * n } : {}
+      return await engine.start(pool, [{ ...base, after, ifEnded, ...remember, ...(n % 2 ? { control: control(n) } : {}) }])
     }
     case "message": {
       const kind = (["signal", "signal", "update", "cancel", "input", "result"] as const)[m] ?? "signal"
@@ -90,6 +106,20 @@ async function apply(side: Side, { verb, address, n, m, who }: Step, count: numb
     case "terminate": {
       const base = { shard: 0, address, outcome: `t${n}`, newRevision: `t.${m === 0 ? 0 : count}`, retention: 40 }
       return await engine.terminate(pool, [{ ...base, ...(n % 4 === 1 ? { control: control(n), expectSpec: "s1" } : {}) }])
+    }
+    case "link": {
+      const asked = m === 0 ? { run: `run-${n % 4}-again` } : {}
+      return await engine.link(pool, [
+        { shard: 0, address, ...asked, link: `link-${n % 5}`, drop: m === 2 ? ["link-1", "link-2"] : [], limit: 3, outboxLimit: 6 },
+      ])
+    }
+    case "forbid":
+      return await engine.forbid(pool, [{ shard: 0, run: `run-${n % 4}-again`, retention: 10 + 10 * m }])
+    case "forward": {
+      const all = await entries(engine, pool, owner)
+      const sent = all.filter((_, at) => (at + n) % 2 === 0)
+      const [reply] = await engine.forward(pool, [{ ...owner, sent, limit: 100 }])
+      return reply?.status === "forwarded" ? byLink(reply.entries) : reply
     }
     case "take": {
       const group = { ...owner, limit: n % 5, timers: m > 1, addresses: m % 2 ? addresses : [] }
@@ -143,6 +173,14 @@ function after(run: LoadedRun, item: CommitItem): LoadedRun {
     consumed: item.consumed,
     inbox: run.inbox.filter(({ number }) => number > item.consumed),
   }
+}
+
+const byLink = (all: ReadonlyArray<OutboxEntry>): OutboxEntry[] =>
+  all.toSorted((a, b) => (`${a.run} ${a.link}` < `${b.run} ${b.link}` ? -1 : 1))
+
+async function entries(engine: Engine, pool: string, owner: ShardOwner): Promise<OutboxEntry[]> {
+  const [reply] = await engine.forward(pool, [{ ...owner, sent: [], limit: 100 }])
+  return reply?.status === "forwarded" ? byLink(reply.entries) : []
 }
 
 async function state({ world: { engine, pool } }: Side): Promise<unknown> {

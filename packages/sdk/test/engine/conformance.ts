@@ -5,6 +5,7 @@ import { busConformance } from "./conformance/bus.ts"
 import { commitConformance } from "./conformance/commits.ts"
 import { digestConformance } from "./conformance/digests.ts"
 import { lifeConformance } from "./conformance/lives.ts"
+import { linkConformance } from "./conformance/links.ts"
 import { mapConformance } from "./conformance/maps.ts"
 import { messageConformance } from "./conformance/messages.ts"
 import { ownershipConformance } from "./conformance/ownership.ts"
@@ -48,6 +49,7 @@ export function conformance(name: string, store: () => TestStore): void {
     describe("timers", () => timerConformance(world))
     describe("retention", () => retentionConformance(world))
     describe("digests and controllers", () => digestConformance(world))
+    describe("links and the outbox", () => linkConformance(world))
     describe("maps", () => mapConformance(world))
     describe("streams", () => streamConformance(world))
     describe("bus", () => busConformance(world))

@@ -20,6 +20,7 @@ interface Scene {
 async function scene(w: World): Promise<Scene> {
   const owner = await w.own()
   const ended = await w.running(owner, "kind/ended")
+  await w.engine.link(w.pool, [{ shard: 0, address: "kind/ended", link: "link", limit: 10, outboxLimit: 10 }])
   await w.commit(owner, w.item(ended, { phase: "ended", outcome: "o", retention: 1 }))
   const parked = await w.running(owner, "kind/due")
   await w.message("kind/due", { id: "expired", retention: 1 })
@@ -55,7 +56,7 @@ function commits(w: World, run: LoadedRun): ReadonlyArray<CommitItem> {
 type Verb = (w: World, engine: Engine, owner: ShardOwner, scene: Scene) => Promise<ReadonlyArray<unknown>>
 
 /** What a worker can do to a shard; each answers one status per call that it made. */
-const verbs: Readonly<Record<"claim" | "release" | "take" | "commit" | "trim", Verb>> = {
+const verbs: Readonly<Record<"claim" | "release" | "take" | "commit" | "forward" | "trim", Verb>> = {
   claim: async (w, engine, owner) => {
     const from = { session: owner.session, epoch: owner.epoch }
     const replies = await engine.claim(w.pool, [{ shard: 0, session: "thief", from, knownEpoch: 0 }])
@@ -72,6 +73,10 @@ const verbs: Readonly<Record<"claim" | "release" | "take" | "commit" | "trim", V
       commits(w, active).map((item) => ({ ...owner, items: [item] })),
     )
     return replies.flat().map((reply) => reply.status)
+  },
+  forward: async (w, engine, owner) => {
+    const sent = [{ address: "kind/ended", run: (await w.read("kind/ended")).run, link: "link" }]
+    return (await engine.forward(w.pool, [{ ...owner, sent, limit: 10 }])).map((reply) => reply.status)
   },
   trim: async (w, engine, owner) => await engine.trim(w.pool, [{ ...owner, limit: 100 }]),
 }

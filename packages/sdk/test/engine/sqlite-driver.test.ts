@@ -77,9 +77,11 @@ test("a file of the first layout gets what it lacks, and keeps what it has", asy
     "consumers",
     "deliveries",
     "audit",
+    "links",
+    "outbox",
   ])
     db.exec(`DROP TABLE ${table}`)
-  db.exec("ALTER TABLE members DROP COLUMN suspect; PRAGMA user_version = 1")
+  db.exec("ALTER TABLE members DROP COLUMN suspect; ALTER TABLE runs DROP COLUMN links; PRAGMA user_version = 1")
   db.close()
   const engine = await open(`file:${path}`)
   expect(await engine.readMaps("pool", [{ map: "m" }])).toEqual([{ revision: 0, entries: new Map() }])

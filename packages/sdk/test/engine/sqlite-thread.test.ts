@@ -99,7 +99,10 @@ const tour = async (engine: Engine): Promise<ReadonlyArray<readonly [string, unk
     { shard: 0, id: "m1" },
     { shard: 0, id: "m9" },
   ])
+  await say("link", "p", [{ shard: 0, address: "job/2", link: "l", limit: 10, outboxLimit: 10 }])
+  await say("forbid", "p", [{ shard: 0, run: "run-3", retention: 1_000 }])
   await say("terminate", "p", [{ shard: 0, address: "job/2", outcome: "gone", newRevision: "x", retention: 1_000 }])
+  await say("forward", "p", [{ ...owner, sent: [], limit: 10 }])
   await say("read", "p", [{ shard: 0, address: "job/1" }], { full: true })
   await say("list", "p", 0, "0", 10)
   await say("digests", "p", "c", [0])

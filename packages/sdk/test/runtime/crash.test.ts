@@ -5,7 +5,7 @@ import { describeRedis, redisUrl } from "../../../../tools/with-redis.ts"
 import type { Disturbance, Trial } from "./crash.ts"
 import { inParallel, tryOut } from "./crash.ts"
 import type { Fault, Hints } from "../../src/testing/faults.ts"
-import type { Workflow } from "./workflows.ts"
+import type { Workflow } from "./world.ts"
 import { workflows } from "./workflows.ts"
 
 const disturbances = ({ writes, takes, claims }: Trial, every: number, kills: boolean): ReadonlyArray<Disturbance> => {
@@ -36,26 +36,30 @@ interface SuiteOptions {
 
 const suite = ({ store, every, kills }: SuiteOptions): void => {
   for (const workflow of workflows) {
-    test(workflow.name, async () => {
-      const calm = await tryOut(store(), workflow, {})
-      expect(calm.recomputed).toEqual([])
-      if (workflow.result !== undefined) expect(calm.observed.outcome).toBe(workflow.result)
-      const planned = disturbances(calm, every, kills(workflow))
-      let killed = 0
-      await inParallel(
-        8,
-        planned.map((disturbance) => async () => {
-          const what = JSON.stringify(disturbance)
-          const trial = await tryOut(store(), workflow, disturbance)
-          expect(trial.observed, what).toEqual(calm.observed)
-          expect(trial.recomputed, what).toEqual([])
-          if (trial.killed) killed++
-        }),
-      )
-      // calls that happen to travel together make one write of two, so that the last faults may find nothing to hit
-      const deaths = planned.filter(({ fault }) => fault?.kind === "before" || fault?.kind === "after").length
-      expect(killed).toBeGreaterThanOrEqual(deaths * 0.75)
-    })
+    test(
+      workflow.name,
+      async () => {
+        const calm = await tryOut(store(), workflow, {})
+        expect(calm.recomputed).toEqual([])
+        if (workflow.result !== undefined) expect(calm.observed.outcome).toBe(workflow.result)
+        const planned = disturbances(calm, every, kills(workflow))
+        let killed = 0
+        await inParallel(
+          8,
+          planned.map((disturbance) => async () => {
+            const what = JSON.stringify(disturbance)
+            const trial = await tryOut(store(), workflow, disturbance)
+            expect(trial.observed, what).toEqual(calm.observed)
+            expect(trial.recomputed, what).toEqual([])
+            if (trial.killed) killed++
+          }),
+        )
+        // calls that happen to travel together make one write of two, so that the last faults may find nothing to hit
+        const deaths = planned.filter(({ fault }) => fault?.kind === "before" || fault?.kind === "after").length
+        expect(killed).toBeGreaterThanOrEqual(deaths * 0.75)
+      },
+      120_000,
+    )
   }
 }
 

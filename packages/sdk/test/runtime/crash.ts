@@ -13,9 +13,9 @@ import type { StartedWorker } from "../../src/worker.ts"
 import { removePool } from "./cleanup.ts"
 import type { Fault, FaultyEngine, Hints } from "../../src/testing/faults.ts"
 import { faultyEngine, repeating } from "../../src/testing/faults.ts"
-import { contract, stub, stubWith } from "./fixture.ts"
-import type { Workflow } from "./workflows.ts"
-import { World } from "./workflows.ts"
+import { contract, helperContract, helperStub, stub, stubWith } from "./fixture.ts"
+import type { Workflow } from "./world.ts"
+import { World } from "./world.ts"
 
 const shards = 2
 const secret = randomBytes(32)
@@ -34,6 +34,8 @@ export interface Disturbance {
 export interface Observed {
   readonly outcome: unknown
   readonly state: unknown
+  /** What became of others. */
+  readonly after: unknown
   /** Steps whose results the handler got. */
   readonly steps: ReadonlyArray<string>
 }
@@ -65,9 +67,12 @@ export const tryOut = async (
   const prove = setInterval(() => workers.forEach(({ runner }) => runner?.proveMessages(10)), 50)
   const park = setInterval(() => workers.forEach(({ runner }) => parking && runner?.parkWaiting(0)), 2)
   let killed = false
+  /** The run and what came after it is over: what strikes now meets a worker that is closed anyway. */
+  let over = false
   const clientEngine = repeatClient ? repeating(real) : real
-  const client = makeClient({ pool, store, shards, engine: clientEngine } as never, { sample: contract })
+  const client = makeClient({ pool, store, shards, engine: clientEngine } as never, { sample: contract, helper: helperContract })
   const start = async (engine: Engine): Promise<StartedWorker> => {
+    const helpers = workflow.helper === undefined ? [] : [helperStub.implement(workflow.helper(world))]
     const worker = await startWorker({
       pool,
       store,
@@ -77,7 +82,10 @@ export const tryOut = async (
       leaseMs: 5_000,
       sweepMs: 100,
       settleMs: 0,
-      jobs: [stubWith(undefined, workflow.timeout).implement({ init: () => ({ count: 0, log: [] }), ...workflow.handlers(world) })],
+      jobs: [
+        stubWith(undefined, workflow.timeout).implement({ init: () => ({ count: 0, log: [] }), ...workflow.handlers(world) }),
+        ...helpers,
+      ],
       activities: workflow.activities === undefined ? [] : [stub.activities(workflow.activities)],
       onEvent: () => undefined,
     })
@@ -89,6 +97,7 @@ export const tryOut = async (
     engines.push(faulty)
     const first = await start(faulty.engine)
     const takeOver = faulty.struck.then(async () => {
+      if (over) return faulty.bury()
       killed = true
       const session = first.member?.session ?? ""
       const counter = (await real.renew(pool, undefined)).counters.get(session)
@@ -101,6 +110,7 @@ export const tryOut = async (
     await workflow.script?.({
       handle,
       world,
+      client,
       changeInput: async (input) => {
         const address = addressOf("sample", "key")
         const item = { shard: shardOf("key", shards), address, kind: "input", name: "input", id: crypto.randomUUID() } as const
@@ -111,10 +121,12 @@ export const tryOut = async (
       const { _tag: tag, status, details } = error as { _tag: string; status?: number; details?: unknown }
       return { tag, status, details }
     })) as unknown
-    if (killed) await takeOver
     const { state } = await handle.describe()
+    const after = await workflow.after?.(client)
+    over = true
+    if (killed) await takeOver
     return {
-      observed: { outcome, state: state as unknown, steps: [...world.seen.keys()].toSorted() },
+      observed: { outcome, state: state as unknown, after, steps: [...world.seen.keys()].toSorted() },
       recomputed: [...world.seen].filter(([, values]) => values.size > 1).map(([id, values]) => `${id}: ${[...values].join(", ")}`),
       writes: faulty.writes(),
       takes: faulty.takes(),
@@ -122,6 +134,7 @@ export const tryOut = async (
       killed,
     }
   } finally {
+    over = true
     clearInterval(prove)
     clearInterval(park)
     // the dead may give up; the living hand over

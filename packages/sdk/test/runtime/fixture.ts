@@ -83,9 +83,39 @@ export const contract: JobContract = {
   },
 }
 
-export const stub = makeStub(definition() as never, contract)
+/** Another job of the same definition file. */
+export const helperDefinition = defineJob({
+  kind: "helper",
+  input: type<{ id: string }>(),
+  key: "id",
+  result: type<string>(),
+  error: type<Gone>(),
+  signals: { go: signal<string>() },
+  retry: retry.fixed({ every: 10, attempts: 4 }),
+})
+export const helperContract: JobContract = {
+  name: "helper",
+  kind: "helper",
+  key: ["id"],
+  version: "1",
+  failures: { Gone: GoneError },
+  schemas: {
+    input: Schema.Struct({ id: Schema.String }),
+    state: null,
+    result: text,
+    errors: { Gone: gone },
+    signals: { go: text },
+    queries: {},
+    updates: {},
+    activities: {},
+  },
+}
+
+const contracts = { sample: contract, helper: helperContract }
+export const stub = makeStub(definition() as never, contract, contracts)
 export const stubWith = (policy?: RetryPolicy, timeout?: Timeouts, stateVersion = 1) =>
-  makeStub(definition(policy, timeout) as never, stateVersion === 1 ? contract : { ...contract, stateVersion })
+  makeStub(definition(policy, timeout) as never, stateVersion === 1 ? contract : { ...contract, stateVersion }, contracts)
+export const helperStub = makeStub(helperDefinition as never, helperContract, contracts)
 
 export interface Started {
   readonly store: string
@@ -99,7 +129,7 @@ export interface Started {
 
 /** One client and as many workers as the test starts, on one store. Short leases: tests wait for conditions, not for defaults. */
 export const startPool = (store: string, pool: string, shards = 8): Started => {
-  const client = makeClient({ pool, store, shards }, { sample: contract })
+  const client = makeClient({ pool, store, shards }, contracts)
   const events: Array<WorkerEvent> = []
   const workers: Array<{ close(): Promise<void> }> = []
   return {
@@ -109,11 +139,12 @@ export const startPool = (store: string, pool: string, shards = 8): Started => {
     client,
     events,
     async worker(handlers, options = {}) {
-      const { activities, policy, timeout, stateVersion, ...rest } = options as {
+      const { activities, policy, timeout, stateVersion, helper, ...rest } = options as {
         activities?: object
         policy?: RetryPolicy
         timeout?: Timeouts
         stateVersion?: number
+        helper?: object
       }
       const worker = await createWorker({
         pool,
@@ -123,7 +154,10 @@ export const startPool = (store: string, pool: string, shards = 8): Started => {
         leaseMs: 1_000,
         sweepMs: 200,
         settleMs: 20,
-        jobs: [stubWith(policy, timeout, stateVersion).implement({ init: () => ({ count: 0, log: [] }), ...handlers })],
+        jobs: [
+          stubWith(policy, timeout, stateVersion).implement({ init: () => ({ count: 0, log: [] }), ...handlers }),
+          ...(helper === undefined ? [] : [helperStub.implement(helper)]),
+        ],
         activities: activities === undefined ? [] : [stub.activities(activities)],
         onEvent: (event: WorkerEvent) => events.push(event),
         ...rest,

@@ -1,4 +1,5 @@
 import { describeRedis, redisUrl } from "../../../../tools/with-redis.ts"
+import { childrenSuite } from "./children.ts"
 import { endingSuite } from "./endings.ts"
 import { interceptorSuite } from "./interceptors.ts"
 import { interleavingSuite } from "./interleavings.ts"
@@ -13,4 +14,5 @@ describeRedis("Redis", () => {
   interceptorSuite("Redis", redisUrl)
   endingSuite("Redis", redisUrl)
   sharedSuite("Redis", redisUrl)
+  childrenSuite("Redis", redisUrl)
 })

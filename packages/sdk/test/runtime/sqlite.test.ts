@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto"
+import { childrenSuite } from "./children.ts"
 import { endingSuite } from "./endings.ts"
 import { interceptorSuite } from "./interceptors.ts"
 import { interleavingSuite } from "./interleavings.ts"
@@ -14,3 +15,4 @@ limitSuite("SQLite in memory", memory)
 interceptorSuite("SQLite in memory", memory)
 endingSuite("SQLite in memory", memory)
 sharedSuite("SQLite in memory", memory)
+childrenSuite("SQLite in memory", memory)

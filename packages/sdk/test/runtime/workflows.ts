@@ -1,51 +1,9 @@
 /** Workflows that together use every feature of the runtime, each with what its client does meanwhile. Their results do not depend on timing. */
 import { Effect } from "effect"
-import type { Timeouts } from "../../src/define/index.ts"
 import { shared } from "../../src/index.ts"
+import { childWorkflows } from "./child-workflows.ts"
 import { GoneError, RejectedError, until } from "./fixture.ts"
-
-/** What the world outside saw of one run of a workflow. */
-export class World {
-  /** How often the body of a step ran. */
-  readonly ran = new Map<string, number>()
-  /** Results of a step that the handler got: one, whatever happened, or a journaled result was computed again (P4). */
-  readonly seen = new Map<string, Set<string>>()
-
-  /** A step whose result tells which execution of its body made it. */
-  async step(job: any, name: string, fails = false, options: object = {}): Promise<string> {
-    const id = `${job.iteration}.${name}`
-    const value = (await job.step(
-      name,
-      () => {
-        const count = (this.ran.get(id) ?? 0) + 1
-        this.ran.set(id, count)
-        if (fails) throw new Error(`${name} fails`)
-        return `${name}#${count}`
-      },
-      options,
-    )) as string
-    const values = this.seen.get(id) ?? new Set()
-    this.seen.set(id, values.add(value))
-    return name
-  }
-}
-
-export interface Script {
-  readonly handle: any
-  readonly world: World
-  /** Sends a changed input to the live run, as a controller does. */
-  readonly changeInput: (input: object) => Promise<void>
-}
-
-export interface Workflow {
-  readonly name: string
-  handlers(world: World): object
-  readonly activities?: object
-  readonly timeout?: Timeouts
-  readonly script?: (script: Script) => Promise<void>
-  /** What the undisturbed run gives. */
-  readonly result?: string
-}
+import type { Script, Workflow } from "./world.ts"
 
 const activities = {
   shout: (call: any, input: string) => {
@@ -408,4 +366,5 @@ export const workflows: ReadonlyArray<Workflow> = [
       await handle.signal.stop()
     },
   },
+  ...childWorkflows,
 ]

@@ -163,6 +163,7 @@ export function parseHint(shard: number, text: string): Hint | undefined {
   const [type, first = "", second = "", third = ""] = text.split("\t", 4)
   if (type === "r") return { type: "ready", shard, epoch: Number(first) }
   if (type === "l") return { type: "released", shard, epoch: Number(first) }
+  if (type === "x") return { type: "outbox", shard }
   if (type === "t") return { type: "terminated", shard, address: first, run: second }
   if (type !== "m") return undefined
   const message = parseMessage(Number(third), text.slice(2 + first.length + 1 + second.length + 1 + third.length + 1))

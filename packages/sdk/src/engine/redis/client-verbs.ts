@@ -7,7 +7,13 @@ import { scripts } from "./scripts.ts"
 /** What a record and its protocol cost beside the texts. */
 const overhead = 64
 
-const startStatus: Readonly<Record<string, StartReply["status"]>> = { s: "started", r: "running", e: "ended", f: "fenced" }
+const startStatus: Readonly<Record<string, StartReply["status"]>> = {
+  s: "started",
+  r: "running",
+  e: "ended",
+  f: "fenced",
+  n: "forbidden",
+}
 
 export const start = (store: Store, pool: string, items: ReadonlyArray<StartItem>) =>
   batched<StartItem, StartReply>(store, pool, items, {
@@ -22,14 +28,15 @@ export const start = (store: Store, pool: string, items: ReadonlyArray<StartItem
         const code = reply[n]
         if (typeof code !== "string") return { status: "started", run: item.run }
         const status = startStatus[code[0] ?? ""] ?? "running"
-        return { status, run: status === "started" ? item.run : code.slice(1) }
+        return { status, run: status === "started" || status === "forbidden" ? item.run : code.slice(1) }
       }),
   })
 
 function encodeStart(item: StartItem, out: string[]): void {
   const control = item.control ? controlText(item.control) : ""
   const delayed = item.after !== undefined && item.after > 0
-  const mode = (delayed ? "d" : "") + (item.control ? "c" : "") + (item.ifEnded === "reject" ? "x" : "")
+  const mode =
+    (delayed ? "d" : "") + (item.control ? "c" : "") + (item.remember === undefined ? "" : "q") + (item.ifEnded === "reject" ? "x" : "")
   if (!delayed) {
     out.push(item.address, readyRecord(item.run, control, item.body), mode)
   } else {
@@ -37,6 +44,7 @@ function encodeStart(item: StartItem, out: string[]): void {
     out.push(item.address, head, mode, String(item.after), tail)
   }
   if (item.control) out.push(item.control.controller, item.control.fence, control)
+  if (item.remember !== undefined) out.push(String(item.remember))
 }
 
 export const message = (store: Store, pool: string, items: ReadonlyArray<MessageItem>) =>

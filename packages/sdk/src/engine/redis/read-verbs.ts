@@ -68,7 +68,7 @@ export const sweep = (store: Store, pool: string, shards: ReadonlyArray<number>)
     shard: (shard) => shard,
     joins: () => false,
     encode: () => {},
-    decode: ([header, ready, due, oldest, nextDue, ...active], group, now) => [
+    decode: ([header, ready, due, oldest, nextDue, outbox, ...active], group, now) => [
       {
         ...parseHeader(group[0] ?? 0, header),
         ready: Number(ready),
@@ -76,6 +76,7 @@ export const sweep = (store: Store, pool: string, shards: ReadonlyArray<number>)
         oldest: timeOf(oldest),
         active: active as string[],
         nextDue: timeOf(nextDue),
+        outbox: Number(outbox),
         now,
       },
     ],

@@ -8,6 +8,7 @@ import * as client from "./client-verbs.ts"
 import type { Connection } from "./connection.ts"
 import { type Deployment, openDeployment } from "./deployment.ts"
 import { Keys } from "./keys.ts"
+import * as links from "./link-verbs.ts"
 import * as maps from "./map-verbs.ts"
 import * as pools from "./pool-verbs.ts"
 import * as reads from "./read-verbs.ts"
@@ -88,6 +89,9 @@ function engine(url: string, deployment: Deployment, keys: Keys, options: Engine
     start: (pool, items) => client.start(store, pool, items),
     message: (pool, items) => client.message(store, pool, items),
     terminate: (pool, items) => client.terminate(store, pool, items),
+    link: (pool, items) => links.link(store, pool, items),
+    forbid: (pool, items) => links.forbid(store, pool, items),
+    forward: (pool, groups) => links.forward(store, pool, groups),
     read: (pool, items, readOptions) => reads.read(store, pool, items, readOptions?.full ?? false),
     answers: (pool, items) => reads.answers(store, pool, items),
     list: (pool, shard, cursor, limit) => reads.list(store, pool, shard, cursor, limit),

@@ -423,7 +423,7 @@ end)
     name: "commit",
     caller: "worker",
     keys: "shard…",
-    sha1: "06be9f64400c353b758ac7a9d2b8b019be94cc08",
+    sha1: "37662ad7528c62b40eb1b5ba56020e26ec720934",
     source: `#!lua flags=allow-oom
 local call = redis.call
 local store_time
@@ -527,8 +527,9 @@ end
     lists[2 * n + 1] = shard .. "i:" .. address
     lists[2 * n + 2] = shard .. "j:" .. address
   end
+  lists[#lists + 1] = shard .. "y"
   local any = call("EXISTS", unpack(lists)) > 0
-  local reply = {}
+  local reply, ended = {}, {}
   local set, agenda, leave, ready, drop, later, events = { "HSET", r }, { "ZADD", shard .. "a" }, { "SREM", w }, {}, { "DEL" }, {}, {}
   at = first + count
   for n = 1, count do
@@ -618,6 +619,7 @@ end
             agenda[#agenda + 1] = address
             events[#events + 1] = "e\\t" .. address .. "\\t" .. run_of(ident)
             if control ~= "" then later[#later + 1] = control end
+            if any then ended[#ended + 1] = { address, run_of(ident), outcome } end
           end
         end
         set[#set + 1] = address
@@ -654,6 +656,19 @@ end
   if #drop > 1 then call(unpack(drop)) end
   for n = 1, #later do
     if type(later[n]) == "table" then call(unpack(later[n])) else digest(shard, later[n], "-") end
+  end
+  if #ended > 0 then
+local function release_links(shard, address, run, outcome)
+  if call("SREM", shard .. "y", address) == 0 then return end
+  local key = shard .. "l:" .. address
+  local links = call("LRANGE", key, 0, -1)
+  for n = 1, #links do
+    call("HSET", shard .. "x", address .. "\\t" .. run .. "\\t" .. links[n], outcome)
+  end
+  call("DEL", key)
+  call("SPUBLISH", shard .. "hint", "x")
+end
+    for n = 1, #ended do release_links(shard, ended[n][1], ended[n][2], ended[n][3]) end
   end
   if #events > 0 then call("SPUBLISH", shard .. "event", table.concat(events, "\\n")) end
   return reply
@@ -735,6 +750,123 @@ return groups(function(shard, at)
   local controller, fence = ARGV[at], ARGV[at + 1]
   if fence ~= "" then superseded(shard, controller, fence) end
   return call("HMGET", shard .. "k", controller .. "\\tfence", controller .. "\\tcount", controller .. "\\tfirst", controller .. "\\tsecond")
+end)
+`,
+  },
+  forbid: {
+    name: "forbid",
+    caller: "client",
+    keys: "shard…",
+    sha1: "6005c4eb1dcfc298bc79e22900201b23fd6e7b7c",
+    source: `#!lua
+local call = redis.call
+local store_time
+local function now()
+  if store_time then return store_time end
+  if ARGV[1] ~= "" then
+    store_time = tonumber(ARGV[1])
+  else
+    local time = call("TIME")
+    store_time = time[1] * 1000 + math.floor(time[2] / 1000)
+  end
+  return store_time
+end
+local function groups(handle)
+  local replies, at = {}, 2
+  for g = 1, #KEYS do
+    if at > #ARGV then break end
+    local last = at + tonumber(ARGV[at])
+    local ok, reply = pcall(handle, KEYS[g], at + 1, last)
+    if not ok then reply = "!" .. (type(reply) == "table" and tostring(reply.err) or tostring(reply)) end
+    replies[g] = reply
+    at = last + 1
+  end
+  return replies
+end
+return groups(function(shard, at, last)
+  local replies = {}
+  for item = at, last, 2 do
+    local run = ARGV[item]
+    if call("ZADD", shard .. "d", "NX", now() + ARGV[item + 1], run) == 1 then call("HSET", shard .. "o", run, "forbidden") end
+    replies[#replies + 1] = call("HGET", shard .. "o", run) == "forbidden" and "forbidden" or "known"
+  end
+  return replies
+end)
+`,
+  },
+  forward: {
+    name: "forward",
+    caller: "worker",
+    keys: "shard…",
+    sha1: "7e820b4475eae76eb64f017cd32a57da76cdcdb5",
+    source: `#!lua flags=allow-oom
+local call = redis.call
+local store_time
+local function now()
+  if store_time then return store_time end
+  if ARGV[1] ~= "" then
+    store_time = tonumber(ARGV[1])
+  else
+    local time = call("TIME")
+    store_time = time[1] * 1000 + math.floor(time[2] / 1000)
+  end
+  return store_time
+end
+local function groups(handle)
+  local replies, at = {}, 2
+  for g = 1, #KEYS do
+    if at > #ARGV then break end
+    local last = at + tonumber(ARGV[at])
+    local ok, reply = pcall(handle, KEYS[g], at + 1, last)
+    if not ok then reply = "!" .. (type(reply) == "table" and tostring(reply.err) or tostring(reply)) end
+    replies[g] = reply
+    at = last + 1
+  end
+  return replies
+end
+local function fence(shard, header)
+  return call("HGET", shard .. "r", "") == header
+end
+return groups(function(shard, at, last)
+  if not fence(shard, ARGV[at]) then
+local function append_audit(shard, keep, entry)
+  local h = shard .. "h"
+  local last = call("LINDEX", h, -1)
+  local number = last and tonumber(string.match(last, "^%d+")) or 0
+  call("RPUSH", h, string.format("%.0f", number + 1) .. "\\t" .. entry)
+  if keep then call("LTRIM", h, -keep, -1) end
+end
+local KEPT = 16
+local function refuse(shard, verb, writer)
+  local h = shard .. "h"
+  local session, epoch = string.match(writer, "^([^\\t]*)\\t(%d+)\\t")
+  local time = string.format("%.0f", now())
+  local who = epoch .. "\\t" .. session .. "\\t" .. verb .. "\\t"
+  local recent = call("LRANGE", h, -KEPT, -1)
+  local refusals, newest = 0, nil
+  for n = #recent, 1, -1 do
+    local start, was, header, count, last, others = string.match(recent[n], "^(%d+\\tx\\t%d+\\t)(%d+\\t[^\\t]*\\t%a+\\t)(%d+\\t[^\\t]*\\t)(%d+)\\t(%d+)\\t(%d+)$")
+    if not start then break end
+    refusals = refusals + 1
+    if was == who then
+      call("LSET", h, n - #recent - 1, start .. was .. header .. (count + 1) .. "\\t" .. time .. "\\t" .. others)
+      return "stale"
+    end
+    newest = newest or start .. was .. header .. count .. "\\t" .. last .. "\\t" .. (others + 1)
+  end
+  if refusals == KEPT then
+    call("LSET", h, -1, newest)
+    return "stale"
+  end
+  local owner, owned = string.match(call("HGET", shard .. "r", "") or "", "^([^\\t]*)\\t(%d+)\\t")
+  append_audit(shard, nil, "x\\t" .. time .. "\\t" .. who .. (owned or "0") .. "\\t" .. (owner or "") .. "\\t1\\t" .. time .. "\\t0")
+  return "stale"
+end
+    return refuse(shard, "forward", ARGV[at])
+  end
+  local x = shard .. "x"
+  if last > at + 1 then call("HDEL", x, unpack(ARGV, at + 2, last)) end
+  return call("HRANDFIELD", x, ARGV[at + 1], "WITHVALUES")
 end)
 `,
   },
@@ -837,6 +969,69 @@ for _, group in ipairs(groups.err and {} or groups) do
   end
 end
 return 1
+`,
+  },
+  link: {
+    name: "link",
+    caller: "client",
+    keys: "shard…",
+    sha1: "8381af8003888488580a5aae0d38d77482f6e1f5",
+    source: `#!lua
+local call = redis.call
+local function groups(handle)
+  local replies, at = {}, 2
+  for g = 1, #KEYS do
+    if at > #ARGV then break end
+    local last = at + tonumber(ARGV[at])
+    local ok, reply = pcall(handle, KEYS[g], at + 1, last)
+    if not ok then reply = "!" .. (type(reply) == "table" and tostring(reply.err) or tostring(reply)) end
+    replies[g] = reply
+    at = last + 1
+  end
+  return replies
+end
+local function parse(record)
+  return string.match(record, "^(%a)%d*\\t([^\\t]*\\t[^\\t]*)\\t(%d*)\\t(%d*)\\t([^\\t]*)\\t([^\\t]*)\\t()")
+end
+local function run_of(ident)
+  return string.match(ident, "^[^\\t]*")
+end
+local function add(shard, address, at)
+  local link, limit, outbox_limit, dropped = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
+  local key = shard .. "l:" .. address
+  for n = at + 4, at + 3 + dropped do
+    call("LREM", key, 1, ARGV[n])
+  end
+  if call("LPOS", key, link) then return "linked", false end
+  if call("LLEN", key) >= limit then return "full", call("LRANGE", key, 0, -1) end
+  if call("HLEN", shard .. "x") >= outbox_limit then return "full", false end
+  call("RPUSH", key, link)
+  call("SADD", shard .. "y", address)
+  return "linked", false
+end
+return groups(function(shard, at, last)
+  local replies = {}
+  while at <= last do
+    local address, run = ARGV[at], ARGV[at + 1]
+    local stored = call("HGET", shard .. "r", address)
+    local status, stored_run, detail = "absent", "", false
+    if stored then
+      local phase, ident = parse(stored)
+      stored_run = run_of(ident)
+      if run ~= "" and run ~= stored_run then
+        status = "replaced"
+      elseif phase == "e" then
+        status, detail = "ended", stored
+      else
+        status, detail = add(shard, address, at + 2)
+      end
+    end
+    local n = #replies
+    replies[n + 1], replies[n + 2], replies[n + 3] = status, stored_run, detail
+    at = at + 6 + ARGV[at + 5]
+  end
+  return replies
+end)
 `,
   },
   list: {
@@ -1354,7 +1549,7 @@ return reply
     name: "start",
     caller: "client",
     keys: "shard…",
-    sha1: "25a6be836f01bd555c471cf76a7840c0e60d66d7",
+    sha1: "dd7963a54ba9177ef767f131b11bf6b5da10e256",
     source: `#!lua
 local call = redis.call
 local store_time
@@ -1418,13 +1613,16 @@ local function is_earliest(shard, delayed)
   local first = call("ZRANGEBYSCORE", shard .. "a", "(0", "+inf", "LIMIT", 0, 1)[1]
   return delayed[first] ~= nil
 end
+local function run_in(record)
+  return string.match(record, "^%a%d*\\t([^\\t]*)")
+end
 return groups(function(shard, at, last)
   local r, now_ready = shard .. "r", "r" .. since()
   local replies, ready, delayed = {}, {}, nil
   while at <= last do
     local address, record, mode = ARGV[at], ARGV[at + 1], ARGV[at + 2]
     at = at + 3
-    local due, control, refused
+    local due, control, refused, known, remember
     if string.byte(mode) ~= DELAYED then record = now_ready .. record end
     if mode ~= "" then
       if string.find(mode, "d", 1, true) then
@@ -1437,17 +1635,23 @@ return groups(function(shard, at, last)
         control = ARGV[at + 2]
         at = at + 3
       end
+      if string.find(mode, "q", 1, true) then
+        remember, at = tonumber(ARGV[at]), at + 1
+        known = call("ZSCORE", shard .. "d", run_in(record))
+      end
     end
     local reply
     if refused then
       reply = "f"
+    elseif known then
+      reply = call("HGET", shard .. "o", run_in(record)) == "forbidden" and "n" or "s"
     elseif call(HSETNX, r, address, record) == 1 then
       reply = 1
     else
       local stored = call("HGET", r, address)
       local phase, ident = parse(stored)
       local run = run_of(ident)
-      if run == string.match(record, "^%a%d*\\t([^\\t]*)") then
+      if run == run_in(record) then
         reply = "s"
       elseif phase ~= "e" then
         reply = "r" .. run
@@ -1460,6 +1664,7 @@ return groups(function(shard, at, last)
       end
     end
     if reply == 1 then
+      if remember then call("ZADD", shard .. "d", now() + remember, run_in(record)) end
       if control then digest(shard, control, "") end
       if due then
         call("ZADD", shard .. "a", due, address)
@@ -1481,7 +1686,7 @@ end)
     name: "sweep",
     caller: "reader",
     keys: "shard…",
-    sha1: "58efd58dd042506bc7d163950dc5231f30b30695",
+    sha1: "dbe5747ae1c0203ce7ba252e76f748433bd97e7e",
     source: `#!lua flags=no-writes
 local call = redis.call
 local store_time
@@ -1528,6 +1733,7 @@ local replies = groups(function(shard)
   table.insert(reply, 3, due)
   table.insert(reply, 4, oldest)
   table.insert(reply, 5, next_due)
+  table.insert(reply, 6, call("HLEN", shard .. "x"))
   return reply
 end)
 replies[#replies + 1] = now()
@@ -1774,7 +1980,7 @@ return reply
     name: "terminate",
     caller: "client",
     keys: "shard…",
-    sha1: "6cf16b3063ec8001d4c9b5ef87cd661aaaeb5da6",
+    sha1: "b8ecc4a80c854676ec03234d798a3e4986847c24",
     source: `#!lua
 local call = redis.call
 local store_time
@@ -1823,6 +2029,16 @@ local function digest(shard, control, sign)
   call("HINCRBY", k, controller .. "\\tfirst", first == "0" and first or sign .. first)
   call("HINCRBY", k, controller .. "\\tsecond", second == "0" and second or sign .. second)
 end
+local function release_links(shard, address, run, outcome)
+  if call("SREM", shard .. "y", address) == 0 then return end
+  local key = shard .. "l:" .. address
+  local links = call("LRANGE", key, 0, -1)
+  for n = 1, #links do
+    call("HSET", shard .. "x", address .. "\\t" .. run .. "\\t" .. links[n], outcome)
+  end
+  call("DEL", key)
+  call("SPUBLISH", shard .. "hint", "x")
+end
 local function decide(shard, at, fenced, expected)
   local address, run, revision = ARGV[at], ARGV[at + 1], ARGV[at + 2]
   local stored = call("HGET", shard .. "r", address)
@@ -1838,6 +2054,7 @@ local function decide(shard, at, fenced, expected)
   call("HSET", shard .. "r", address, head .. ARGV[at + 4] .. string.sub(stored, body_at))
   call("ZADD", shard .. "a", -(now() + ARGV[at + 5]), address)
   call("DEL", shard .. "i:" .. address, shard .. "j:" .. address)
+  release_links(shard, address, stored_run, ARGV[at + 4])
   if control ~= "" then digest(shard, control, "-") end
   if call("SREM", shard .. "w", address) == 1 then
     call("SPUBLISH", shard .. "hint", "t\\t" .. address .. "\\t" .. stored_run)

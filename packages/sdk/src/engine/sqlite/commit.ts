@@ -2,9 +2,10 @@ import type { CommitGroup, CommitItem, CommitReply, Next } from "../engine.ts"
 import { refuse } from "./audit.ts"
 import type { Tx } from "./calls.ts"
 import { removeFromDigest } from "./digests.ts"
+import { releaseLinks } from "./links.ts"
 import { dropInbox, dropJournal, lastMessage, packNames, ReadyList, runHead, wakes } from "./runs.ts"
 import type { RunHead } from "./runs.ts"
-import { ACTIVE, ENDED, PARKED, phases, READY } from "./schema.ts"
+import { ACTIVE, PARKED, phases, READY } from "./schema.ts"
 import { header, owns } from "./shards.ts"
 
 const write =
@@ -81,7 +82,8 @@ const writeRun = (tx: Tx, shard: number, run: RunHead, item: CommitItem, ready: 
   const outcome = next.phase === "ended" ? next.outcome : null
   tx.run(write, phase, place, due, phase === PARKED ? names : "", item.newRevision, consumed, expiry, outcome, item.body ?? null, run.id)
 
-  if (phase === ENDED) {
+  if (next.phase === "ended") {
+    releaseLinks(tx, shard, item.address, run, next.outcome)
     dropInbox(tx, run)
     dropJournal(tx, run)
     removeFromDigest(tx, shard, run)

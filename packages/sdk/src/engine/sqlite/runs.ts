@@ -18,6 +18,7 @@ export interface RunHead {
   spec: string | null
   sum_a: number | null
   sum_b: number | null
+  links: number
   /** Highest number in the inbox and in the journal; null when empty. */
   last: number | null
   entries: number | null
@@ -29,7 +30,7 @@ export interface RunRow extends RunHead {
 }
 
 const headColumns =
-  "id, phase, run, revision, consumed, due, ready_seq, wakes, controller, spec, sum_a, sum_b, " +
+  "id, phase, run, revision, consumed, due, ready_seq, wakes, controller, spec, sum_a, sum_b, links, " +
   "(SELECT max(number) FROM inbox WHERE inbox.run = runs.id) AS last, " +
   "(SELECT max(number) FROM journal WHERE journal.run = runs.id) AS entries"
 export const runColumns = `${headColumns}, address, outcome, body`

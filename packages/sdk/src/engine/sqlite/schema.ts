@@ -5,7 +5,7 @@ import { StoreUnsupported } from "../../errors.ts"
 const applicationId = 0x506f6e6f
 
 /** Layout of the tables below; kept in `PRAGMA user_version`. A newer one is refused. */
-export const layoutVersion = 3
+export const layoutVersion = 4
 
 /** Values of `runs.phase`, in the order of the numbers stored. The partial indexes below spell these numbers. */
 export const phases = ["ready", "active", "parked", "ended"] as const
@@ -212,6 +212,24 @@ CREATE TABLE audit (
 ) STRICT, WITHOUT ROWID;
 `
 
+/**
+ * Layout 4 adds links of runs and the outbox of each shard (X1). `runs.links` counts a run's links, so that the end of a run that has none asks for
+ * nothing.
+ */
+const linksAndOutbox = `
+ALTER TABLE runs ADD COLUMN links INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE links (id INTEGER PRIMARY KEY, run INTEGER NOT NULL, link TEXT NOT NULL, UNIQUE (run, link)) STRICT;
+CREATE TABLE outbox (
+  pool INTEGER NOT NULL,
+  shard INTEGER NOT NULL,
+  address TEXT NOT NULL,
+  run TEXT NOT NULL,
+  link TEXT NOT NULL,
+  outcome TEXT NOT NULL,
+  PRIMARY KEY (pool, shard, address, run, link)
+) STRICT, WITHOUT ROWID;
+`
+
 const pragma = (db: DatabaseSync, name: string): number => Number(db.prepare(`PRAGMA ${name}`).get()?.[name])
 
 /** Refuses a file that is not ours to write; says which layout is there, 0 for a new file. */
@@ -246,6 +264,7 @@ export const migrate = (db: DatabaseSync, url: string): void => {
     if (layout < 1) db.exec(tables)
     if (layout < 2) db.exec(mapsAndStreams)
     if (layout < 3) db.exec(auditsAndSuspects)
+    if (layout < 4) db.exec(linksAndOutbox)
     db.exec(`PRAGMA user_version = ${layoutVersion}`)
     db.exec("COMMIT")
   } catch (error) {

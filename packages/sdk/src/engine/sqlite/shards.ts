@@ -13,6 +13,7 @@ const countReady = "SELECT count(*) AS n FROM runs WHERE pool = ? AND shard = ? 
 const firstReady = "SELECT ready_seq FROM runs WHERE pool = ? AND shard = ? AND phase = 0 ORDER BY ready_seq LIMIT 1"
 const countDue = "SELECT count(*) AS n FROM runs WHERE pool = ? AND shard = ? AND phase = 2 AND due IS NOT NULL AND due <= ?"
 const countActive = "SELECT count(*) AS n FROM runs WHERE pool = ? AND shard = ? AND phase = 1"
+const countOutbox = "SELECT count(*) AS n FROM outbox WHERE pool = ? AND shard = ?"
 const firstDue = "SELECT due FROM runs WHERE pool = ? AND shard = ? AND phase = 2 AND due IS NOT NULL ORDER BY due LIMIT 1"
 
 export const header = (tx: Tx, shard: number): ShardHeader => {
@@ -71,6 +72,9 @@ const waiting = (tx: Tx, shard: number): Pick<ShardQueue, "ready" | "due" | "old
 
 const count = (tx: Tx, sql: string, ...given: ReadonlyArray<number>): number => tx.one<{ n: number }>(sql, tx.poolId, ...given)?.n ?? 0
 
+/** Entries in the outbox (links.ts). */
+export const outboxLength = (tx: Tx, shard: number): number => count(tx, countOutbox, shard)
+
 export const queue = (tx: Tx, shard: number): ShardQueue => ({
   shard,
   ...waiting(tx, shard),
@@ -83,5 +87,6 @@ export const status = (tx: Tx, shard: number): ShardStatus => ({
   ...waiting(tx, shard),
   active: active(tx, shard),
   nextDue: nextDue(tx, shard),
+  outbox: outboxLength(tx, shard),
   now: tx.now,
 })

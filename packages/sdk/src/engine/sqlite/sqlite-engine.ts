@@ -34,6 +34,7 @@ import type {
   Unsubscribe,
 } from "../engine.ts"
 import type { AuditPage } from "../audit.ts"
+import type { ForbidItem, ForwardGroup, ForwardReply, LinkItem, LinkReply } from "../links.ts"
 import type { MapNotice, MapState, MapWrite, MapWriteReply } from "../maps.ts"
 import type { Retention, SinkConsumer, SinkTake, SinkTakeReply, StreamAppend, StreamRead, StreamReadReply } from "../event-streams.ts"
 import { optionTable } from "../../options.ts"
@@ -46,6 +47,7 @@ import { readDigest } from "./digests.ts"
 import { closedFault, isPonos, toFault } from "./faults.ts"
 import { cutCommits, groupByShard, share, sizeOf } from "./groups.ts"
 import type { CommitUnit } from "./groups.ts"
+import { addLinks, forbidRuns, forwardEntries } from "./links.ts"
 import { Lives } from "./lives.ts"
 import { changeMap, destroyMap, readMap } from "./maps.ts"
 import * as members from "./members.ts"
@@ -197,6 +199,14 @@ class SqliteEngine implements Engine {
     return this.#byShard(pool, items, terminateRuns)
   }
 
+  link(pool: string, items: ReadonlyArray<LinkItem>): Promise<ReadonlyArray<LinkReply>> {
+    return this.#byShard(pool, items, addLinks)
+  }
+
+  forbid(pool: string, items: ReadonlyArray<ForbidItem>): Promise<ReadonlyArray<"forbidden" | "known">> {
+    return this.#byShard(pool, items, forbidRuns)
+  }
+
   read(
     pool: string,
     items: ReadonlyArray<{ readonly shard: number; readonly address: string }>,
@@ -248,6 +258,14 @@ class SqliteEngine implements Engine {
 
   trim(pool: string, groups: ReadonlyArray<ShardOwner & { readonly limit: number }>): Promise<ReadonlyArray<number | "stale">> {
     return this.#calls.batch(pool, { units: groups, apply: trimShard, cost: (_, reply) => (reply === "stale" ? 0 : share(reply, 0)) })
+  }
+
+  forward(pool: string, groups: ReadonlyArray<ForwardGroup>): Promise<ReadonlyArray<ForwardReply>> {
+    return this.#calls.batch(pool, {
+      units: groups,
+      apply: forwardEntries,
+      cost: (group, reply) => share(group.sent.length, sizeOf(reply)),
+    })
   }
 
   async audit(

@@ -1,6 +1,7 @@
 import type { StartItem, StartReply } from "../engine.ts"
 import type { Tx } from "./calls.ts"
 import { acceptFence, addToDigest } from "./digests.ts"
+import { isForbidden } from "./links.ts"
 import { dropInbox, dropJournal, hintReady, ReadyList, runHead } from "./runs.ts"
 import type { RunHead } from "./runs.ts"
 import { ENDED, PARKED, READY } from "./schema.ts"
@@ -9,6 +10,7 @@ import { nextDue } from "./shards.ts"
 const insert =
   "INSERT INTO runs (pool, shard, address, phase, ready_seq, due, run, revision, consumed, wakes, controller, spec, sum_a, sum_b, body) " +
   "VALUES (?, ?, ?, ?, ?, ?, ?, '0', 0, '', ?, ?, ?, ?, ?)"
+const insertRequest = "INSERT INTO requests (pool, shard, request, expiry) VALUES (?, ?, ?, ?)"
 const replace =
   "UPDATE runs SET phase = ?, ready_seq = ?, due = ?, expiry = NULL, run = ?, revision = '0', consumed = 0, wakes = '', " +
   "controller = ?, spec = ?, sum_a = ?, sum_b = ?, outcome = NULL, body = ? WHERE id = ?"
@@ -30,6 +32,10 @@ const startRun = (tx: Tx, item: StartItem, ready: ReadyList): StartReply => {
   const { shard, run } = item
   const known = runHead(tx, shard, item.address)
   if (!acceptFence(tx, shard, item.control)) return { status: "fenced", run: "" }
+  if (item.remember !== undefined) {
+    const forbidden = isForbidden(tx, shard, run)
+    if (forbidden !== undefined) return { status: forbidden ? "forbidden" : "started", run }
+  }
   const refusal = known === undefined ? undefined : refuse(known, item)
   if (refusal !== undefined) return refusal
 
@@ -44,6 +50,7 @@ const startRun = (tx: Tx, item: StartItem, ready: ReadyList): StartReply => {
     dropJournal(tx, known)
     tx.run(replace, phase, place, due, run, controller, spec, sums[0], sums[1], item.body, known.id)
   }
+  if (item.remember !== undefined) tx.run(insertRequest, tx.poolId, shard, run, tx.after(item.remember))
   if (item.control !== undefined) addToDigest(tx, shard, item.control)
   return { status: "started", run }
 }

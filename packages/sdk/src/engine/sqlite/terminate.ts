@@ -1,6 +1,7 @@
 import type { TerminateItem, TerminateReply } from "../engine.ts"
 import type { Tx } from "./calls.ts"
 import { acceptFence, removeFromDigest } from "./digests.ts"
+import { releaseLinks } from "./links.ts"
 import { dropInbox, dropJournal, runHead } from "./runs.ts"
 import { ACTIVE, ENDED } from "./schema.ts"
 
@@ -21,6 +22,7 @@ const terminateRun = (tx: Tx, shard: number, item: TerminateItem): TerminateRepl
   if (item.expectSpec !== undefined && item.expectSpec !== (run.spec ?? "")) return reply("replaced")
 
   tx.run(end, item.newRevision, item.outcome, tx.after(item.retention), run.id)
+  releaseLinks(tx, shard, address, run, item.outcome)
   dropInbox(tx, run)
   dropJournal(tx, run)
   removeFromDigest(tx, shard, run)

@@ -116,7 +116,7 @@ export function ownershipConformance(world: () => World): void {
     await w.start("kind/r1", { shard: 2 })
     await w.start("kind/r2", { shard: 2 })
     expect(await w.other.sweep(w.pool, [1, 2])).toEqual([
-      { shard: 1, session: "", epoch: 0, ready: 0, due: 0, oldest: undefined, active: [], nextDue: undefined, now: w.now },
+      { shard: 1, session: "", epoch: 0, ready: 0, due: 0, oldest: undefined, active: [], nextDue: undefined, outbox: 0, now: w.now },
       {
         shard: 2,
         session: "s1",
@@ -126,6 +126,7 @@ export function ownershipConformance(world: () => World): void {
         oldest: w.now,
         active: ["kind/active"],
         nextDue: w.now + 700,
+        outbox: 0,
         now: w.now,
       },
     ])

@@ -38,9 +38,11 @@ local replies = groups(function(shard, at, last)
     lists[2 * n + 1] = shard .. "i:" .. address
     lists[2 * n + 2] = shard .. "j:" .. address
   end
+  -- the shard's linked runs, in the same command: most shards have none
+  lists[#lists + 1] = shard .. "y"
   local any = call("EXISTS", unpack(lists)) > 0
 
-  local reply = {}
+  local reply, ended = {}, {}
   local set, agenda, leave, ready, drop, later, events = { "HSET", r }, { "ZADD", shard .. "a" }, { "SREM", w }, {}, { "DEL" }, {}, {}
   at = first + count
   for n = 1, count do
@@ -135,6 +137,7 @@ local replies = groups(function(shard, at, last)
             agenda[#agenda + 1] = address
             events[#events + 1] = "e\t" .. address .. "\t" .. run_of(ident)
             if control ~= "" then later[#later + 1] = control end
+            if any then ended[#ended + 1] = { address, run_of(ident), outcome } end
           end
         end
         set[#set + 1] = address
@@ -174,6 +177,10 @@ local replies = groups(function(shard, at, last)
   if #drop > 1 then call(unpack(drop)) end
   for n = 1, #later do
     if type(later[n]) == "table" then call(unpack(later[n])) else digest(shard, later[n], "-") end
+  end
+  if #ended > 0 then
+    --- use "release_links"
+    for n = 1, #ended do release_links(shard, ended[n][1], ended[n][2], ended[n][3]) end
   end
   if #events > 0 then call("SPUBLISH", shard .. "event", table.concat(events, "\n")) end
   return reply

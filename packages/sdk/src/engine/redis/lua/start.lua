@@ -4,8 +4,9 @@
 --- args:   now; per shard: size, then per run: address record mode, and by mode
 ---         d: after tail  (record = record .. due .. tail; else "r" .. since .. record)
 ---         c: controller fence control
+---         q: retention   (the run id is remembered)
 ---         x: nothing     (refuse when an ended run is retained)
---- reply:  per shard: per run: 1 (started) | "s" (started before) | "r" .. run (running) | "e" .. run (ended) | "f" (fenced)
+--- reply:  per shard: per run: 1 (started) | "s" (started before) | "r" .. run (running) | "e" .. run (ended) | "f" (fenced) | "n" (forbidden)
 --- include "now" "groups" "parse" "run_of" "superseded" "digest" "push_ready" "hint_ready" "since"
 --- Creates runs. A known address with the same run id is a repetition and answers as the first time (B4).
 local HSETNX, DELAYED = "HSETNX", 100
@@ -15,13 +16,17 @@ local function is_earliest(shard, delayed)
   return delayed[first] ~= nil
 end
 
+local function run_in(record)
+  return string.match(record, "^%a%d*\t([^\t]*)")
+end
+
 return groups(function(shard, at, last)
   local r, now_ready = shard .. "r", "r" .. since()
   local replies, ready, delayed = {}, {}, nil
   while at <= last do
     local address, record, mode = ARGV[at], ARGV[at + 1], ARGV[at + 2]
     at = at + 3
-    local due, control, refused
+    local due, control, refused, known, remember
     if string.byte(mode) ~= DELAYED then record = now_ready .. record end
     if mode ~= "" then
       if string.find(mode, "d", 1, true) then
@@ -34,17 +39,23 @@ return groups(function(shard, at, last)
         control = ARGV[at + 2]
         at = at + 3
       end
+      if string.find(mode, "q", 1, true) then
+        remember, at = tonumber(ARGV[at]), at + 1
+        known = call("ZSCORE", shard .. "d", run_in(record))
+      end
     end
     local reply
     if refused then
       reply = "f"
+    elseif known then
+      reply = call("HGET", shard .. "o", run_in(record)) == "forbidden" and "n" or "s"
     elseif call(HSETNX, r, address, record) == 1 then
       reply = 1
     else
       local stored = call("HGET", r, address)
       local phase, ident = parse(stored)
       local run = run_of(ident)
-      if run == string.match(record, "^%a%d*\t([^\t]*)") then
+      if run == run_in(record) then
         reply = "s"
       elseif phase ~= "e" then
         reply = "r" .. run
@@ -57,6 +68,7 @@ return groups(function(shard, at, last)
       end
     end
     if reply == 1 then
+      if remember then call("ZADD", shard .. "d", now() + remember, run_in(record)) end
       if control then digest(shard, control, "") end
       if due then
         call("ZADD", shard .. "a", due, address)

@@ -2,7 +2,7 @@
 --- caller: reader
 --- keys:   shard…
 --- args:   now; per shard: size (0)
---- reply:  per shard: header|nil ready due oldest|"" next_due|"" active…; last: now
+--- reply:  per shard: header|nil ready due oldest|"" next_due|"" outbox active…; last: now
 --- include "now" "groups" "queue"
 --- Proves what hints only promise (W7).
 local replies = groups(function(shard)
@@ -13,6 +13,7 @@ local replies = groups(function(shard)
   table.insert(reply, 3, due)
   table.insert(reply, 4, oldest)
   table.insert(reply, 5, next_due)
+  table.insert(reply, 6, call("HLEN", shard .. "x"))
   return reply
 end)
 replies[#replies + 1] = now()

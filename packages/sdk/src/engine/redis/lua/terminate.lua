@@ -5,7 +5,7 @@
 ---         c: controller fence
 ---         s: spec that the run must have
 --- reply:  per shard: per run: status run
---- include "now" "groups" "parse" "run_of" "superseded" "spec_of" "digest"
+--- include "now" "groups" "parse" "run_of" "superseded" "spec_of" "digest" "release_links"
 --- Ends runs from outside. The new revision makes any late write of the owner a conflict (O3).
 local function decide(shard, at, fenced, expected)
   local address, run, revision = ARGV[at], ARGV[at + 1], ARGV[at + 2]
@@ -23,6 +23,7 @@ local function decide(shard, at, fenced, expected)
   call("HSET", shard .. "r", address, head .. ARGV[at + 4] .. string.sub(stored, body_at))
   call("ZADD", shard .. "a", -(now() + ARGV[at + 5]), address)
   call("DEL", shard .. "i:" .. address, shard .. "j:" .. address)
+  release_links(shard, address, stored_run, ARGV[at + 4])
   if control ~= "" then digest(shard, control, "-") end
   if call("SREM", shard .. "w", address) == 1 then
     call("SPUBLISH", shard .. "hint", "t\t" .. address .. "\t" .. stored_run)

@@ -1,7 +1,7 @@
 /** From an input, or a key as users give it, to the address and shard of a job. */
 import { BadInput } from "../errors.ts"
 import { addressOf, checkKey, joinKey, shardOf } from "../key.ts"
-import type { JobContract } from "../runtime/contract.ts"
+import type { JobContract } from "./contract.ts"
 
 export interface JobAddress {
   readonly key: string

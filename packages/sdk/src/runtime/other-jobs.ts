@@ -1,0 +1,285 @@
+/** `job.jobs`: what a handler can do with other jobs of its definition file. */
+import type { DurationInput } from "../define/index.ts"
+import { BadOption } from "../errors.ts"
+import { refuseUnknown, toMillis } from "../options.ts"
+import { addressOfInput, addressOfKey } from "./address.ts"
+import type { JobAddress } from "./address.ts"
+import type { Answer, Lines } from "./ask-call.ts"
+import { ask, refusal } from "./ask-call.ts"
+import type { Attempt } from "./attempt.ts"
+import type { Outcome } from "./body.ts"
+import { printBody } from "./body.ts"
+import type { DurableCall } from "./call.ts"
+import type { JobContract } from "./contract.ts"
+import { codecOf } from "./contract.ts"
+import type { LinkReply } from "../engine/links.ts"
+import { parseLink, printLink } from "./link.ts"
+import { readOutcome } from "./outcome.ts"
+import type { Reach } from "./reach.ts"
+import { checkBytes } from "./size.ts"
+
+export interface ChildRequest {
+  readonly onParentEnd?: "cancel" | "terminate" | "abandon"
+  readonly after?: DurationInput
+  readonly ifRunning?: "join" | "reject"
+  readonly ifEnded?: "start" | "reject"
+}
+
+/** The attempt, asked for when a call is made. */
+export interface Asker {
+  readonly iteration: number
+  live(what: string): Attempt
+}
+
+const oneOf = (name: string, value: unknown, known: ReadonlyArray<string>): void => {
+  if (value === undefined || known.includes(value as string)) return
+  throw new BadOption(
+    `expected ${name} to be ${known.map((text) => `"${text}"`).join(" or ")}, got: ${JSON.stringify(value) ?? typeof value}`,
+  )
+}
+
+const checkRequest = (request: ChildRequest): void => {
+  refuseUnknown(request, ["onParentEnd", "after", "ifRunning", "ifEnded"], "start")
+  oneOf("onParentEnd", request.onParentEnd, ["cancel", "terminate", "abandon"])
+  oneOf("ifRunning", request.ifRunning, ["join", "reject"])
+  oneOf("ifEnded", request.ifEnded, ["start", "reject"])
+}
+
+/** What the calls of one attempt share. */
+interface Desk {
+  readonly asker: Asker
+  readonly lines: Lines
+  /** Runs whose start is under way: they may not be there yet. */
+  readonly starting: Set<string>
+}
+
+type Found = (shards: number) => JobAddress
+
+export class OtherJob {
+  readonly #desk: Desk
+  readonly #contract: JobContract
+
+  constructor(desk: Desk, contract: JobContract) {
+    this.#desk = desk
+    this.#contract = contract
+  }
+
+  get(key: unknown): OtherRun {
+    const contract = this.#contract
+    return new OtherRun(this.#desk, contract, (shards) => addressOfKey(contract, key, shards), undefined)
+  }
+
+  start(input: unknown, request: ChildRequest = {}): DurableCall<OtherRun> {
+    const contract = this.#contract
+    const attempt = this.#desk.asker.live(`a start of ${contract.kind}`)
+    checkRequest(request)
+    const after = request.after === undefined ? undefined : toMillis(request.after, "after")
+    const encoded = codecOf(contract.schemas.input).encode(input, `the input of ${contract.kind}`)
+    const { headers } = attempt.options.body
+    const body = printBody({ input: encoded, ...(headers === undefined ? {} : { headers }) })
+    checkBytes(body, attempt.options.limits.payloadBytes, `the input of ${contract.kind}`)
+    const find: Found = (shards) => addressOfInput(contract, encoded, shards)
+    const { address } = find(1)
+    return ask(attempt, this.#desk.asker.iteration, this.#desk.lines, {
+      name: `start ${address}`,
+      to: address,
+      repeatable: false,
+      ask: async (reach, run) => {
+        this.#desk.starting.add(run)
+        try {
+          return await this.#start(attempt, reach, run, find, body, after, request)
+        } finally {
+          this.#desk.starting.delete(run)
+        }
+      },
+      read: (value) => new OtherRun(this.#desk, contract, find, (value as { readonly run: string }).run),
+    })
+  }
+
+  /** Children that have ended make room for new ones: a run that lives for years starts many. */
+  async #linkChild(attempt: Attempt, reach: Reach, link: string): Promise<LinkReply> {
+    const { address, run } = attempt.options
+    const own = { shard: attempt.shard.shard, address, run }
+    const reply = await linkTo(reach, own, link)
+    if (reply.links.length === 0) return reply
+    const children = reply.links.flatMap((text) => {
+      const one = parseLink(text)
+      return one.do === "tell" || this.#desk.starting.has(one.run) ? [] : [{ text, ...one }]
+    })
+    const records = await reach.engine.read(
+      reach.pool,
+      children.map(({ shard, to }) => ({ shard, address: to })),
+    )
+    const ended = children.filter((child, n) => records[n]?.run !== child.run || records[n]?.phase === "ended")
+    return ended.length === 0
+      ? reply
+      : await linkTo(
+          reach,
+          own,
+          link,
+          ended.map(({ text }) => text),
+        )
+  }
+
+  async #start(
+    attempt: Attempt,
+    reach: Reach,
+    run: string,
+    find: Found,
+    body: string,
+    after: number | undefined,
+    { onParentEnd = "cancel", ifRunning, ifEnded }: ChildRequest,
+  ): Promise<Answer> {
+    const { engine, pool, limits } = reach
+    const { shard, address } = find(await reach.shards())
+    if (onParentEnd !== "abandon") {
+      // before the child is there: whenever the parent ends, its end knows of it
+      const link = printLink({ do: onParentEnd, shard, to: address, run })
+      const { status } = await this.#linkChild(attempt, reach, link)
+      if (status === "full") return tooMany(attempt.options.address)
+      if (status !== "linked") return "over"
+    }
+    await reach.announce(this.#contract.kind)
+    const item = { shard, address, run, body, remember: limits.requestRetentionMs }
+    const [reply] = await engine.start(pool, [
+      { ...item, ...(after === undefined ? {} : { after }), ...(ifEnded === undefined ? {} : { ifEnded }) },
+    ])
+    if (reply?.status === "started") return { v: { run } }
+    if (reply?.status === "ended")
+      return refusal("RunEnded", `${address} has the ended run ${reply.run}, still retained. Use ifEnded: "start" to start it anew.`)
+    if (reply?.status !== "running") return "over"
+    return ifRunning === "reject"
+      ? refusal("RunExists", `${address} already has the live run ${reply.run}. Use ifRunning: "join" to go on with it.`)
+      : { v: { run: reply.run } }
+  }
+}
+
+const noReply: LinkReply = { status: "absent", run: "", outcome: undefined, links: [] }
+
+const linkTo = async (
+  reach: Reach,
+  { shard, address, run }: { readonly shard: number; readonly address: string; readonly run: string | undefined },
+  link: string,
+  drop: ReadonlyArray<string> = [],
+): Promise<LinkReply> => {
+  const { linkLimit: limit, outboxLimit } = reach.limits
+  const item = { shard, address, link, limit, outboxLimit, drop }
+  const [reply] = await reach.engine.link(reach.pool, [run === undefined ? item : { ...item, run }])
+  return reply ?? noReply
+}
+
+const tooMany = (address: string): Answer =>
+  refusal(
+    "LinksFull",
+    `${address} has as many children and waiting runs as linkLimit allows, or the outbox of its shard is full. Let some end first, or abandon children.`,
+  )
+
+/** A run of another job: the one that a start gave, or whichever has the key when it is asked. */
+export class OtherRun {
+  readonly key: string
+  readonly run: string | undefined
+  readonly signal: Readonly<Record<string, (payload?: unknown) => DurableCall<void>>>
+  readonly #desk: Desk
+  readonly #contract: JobContract
+  readonly #find: Found
+  readonly #what: string
+
+  constructor(desk: Desk, contract: JobContract, find: Found, run: string | undefined) {
+    const { key, address } = find(1)
+    this.key = key
+    this.run = run
+    this.#desk = desk
+    this.#contract = contract
+    this.#find = find
+    this.#what = address
+    this.signal = Object.fromEntries(
+      Object.keys(contract.schemas.signals).map((name) => [name, (payload?: unknown) => this.#signal(name, payload)]),
+    )
+  }
+
+  #signal(name: string, payload: unknown): DurableCall<void> {
+    const attempt = this.#desk.asker.live("a signal")
+    const { payloadBytes } = attempt.options.limits
+    const what = `signal ${name} of ${this.#what}`
+    const text = JSON.stringify(codecOf(this.#contract.schemas.signals[name] ?? null).encode(payload, what))
+    return this.#send(attempt, "signal", name, checkBytes(text, payloadBytes, what), 0)
+  }
+
+  cancel(reason?: string): DurableCall<void> {
+    const attempt = this.#desk.asker.live("a cancel")
+    const { address, limits } = attempt.options
+    const text = reason ?? `cancelled by ${address}`
+    if (typeof text !== "string") throw new BadOption(`expected the reason to be a text, got: ${typeof reason}`)
+    return this.#send(attempt, "cancel", "cancel", checkBytes(JSON.stringify(text), limits.payloadBytes, "the reason"), undefined)
+  }
+
+  #send(attempt: Attempt, kind: "signal" | "cancel", name: string, payload: string, reserve: 0 | undefined): DurableCall<void> {
+    return ask(attempt, this.#desk.asker.iteration, this.#desk.lines, {
+      name: `${kind === "cancel" ? kind : `signal ${name}`} ${this.#what}`,
+      to: this.#what,
+      repeatable: false,
+      ask: async (reach, id) => {
+        const { inboxLimit, inboxReserve, requestRetentionMs: retention } = reach.limits
+        const { shard, address } = this.#find(await reach.shards())
+        const limit = inboxLimit + (reserve ?? inboxReserve)
+        const item = { shard, address, kind, name, id, payload, inboxLimit: limit, retention }
+        const [reply] = await reach.engine.message(reach.pool, [this.run === undefined ? item : { ...item, run: this.run }])
+        switch (reply?.status) {
+          case "accepted":
+          case "duplicate":
+            return {}
+          case "full":
+            return refusal("InboxFull", `${address} has ${limit} unread messages, so ${kind} ${name} was refused. Nothing was stored.`)
+          case "ended":
+          case "replaced":
+            return refusal("RunEnded", `the run ${this.run ?? reply.run} of ${address} has ended and takes no messages.`)
+          default:
+            return refusal(
+              "RunNotFound",
+              `expected a run of ${address} in pool ${reach.pool}, found none. Start it first, or check the key.`,
+            )
+        }
+      },
+      read: () => undefined,
+    })
+  }
+
+  /** The end of the run: it wakes this one, also when it is parked by then. */
+  result(): DurableCall<unknown> {
+    const attempt = this.#desk.asker.live("the result of another job")
+    const { address: own, run: ownRun } = attempt.options
+    return ask(attempt, this.#desk.asker.iteration, this.#desk.lines, {
+      name: `result ${this.#what}`,
+      to: this.#what,
+      repeatable: true,
+      ask: async (reach, id) => {
+        const { shard, address } = this.#find(await reach.shards())
+        const link = printLink({ do: "tell", shard: attempt.shard.shard, to: own, run: ownRun, name: id })
+        const reply = await linkTo(reach, { shard, address, run: this.run }, link)
+        switch (reply.status) {
+          case "linked":
+            return "later"
+          case "ended":
+            return { v: JSON.parse(reply.outcome ?? "{}") as Outcome }
+          case "full":
+            return tooMany(address)
+          case "replaced":
+            return refusal(
+              "OutcomeUnknown",
+              `the run ${this.run} of ${address} has ended, and another run has its key: its outcome is not kept.`,
+            )
+          case "absent":
+            return this.run === undefined
+              ? refusal("RunNotFound", `expected a run of ${address} in pool ${reach.pool}, found none. Start it first, or check the key.`)
+              : refusal("OutcomeUnknown", `the run ${this.run} of ${address} has ended, and its outcome is no longer retained.`)
+        }
+      },
+      read: (outcome) => readOutcome(this.#contract, this.#what, outcome as Outcome),
+    })
+  }
+}
+
+export const otherJobs = (asker: Asker, contracts: Readonly<Record<string, JobContract>>): Readonly<Record<string, OtherJob>> => {
+  const desk: Desk = { asker, lines: new Map(), starting: new Set() }
+  return Object.fromEntries(Object.entries(contracts).map(([name, contract]) => [name, new OtherJob(desk, contract)]))
+}
