@@ -111,7 +111,7 @@ export const endingSuite = (name: string, store: () => string): void => {
             throw new Error("broken")
           },
         },
-        { policy: retry.exponential({ first: 20, factor: 100 }), timeout: { iteration: 100 } },
+        { policy: retry.exponential({ first: 20, factor: 1_000 }), timeout: { iteration: 1_000 } },
       )
       const handle = await started("broken")
       await expect(handle.result({ timeout: 10_000 })).rejects.toEqual(late("iteration"))

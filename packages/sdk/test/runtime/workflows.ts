@@ -310,7 +310,7 @@ export const workflows: ReadonlyArray<Workflow> = [
   },
   {
     name: "a limit in time, with clean-up",
-    timeout: { iteration: 200 },
+    timeout: { iteration: 400 },
     handlers: (world) => ({
       run: async (job: any) => {
         await world.step(job, "begin")
