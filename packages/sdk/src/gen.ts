@@ -20,6 +20,7 @@ export type {
   DescribedActivity,
   History,
   HistoryMessage,
+  IterationFailure,
   Labels,
   ListFilter,
   Page,

@@ -14,7 +14,7 @@ export interface DurableCall {
   readonly body: ts.Expression | undefined
 }
 
-const waiting = new Set(["receive", "saga", "sleep", "sleepUntil", "step"])
+const waiting = new Set(["receive", "saga", "sleep", "sleepUntil", "step", "use"])
 
 export class Roles {
   readonly #checker: ts.TypeChecker

@@ -11,6 +11,7 @@ import { checkBytes } from "../runtime/size.ts"
 import { describeActivities } from "./activities.ts"
 import type { JobAddress } from "../runtime/address.ts"
 import type { ClientCore } from "./core.ts"
+import { factsOf } from "./facts.ts"
 import type { ClientCall } from "./interceptors.ts"
 import { interceptCall } from "./interceptors.ts"
 import { toHistory } from "./history.ts"
@@ -208,21 +209,13 @@ export class Handle {
     const { state } = schemas
     return {
       key: this.key,
-      run: run.run,
-      phase: run.phase,
+      ...factsOf(run, body),
       state:
         body.state === undefined || stateVersion !== (body.sv ?? 1)
           ? undefined
           : codecOf(state).decode(body.state, `the state of ${this.#what}`),
       stateVersion: body.sv ?? 1,
-      iteration: body.iteration ?? 1,
-      attempt: (body.failures ?? 0) + 1,
-      labels: body.labels ?? {},
-      nextWake: run.due === undefined || run.phase !== "parked" ? undefined : new Date(run.due),
       activities: await describeActivities(this.#core, at.shard, run),
-      lastError: body.error,
-      blocked: body.blocked,
-      outcome: run.outcome === undefined ? undefined : (JSON.parse(run.outcome) as Outcome).type,
       owner: { shard: at.shard, session: header?.session === "" ? undefined : header?.session, epoch: header?.epoch ?? 0 },
     }
   }

@@ -1,29 +1,12 @@
 /** Runs of one kind, page by page: the store is read in small steps, none of which holds it up. */
-import type { RunRecord } from "../engine/engine.ts"
 import { BadOption } from "../errors.ts"
 import { splitAddress } from "../key.ts"
-import type { Outcome } from "../runtime/body.ts"
 import { parseBody } from "../runtime/body.ts"
 import type { ClientCore } from "./core.ts"
+import { factsOf } from "./facts.ts"
 import type { ListFilter, Listed, Page } from "./options.ts"
 
 const stepMax = 200
-
-const toListed = (key: string, run: RunRecord): Listed => {
-  const body = parseBody(run.body)
-  return {
-    key,
-    run: run.run,
-    phase: run.phase,
-    iteration: body.iteration ?? 1,
-    labels: body.labels ?? {},
-    updatedAt: body.at === undefined ? undefined : new Date(body.at),
-    nextWake: run.due === undefined || run.phase !== "parked" ? undefined : new Date(run.due),
-    lastError: body.error,
-    blocked: body.blocked,
-    outcome: run.outcome === undefined ? undefined : (JSON.parse(run.outcome) as Outcome).type,
-  }
-}
 
 const isOneOf = <A>(wanted: A | ReadonlyArray<A> | undefined, found: A | undefined): boolean =>
   wanted === undefined || (found !== undefined && [wanted].flat().includes(found as never))
@@ -61,7 +44,7 @@ export const readPage = async (core: ClientCore, kind: string, filter: ListFilte
     for (const run of page.runs) {
       const address = splitAddress(run.address)
       if (address.kind !== kind) continue
-      const listed = toListed(address.key, run)
+      const listed = { key: address.key, ...factsOf(run, parseBody(run.body)) }
       if (matches(filter, listed)) runs.push(listed)
     }
     place = page.cursor

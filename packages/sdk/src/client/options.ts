@@ -154,21 +154,42 @@ export const checkReason = (reason: unknown, bytesMax: number): string =>
 
 export type RunPhase = "ready" | "active" | "parked" | "ended"
 
-export interface Listed {
-  readonly key: string
+/** What the record of a run tells. */
+export interface RunFacts {
   readonly run: string
   readonly phase: RunPhase
   readonly iteration: number
+  /** Tries of this iteration so far. */
+  readonly attempt: number
   readonly labels: Labels
   /** Store time of the last write of its record; `undefined` before its first iteration. */
   readonly updatedAt: Date | undefined
   /** When the agenda wakes it, if it sleeps. */
   readonly nextWake: Date | undefined
+  /** Signals and updates that wake it, if it sleeps. */
+  readonly wakesOn: ReadonlyArray<string>
+  /** Of the attempts of this iteration, or what the run failed with. */
   readonly lastError: string | undefined
+  /** The latest of the iterations before this one that did not end with its first attempt. */
+  readonly lastFailure: IterationFailure | undefined
   /** Why it waits for code or an operator. */
   readonly blocked: string | undefined
   /** How it ended, if it has. */
   readonly outcome: Outcome["type"] | undefined
+  /** Why it was cancelled or terminated. */
+  readonly reason: string | undefined
+}
+
+export interface IterationFailure {
+  readonly iteration: number
+  /** How many it took in all. */
+  readonly attempts: number
+  /** Of the last attempt that failed. */
+  readonly error: string
+}
+
+export interface Listed extends RunFacts {
+  readonly key: string
 }
 
 /** What happened in an iteration, as `handle.history()` gives it: plain JSON, to be looked at, and kept for `replay` in a test. */
@@ -222,28 +243,15 @@ export interface DescribedActivity {
 }
 
 /** What `describe` answers. */
-export interface Described<State> {
+export interface Described<State> extends RunFacts {
   readonly key: string
-  readonly run: string
-  readonly phase: RunPhase
   /**
    * State after the last committed iteration; `undefined` before `init` ran, when the job has none, and when it was written in another version than
    * this client's.
    */
   readonly state: State | undefined
   readonly stateVersion: number
-  readonly iteration: number
-  /** Tries of this iteration so far. */
-  readonly attempt: number
-  readonly labels: Labels
-  /** When the agenda wakes the run, if it sleeps. */
-  readonly nextWake: Date | undefined
   /** Activities that it waits for. */
   readonly activities: ReadonlyArray<DescribedActivity>
-  readonly lastError: string | undefined
-  /** Why the run waits for code or an operator. */
-  readonly blocked: string | undefined
-  /** How it ended, if it has. */
-  readonly outcome: "done" | "failed" | "cancelled" | "timedOut" | "terminated" | undefined
   readonly owner: { readonly shard: number; readonly session: string | undefined; readonly epoch: number }
 }

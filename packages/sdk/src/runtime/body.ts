@@ -42,6 +42,8 @@ export interface Body {
   read?: ReadonlyArray<number>
   /** Message of the last failure. */
   error?: string
+  /** Of the latest of the iterations before that did not end with its first attempt. */
+  trouble?: { readonly iteration: number; readonly attempts: number; readonly error: string }
   /** The run waits for code or an operator, and why. */
   blocked?: string
   /** Version of the state's type; default 1. */
@@ -68,6 +70,29 @@ export const parseBody = (text: string): Body => {
   return JSON.parse(text) as Body
 }
 export const printBody = (body: Body): string => JSON.stringify(body)
+
+/** What is kept of the failures of an iteration that ends: short, since its run may live for long. */
+const troubleOf = ({ iteration = 1, failures = 0, error = "", trouble }: Body): Body["trouble"] =>
+  failures === 0 ? trouble : { iteration, attempts: failures + 1, error: error.slice(0, 300) }
+
+/** For the iteration that follows: without what was of the one that ends. */
+export const nextBody = (body: Body, waiting: Waiting | undefined, changed: boolean): Body => {
+  const { input, state, version, sv, iteration = 1, labels, headers, until } = body
+  const trouble = troubleOf(body)
+  return {
+    input,
+    ...(state === undefined ? {} : { state }),
+    ...(version === undefined ? {} : { version }),
+    ...(sv === undefined ? {} : { sv }),
+    iteration: iteration + 1,
+    ...(waiting === undefined ? {} : { waiting }),
+    ...(labels === undefined ? {} : { labels }),
+    ...(headers === undefined ? {} : { headers }),
+    ...(until === undefined ? {} : { until }),
+    ...(trouble === undefined ? {} : { trouble }),
+    ...(changed ? { changed: true } : {}),
+  }
+}
 
 /** An ended run waits for nothing. */
 export const endedBody = (body: Body): Body => {

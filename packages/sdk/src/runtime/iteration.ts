@@ -21,7 +21,7 @@ import type { Present, StateHolder } from "./answers.ts"
 import { applyUpdate } from "./answers.ts"
 import { Attempt } from "./attempt.ts"
 import type { Body, Waiting, Outcome } from "./body.ts"
-import { encodeError, endedBody, isDeclared, parseBody, printBody, runEnded, tagOrName, withRead } from "./body.ts"
+import { encodeError, endedBody, isDeclared, nextBody, parseBody, printBody, runEnded, tagOrName, withRead } from "./body.ts"
 import type { AttemptSource } from "./context.ts"
 import { JobContext } from "./context.ts"
 import type { Deadlines, Ending } from "./ending.ts"
@@ -447,19 +447,7 @@ export class Iteration implements AttemptSource, Pass {
     for (const message of inputs) this.#takeInput(message)
     const journalLength = attempt?.journalLength ?? 0
     const { read, ...target } = this.#target(journalLength)
-    const { input, state, version, sv } = this.#withState(holder)
-    const body: Body = {
-      input,
-      ...(state === undefined ? {} : { state }),
-      ...(version === undefined ? {} : { version }),
-      ...(sv === undefined ? {} : { sv }),
-      iteration: (this.#body.iteration ?? 1) + 1,
-      ...(waiting === undefined ? {} : { waiting }),
-      ...(this.#body.labels === undefined ? {} : { labels: this.#body.labels }),
-      ...(this.#body.headers === undefined ? {} : { headers: this.#body.headers }),
-      ...(this.#body.until === undefined ? {} : { until: this.#body.until }),
-      ...(inputs.length === 0 ? {} : { changed: true }),
-    }
+    const body = nextBody(this.#withState(holder), waiting, inputs.length > 0)
     checkBytes(printBody(body), this.#runner.options.limits.payloadBytes, `input and state of ${this.#what} together`)
     // an unread message that this wait names, or that must be handled, is known already: it wakes at once (api rule 5)
     const wakes =

@@ -218,6 +218,33 @@ export const limitSuite = (name: string, store: () => string): void => {
       })
     })
 
+    test("describe and lists tell what wakes a run, what failed before, and why it ended", async () => {
+      await pool.worker({
+        run: async (job: any) => {
+          if (job.iteration === 1 && job.attempt < 3) throw new Error(`attempt ${job.attempt} failed`)
+          if (job.iteration < 3) return job.again()
+          if (job.input.limit === 1) throw new GoneError({ status: 410 })
+          return job.again({ on: ["stop", "add"], after: "1 hour" })
+        },
+      })
+      const list = async (): Promise<ReadonlyArray<any>> => (await pool.client.sample.page()).runs
+      const handle = await pool.client.sample.start({ id: "told" })
+      await until(async () => (await handle.describe()).iteration === 4, "it sleeps")
+      const lastFailure = { iteration: 1, attempts: 3, error: "attempt 2 failed" }
+      const sleeping = { phase: "parked", attempt: 1, wakesOn: ["stop", "add"], lastError: undefined, lastFailure, reason: undefined }
+      expect(await handle.describe()).toMatchObject({ ...sleeping, key: "told", updatedAt: expect.any(Date) as Date })
+      expect(await list()).toMatchObject([{ ...sleeping, key: "told", nextWake: expect.any(Date) as Date }])
+      await handle.cancel("no longer needed")
+      await handle.result().catch(() => undefined)
+      const ended = { phase: "ended", outcome: "cancelled", reason: "no longer needed", wakesOn: [], nextWake: undefined }
+      expect(await handle.describe()).toMatchObject(ended)
+      const failing = await pool.client.sample.start({ id: "told", limit: 1 })
+      await failing.result().catch(() => undefined)
+      const failed = { outcome: "failed", lastError: expect.stringContaining("410") as string, reason: undefined, lastFailure }
+      expect(await failing.describe()).toMatchObject(failed)
+      expect(await list()).toMatchObject([failed])
+    })
+
     test("runs are listed by phase, outcome, label and time, whole or page by page", async () => {
       await pool.worker({
         run: async (job: any) => {
