@@ -4,7 +4,7 @@
  * lives.ts, on a file another handle of it.
  *
  * One thread for a store and not one for a session: it costs 13 MiB on a file and 20 MiB on Redis, and 50 and 115 ms of processor time to start
- * (Node 26.10; docs/decisions/0009-lease-thread.md).
+ * (Node 26.10; docs/decisions/0006-lease-thread.md).
  */
 import { parentPort, workerData, type MessagePort } from "node:worker_threads"
 import type { Engine } from "../engine/engine.ts"

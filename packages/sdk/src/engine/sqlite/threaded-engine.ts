@@ -3,7 +3,7 @@
  * blocks its thread for up to 5 ms, and a checkpoint, which may take longer, stop no timer and no job of the main loop.
  *
  * All engines of this process on one file share a thread: on two threads their writers would meet at the file's lock, where the second waits
- * milliseconds for what took the first one microseconds. Measured figures: docs/decisions/0010-sqlite-thread.md.
+ * milliseconds for what took the first one microseconds. Measured figures: docs/decisions/0007-sqlite-thread.md.
  */
 import { setImmediate } from "node:timers"
 import { Worker } from "node:worker_threads"
