@@ -99,6 +99,33 @@ describe("a scenario under every fault", () => {
     expect(trials).toBeGreaterThan(20)
   })
 
+  test("messages and results of activities whose hints were lost are there when the clock has moved", async () => {
+    const { result } = await withFaults(
+      {
+        jobs: [
+          stub.implement({
+            init: () => ({ count: 0, log: [] }),
+            run: async (job: any) => {
+              const { payload } = await job.receive("note")
+              const loud = await job.activities.shout(payload)
+              return job.done(await job.activities.shout(`${loud}!`))
+            },
+          }),
+        ],
+        activities: [stub.activities({ shout: (_: any, text: string) => text.toUpperCase() })],
+      },
+      async (env) => {
+        const handle = await makeClient(env, { sample: contract }).sample.start({ id: "acme" })
+        await env.advance("1 second")
+        await handle.signal.note("go")
+        await env.advance("1 second")
+        return (await handle.describe()).phase
+      },
+      { sample: 200 },
+    )
+    expect(result).toBe("ended")
+  })
+
   test("tells which fault gives something else when they are not", async () => {
     let account = bank()
     const trials = withFaults(
