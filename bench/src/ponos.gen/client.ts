@@ -4,6 +4,7 @@ import * as contracts from "./contracts.ts"
 import type {
   ClientOptions,
   Described,
+  FirstSignal,
   History,
   Input,
   JobContract,
@@ -43,7 +44,7 @@ export interface PingClient {
   readonly kind: "ping"
   readonly contract: JobContract
   /** Starts a run, or joins the live one of the key; the start is durable when this resolves. */
-  start(input: Input<PingDefinition>, options?: StartOptions): Promise<PingHandle>
+  start(input: Input<PingDefinition>, options?: StartOptions<never>): Promise<PingHandle>
   /** The handle of a key; nothing is sent. */
   get(key: string): PingHandle
   /** Runs of this kind that match, ended ones that are retained too, in no order. */
@@ -74,7 +75,7 @@ export interface TenantClient {
   readonly kind: "tenant"
   readonly contract: JobContract
   /** Starts a run, or joins the live one of the key; the start is durable when this resolves. */
-  start(input: Input<TenantDefinition>, options?: StartOptions): Promise<TenantHandle>
+  start(input: Input<TenantDefinition>, options?: StartOptions<never>): Promise<TenantHandle>
   /** The handle of a key; nothing is sent. */
   get(key: string): TenantHandle
   /** Runs of this kind that match, ended ones that are retained too, in no order. */
@@ -108,7 +109,7 @@ export interface ParkedClient {
   readonly kind: "parked"
   readonly contract: JobContract
   /** Starts a run, or joins the live one of the key; the start is durable when this resolves. */
-  start(input: Input<ParkedDefinition>, options?: StartOptions): Promise<ParkedHandle>
+  start(input: Input<ParkedDefinition>, options?: StartOptions<FirstSignal<"wake", SignalPayload<ParkedDefinition, "wake">>>): Promise<ParkedHandle>
   /** The handle of a key; nothing is sent. */
   get(key: string): ParkedHandle
   /** Runs of this kind that match, ended ones that are retained too, in no order. */
@@ -142,7 +143,7 @@ export interface ListenerClient {
   readonly kind: "listener"
   readonly contract: JobContract
   /** Starts a run, or joins the live one of the key; the start is durable when this resolves. */
-  start(input: Input<ListenerDefinition>, options?: StartOptions): Promise<ListenerHandle>
+  start(input: Input<ListenerDefinition>, options?: StartOptions<FirstSignal<"tick", SignalPayload<ListenerDefinition, "tick">>>): Promise<ListenerHandle>
   /** The handle of a key; nothing is sent. */
   get(key: string): ListenerHandle
   /** Runs of this kind that match, ended ones that are retained too, in no order. */

@@ -13,6 +13,13 @@ export const feed = async (): Promise<void> => {
   await using ponos = createClient({ pool: "tenants" })
   const handle = await ponos.tenantFeed.start({ tenantId: "acme", url, pollSeconds: 5 }, { after: "1 second", ifRunning: "reject" })
   await handle.signal.pause({ reason: "billing" })
+  const input = { tenantId: "acme", url, pollSeconds: 5 }
+  await ponos.tenantFeed.start(input, { signal: { name: "pause", payload: { reason: "billing" } } })
+  await ponos.tenantFeed.start(input, { signal: { name: "resume", id: "once" } })
+  // @ts-expect-error the payload of the first signal is missing
+  await ponos.tenantFeed.start(input, { signal: { name: "pause" } })
+  // @ts-expect-error no such signal
+  await ponos.tenantFeed.start(input, { signal: { name: "stop" } })
   await handle.signal.resume()
   await handle.signal.resume(undefined, { id: "once" })
   const { previous } = await handle.update.reconfigure({ pollSeconds: 60 }, { id: "a", timeout: "1 second" })
@@ -63,6 +70,8 @@ export const composite = async (): Promise<void> => {
   ponos.oneFeed.get("acme")
   // @ts-expect-error no signals are declared
   void handle.signal
+  // @ts-expect-error no signals are declared
+  await ponos.tick.start({ name: "daily" }, { signal: { name: "go" } })
   // @ts-expect-error no input is declared
   await handle.update.clear({})
   // @ts-expect-error not one of the literals

@@ -193,3 +193,29 @@ const errors = (thrown: unknown): void => {
 
 export { context, ends, errors }
 export type { OneFeedHandlers }
+
+// Other jobs of the file: typed starts, handles and results.
+export const others = async (job: TickJob): Promise<void> => {
+  const child = await job.jobs.oneFeed.start(null as never, { onParentEnd: "abandon", after: "1 second", ifRunning: "reject" })
+  const result = await child.result()
+  same<Same<typeof result, { delivered: number }>>()
+  const other = await job.jobs.oneFeed.get({ tenantId: "acme", feedId: "1" }).result()
+  same<Same<typeof other, { delivered: number }>>()
+  await child.cancel("enough")
+  // @ts-expect-error no such policy
+  void job.jobs.oneFeed.start(null as never, { onParentEnd: "kill" })
+  // @ts-expect-error a part of the key is missing
+  void job.jobs.oneFeed.get({ tenantId: "acme" })
+  // @ts-expect-error no such job
+  void job.jobs.another
+  // @ts-expect-error a result is no value before it is awaited
+  same<Same<ReturnType<typeof child.result>, { delivered: number }>>()
+}
+export const siblings = async (job: TenantFeedJob): Promise<void> => {
+  await job.jobs.tenantFeed.get("acme").signal.pause({ reason: "billing" })
+  await job.jobs.tenantFeed.get("acme").signal.resume()
+  // @ts-expect-error the payload is missing
+  await job.jobs.tenantFeed.get("acme").signal.pause()
+  // @ts-expect-error no such signal
+  await job.jobs.tenantFeed.get("acme").signal.stop()
+}

@@ -34,6 +34,13 @@ export type {
   UpdateOptions,
 } from "./client/options.ts"
 
+/** A signal that comes with a start. */
+export type FirstSignal<Name extends string, Payload> = {
+  readonly name: Name
+  /** Idempotency id; default: a new one. */
+  readonly id?: string
+} & ([Payload] extends [void] ? { readonly payload?: undefined } : { readonly payload: Payload })
+
 /** What a handler may return. */
 export type Out<A, E = never, R = never> = A | Promise<A> | Effect.Effect<A, E, R>
 

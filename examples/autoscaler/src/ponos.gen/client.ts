@@ -41,7 +41,7 @@ export interface ThumbnailClient {
   readonly kind: "thumbnail"
   readonly contract: JobContract
   /** Starts a run, or joins the live one of the key; the start is durable when this resolves. */
-  start(input: Input<ThumbnailDefinition>, options?: StartOptions): Promise<ThumbnailHandle>
+  start(input: Input<ThumbnailDefinition>, options?: StartOptions<never>): Promise<ThumbnailHandle>
   /** The handle of a key; nothing is sent. */
   get(key: string): ThumbnailHandle
   /** Runs of this kind that match, ended ones that are retained too, in no order. */

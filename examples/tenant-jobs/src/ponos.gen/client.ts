@@ -4,6 +4,7 @@ import * as contracts from "./contracts.ts"
 import type {
   ClientOptions,
   Described,
+  FirstSignal,
   History,
   In,
   Input,
@@ -57,7 +58,7 @@ export interface TenantFeedClient {
   readonly kind: "tenant-feed"
   readonly contract: JobContract
   /** Starts a run, or joins the live one of the key; the start is durable when this resolves. */
-  start(input: Input<TenantFeedDefinition>, options?: StartOptions): Promise<TenantFeedHandle>
+  start(input: Input<TenantFeedDefinition>, options?: StartOptions<FirstSignal<"pause", SignalPayload<TenantFeedDefinition, "pause">> | FirstSignal<"resume", void>>): Promise<TenantFeedHandle>
   /** The handle of a key; nothing is sent. */
   get(key: string): TenantFeedHandle
   /** Runs of this kind that match, ended ones that are retained too, in no order. */

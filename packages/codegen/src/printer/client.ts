@@ -1,6 +1,6 @@
 /** `client.ts`: a typed client. It imports the definition by type only, so that a client program loads nothing of it. */
 import type { Job, Operation } from "../domain.ts"
-import { gen, keyType, literal, type PrintInput, propertyName, typeName } from "../name.ts"
+import { gen, keyType, literal, type PrintInput, propertyName, typeName, unionOf } from "../name.ts"
 import { type Group, PayloadTypes } from "./payload.ts"
 import { queryDocs } from "./query-docs.ts"
 import { SourceText } from "./source-text.ts"
@@ -80,6 +80,12 @@ const printCall = (file: SourceText, group: Group, { name, input, output }: Oper
 
 const printJobClient = (file: SourceText, job: Job, types: PayloadTypes): void => {
   const prefix = typeName(job.name)
+  const firsts = unionOf(
+    job.signals.map(({ name, payload }) => {
+      const type = payload.shape === null ? "void" : types.signal(name)
+      return `${file.type(gen, "FirstSignal")}<${JSON.stringify(name)}, ${type}>`
+    }),
+  )
   file.docs(job.docs)
   file.line(
     `export interface ${prefix}Client {`,
@@ -87,7 +93,7 @@ const printJobClient = (file: SourceText, job: Job, types: PayloadTypes): void =
     `  readonly contract: ${file.type(gen, "JobContract")}`,
   )
   file.docs("Starts a run, or joins the live one of the key; the start is durable when this resolves.", "  ")
-  file.line(`  start(input: ${types.input}, options?: ${file.type(gen, "StartOptions")}): Promise<${prefix}Handle>`)
+  file.line(`  start(input: ${types.input}, options?: ${file.type(gen, "StartOptions")}<${firsts}>): Promise<${prefix}Handle>`)
   file.docs("The handle of a key; nothing is sent.", "  ")
   file.line(`  get(key: ${keyType(job)}): ${prefix}Handle`)
   file.docs("Runs of this kind that match, ended ones that are retained too, in no order.", "  ")

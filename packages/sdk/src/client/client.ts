@@ -1,5 +1,5 @@
 /** `createClient`, for generated code: one member per job of the definition file. */
-import { RunEnded, RunExists } from "../errors.ts"
+import { BadOption, InboxFull, RunEnded, RunExists } from "../errors.ts"
 import { readOptions, refuseUnknown, toMillis } from "../options.ts"
 import type { Engine, StartItem } from "../engine/engine.ts"
 import { printBody } from "../runtime/body.ts"
@@ -15,8 +15,8 @@ import type { ClientCall } from "./interceptors.ts"
 import { checkHeaders, interceptCall } from "./interceptors.ts"
 import { terminateRun } from "./terminate.ts"
 import { readPage } from "./listing.ts"
-import type { ClientOptions, ListOptions, Listed, Page, PageOptions, StartOptions } from "./options.ts"
-import { checkListOptions, checkPageOptions, checkStartOptions, clientOptionNames } from "./options.ts"
+import type { AnyFirstSignal, ClientOptions, ListOptions, Listed, Page, PageOptions, StartOptions } from "./options.ts"
+import { checkListOptions, checkMessageOptions, checkPageOptions, checkStartOptions, clientOptionNames } from "./options.ts"
 
 /** Key of a job client's inner side, for the controller. */
 export const internals: unique symbol = Symbol.for("ponos/internals") as never
@@ -108,10 +108,11 @@ export class JobClient {
     const at = addressOfInput(this.contract, encoded, core.knownShards ?? (await core.shards()))
     if (!core.isAnnounced(this.kind)) await core.announceKind(this.kind)
     const item: StartItem = { shard: at.shard, address: at.address, run: newRunId(), body }
-    const asked =
+    let asked =
       after === undefined && options.ifEnded === undefined
         ? item
         : { ...item, ...(after === undefined ? {} : { after }), ...(options.ifEnded === undefined ? {} : { ifEnded: options.ifEnded }) }
+    if (options.signal !== undefined) asked = { ...asked, signal: this.#firstSignal(options.signal, options.ifRunning) }
     let reply = await core.start(asked)
     // another one may start between the two: it is replaced as well
     while (reply.status === "running" && options.ifRunning === "replace") {
@@ -126,7 +127,27 @@ export class JobClient {
       throw new RunEnded(`${at.address} has the ended run ${reply.run}, still retained. Use ifEnded: "start" to start it anew.`, {
         run: reply.run,
       })
+    if (reply.signal === "full")
+      throw new InboxFull(
+        `the live run ${reply.run} of ${at.address} has ${core.options.inboxLimit} unread messages, so the signal was refused. Retry later, or let the job read faster.`,
+        { limit: core.options.inboxLimit },
+      )
     return new Handle(core, this.contract, at.key, () => Promise.resolve(at))
+  }
+
+  #firstSignal(signal: AnyFirstSignal, ifRunning: StartOptions["ifRunning"]): NonNullable<StartItem["signal"]> {
+    refuseUnknown(signal, ["name", "payload", "id"], "signal of start")
+    const { signals } = this.contract.schemas
+    const { name, payload, id = crypto.randomUUID() } = signal
+    if (!Object.hasOwn(signals, name))
+      throw new BadOption(
+        `expected the signal of start to be one of ${this.kind} (${Object.keys(signals).join(", ") || "it has none"}), got: ${JSON.stringify(name)}`,
+      )
+    checkMessageOptions({ id }, ["id"], `signal ${name}`)
+    const { payloadBytes, inboxLimit, requestRetentionMs: retention } = this.#core.options
+    const what = `signal ${name} of ${this.kind}`
+    const text = checkBytes(JSON.stringify(codecOf(signals[name] ?? null).encode(payload, what)), payloadBytes, what)
+    return { name, id, payload: text, inboxLimit, retention, ifRunning: ifRunning === undefined || ifRunning === "join" ? "send" : "drop" }
   }
 
   /** The handle of a key; nothing is sent. */

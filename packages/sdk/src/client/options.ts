@@ -24,7 +24,14 @@ export interface ClientOptions extends Partial<
 }
 export const clientOptionNames = ["shards", "callTimeoutMs", "queryTimeoutMs", "updateTimeoutMs", "payloadBytes"] as const
 
-export interface StartOptions {
+/** What comes with a start. */
+export interface AnyFirstSignal {
+  readonly name: string
+  readonly payload?: unknown
+  readonly id?: string
+}
+
+export interface StartOptions<FirstSignal = AnyFirstSignal> {
   /** Delay of the first iteration. */
   readonly after?: DurationInput
   /** A live run has the key: return its handle (default), throw `RunExists`, or terminate it and start anew. */
@@ -33,6 +40,11 @@ export interface StartOptions {
   readonly ifEnded?: "start" | "reject"
   /** What `list` can filter by; kept for the life of the run. At most 16, names of up to 64 and texts of up to 256 characters. */
   readonly labels?: Labels
+  /**
+   * A signal that comes with the start, in one write: the first iteration finds it. A live run that is joined gets it too; with `ifRunning: "replace"` the
+   * new run does.
+   */
+  readonly signal?: FirstSignal
 }
 export type Labels = Readonly<Record<string, string>>
 
@@ -94,7 +106,7 @@ const refuse = (option: string, expected: string, value: unknown): never => {
 }
 
 export const checkStartOptions = (options: StartOptions): void => {
-  refuseUnknown(options, ["after", "ifRunning", "ifEnded", "labels"], "start")
+  refuseUnknown(options, ["after", "ifRunning", "ifEnded", "labels", "signal"], "start")
   if (options.labels !== undefined) checkLabels(options.labels)
   const { ifRunning = "join", ifEnded = "start" } = options
   if (ifRunning !== "join" && ifRunning !== "reject" && ifRunning !== "replace")

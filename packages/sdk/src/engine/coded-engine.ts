@@ -53,7 +53,11 @@ export const codedEngine = (engine: Engine, chain: CodecChain): Engine => {
     start: (pool, items) =>
       engine.start(
         pool,
-        items.map((one) => ({ ...one, body: encode(pool, one.address, one.body) })),
+        items.map(({ signal, ...one }) => ({
+          ...one,
+          body: encode(pool, one.address, one.body),
+          ...(signal === undefined ? {} : { signal: { ...signal, payload: encode(pool, one.address, signal.payload) } }),
+        })),
       ),
     async message(pool, items) {
       const replies = await engine.message(

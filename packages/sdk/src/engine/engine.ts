@@ -105,6 +105,11 @@ export interface StartItem {
   readonly control?: Control
   /** How long the run id is remembered as started, ms, also when another run has the address by then; absent: as long as its record is there. */
   readonly remember?: number
+  /**
+   * A signal that is in the inbox with the start, before the first iteration. When another live run has the address, it goes to that one, unless
+   * `ifRunning` is `drop`.
+   */
+  readonly signal?: Pick<MessageItem, "name" | "id" | "payload" | "inboxLimit" | "retention"> & { readonly ifRunning: "send" | "drop" }
 }
 /** Judged in this order: `fenced`; `forbidden`; the same run id again, live or ended → `started`; `running`; `ended`. */
 export interface StartReply {
@@ -114,6 +119,8 @@ export interface StartReply {
    */
   readonly status: "started" | "running" | "ended" | "fenced" | "forbidden"
   readonly run: string
+  /** Of a signal that was sent to `run`, with a start or without one. */
+  readonly signal?: MessageReply["status"] | undefined
 }
 
 export interface MessageItem {

@@ -338,7 +338,6 @@ export class Iteration implements AttemptSource, Pass {
     if (this.#attempt !== undefined) return this.#attempt
     const { shard, kind, key, run, life } = this.#resident
     const { effects, tasks, limits, interceptors } = this.#runner.options
-    const { reach } = this.#runner
     const holder = this.#holder as StateHolder
     const attempt = new Attempt({
       shard,
@@ -354,7 +353,7 @@ export class Iteration implements AttemptSource, Pass {
       life,
       effects,
       tasks,
-      reach,
+      reach: this.#runner.reach,
       limits,
       interceptors,
       deadlines: this.#deadlines(this.#began),

@@ -94,7 +94,17 @@ async function apply(side: Side, { verb, address, n, m, who }: Step, count: numb
       const base = { shard: 0, address, run: `run-${n % 4}-${m === 0 ? "again" : count}`, body: `body ${n}` }
       const [after, ifEnded] = [n % 3 === 0 ? 10 * n : 0, n % 5 === 0 ? ("reject" as const) : ("start" as const)]
       const remember = m > 2 ? { remember: 10 + 20 * n } : {}
-      return await engine.start(pool, [{ ...base, after, ifEnded, ...remember, ...(n % 2 ? { control: control(n) } : {}) }])
+      const id = n % 4 === 1 ? `id-${m}` : `id-${count}`
+      const first = {
+        name: "go",
+        id,
+        payload: `p${n}`,
+        inboxLimit: 3,
+        retention: 40,
+        ifRunning: m % 2 ? ("send" as const) : ("drop" as const),
+      }
+      const signal = n > 5 ? { signal: first } : {}
+      return await engine.start(pool, [{ ...base, after, ifEnded, ...remember, ...signal, ...(n % 2 ? { control: control(n) } : {}) }])
     }
     case "message": {
       const kind = (["signal", "signal", "update", "cancel", "input", "result"] as const)[m] ?? "signal"

@@ -171,5 +171,28 @@ export const childrenSuite = (name: string, store: () => string): void => {
       ])
       await engine.close()
     })
+
+    test("a start with a signal: the first iteration finds it, a live run gets it as any other", async () => {
+      await pool.worker({
+        run: async (job: any) => {
+          const first = job.poll("note")?.payload
+          if (job.key === "poll") return job.done(`${job.wake.by} ${first}`)
+          return job.done([first, (await job.receive("note")).payload].join(" "))
+        },
+      })
+      const { sample } = pool.client
+      const note = (payload: string) => ({ signal: { name: "note", payload } })
+      expect(await (await sample.start({ id: "poll" }, note("one"))).result({ timeout: 10_000 })).toBe("start one")
+      const waits = await sample.start({ id: "waits" }, note("one"))
+      await sample.start({ id: "waits" }, note("two"))
+      expect(await waits.result({ timeout: 10_000 })).toBe("one two")
+      const replaced = await sample.start({ id: "replaced" }, note("old"))
+      expect(await tagOf(sample.start({ id: "replaced" }, { ...note("never"), ifRunning: "reject" }))).toBe("RunExists")
+      await sample.start({ id: "replaced" }, { ...note("new"), ifRunning: "replace" })
+      await sample.start({ id: "replaced" }, note("end"))
+      expect(await replaced.result({ timeout: 10_000 })).toBe("new end")
+      expect(await tagOf(sample.start({ id: "x" }, { signal: { name: "nothing" } }))).toBe("BadOption")
+      expect(await tagOf(sample.start({ id: "x" }, { signal: { name: "note", payload: 7 } }))).toBe("BadInput")
+    })
   })
 }

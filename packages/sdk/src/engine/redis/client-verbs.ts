@@ -19,24 +19,33 @@ export const start = (store: Store, pool: string, items: ReadonlyArray<StartItem
   batched<StartItem, StartReply>(store, pool, items, {
     script: scripts.start,
     shard: (item) => item.shard,
-    size: (item) => item.address.length + item.body.length + overhead,
+    size: (item) => item.address.length + item.body.length + (item.signal?.payload.length ?? 0) + overhead,
     encode: (group, out) => {
       for (const item of group) encodeStart(item, out)
     },
     decode: (reply, group) =>
       group.map((item, n) => {
-        const code = reply[n]
-        if (typeof code !== "string") return { status: "started", run: item.run }
-        const status = startStatus[code[0] ?? ""] ?? "running"
-        return { status, run: status === "started" || status === "forbidden" ? item.run : code.slice(1) }
+        const answer = reply[n]
+        if (Array.isArray(answer)) return { ...decodeStart(item, answer[0]), signal: (answer[1] || undefined) as StartReply["signal"] }
+        return decodeStart(item, answer)
       }),
   })
+
+function decodeStart(item: StartItem, code: unknown): StartReply {
+  if (typeof code !== "string") return { status: "started", run: item.run }
+  const status = startStatus[code[0] ?? ""] ?? "running"
+  return { status, run: status === "started" || status === "forbidden" ? item.run : code.slice(1) }
+}
 
 function encodeStart(item: StartItem, out: string[]): void {
   const control = item.control ? controlText(item.control) : ""
   const delayed = item.after !== undefined && item.after > 0
   const mode =
-    (delayed ? "d" : "") + (item.control ? "c" : "") + (item.remember === undefined ? "" : "q") + (item.ifEnded === "reject" ? "x" : "")
+    (delayed ? "d" : "") +
+    (item.control ? "c" : "") +
+    (item.remember === undefined ? "" : "q") +
+    (item.signal ? "m" : "") +
+    (item.ifEnded === "reject" ? "x" : "")
   if (!delayed) {
     out.push(item.address, readyRecord(item.run, control, item.body), mode)
   } else {
@@ -45,6 +54,10 @@ function encodeStart(item: StartItem, out: string[]): void {
   }
   if (item.control) out.push(item.control.controller, item.control.fence, control)
   if (item.remember !== undefined) out.push(String(item.remember))
+  if (item.signal) {
+    const { name, id, payload, inboxLimit, retention, ifRunning } = item.signal
+    out.push(name, id, payload, String(inboxLimit), String(retention), ifRunning === "send" ? "1" : "")
+  }
 }
 
 export const message = (store: Store, pool: string, items: ReadonlyArray<MessageItem>) =>

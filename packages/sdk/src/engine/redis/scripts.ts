@@ -1091,20 +1091,9 @@ return reply
     name: "message",
     caller: "client",
     keys: "shard…",
-    sha1: "438085ae178d1601a048b054fec257fd0a57987b",
+    sha1: "e52b375858890abf04663c65ec45ae8cf7b9241e",
     source: `#!lua
 local call = redis.call
-local store_time
-local function now()
-  if store_time then return store_time end
-  if ARGV[1] ~= "" then
-    store_time = tonumber(ARGV[1])
-  else
-    local time = call("TIME")
-    store_time = time[1] * 1000 + math.floor(time[2] / 1000)
-  end
-  return store_time
-end
 local function groups(handle)
   local replies, at = {}, 2
   for g = 1, #KEYS do
@@ -1133,6 +1122,17 @@ end
 local function spec_of(control)
   return string.match(control, "^[^\\31]*\\31([^\\31]*)") or ""
 end
+local store_time
+local function now()
+  if store_time then return store_time end
+  if ARGV[1] ~= "" then
+    store_time = tonumber(ARGV[1])
+  else
+    local time = call("TIME")
+    store_time = time[1] * 1000 + math.floor(time[2] / 1000)
+  end
+  return store_time
+end
 local function digest(shard, control, sign)
   local controller, first, second = string.match(control, "^([^\\31]*)\\31[^\\31]*\\31(%d+)\\31(%d+)$")
   local k = shard .. "k"
@@ -1156,12 +1156,11 @@ local function since()
   since_text = since_text or string.format("%.0f", now())
   return since_text
 end
-local function accept(shard, address, stored, at, control)
-  local run, kind, name, id, payload = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3], ARGV[at + 4], ARGV[at + 5]
+local function accept(shard, address, stored, kind, name, id, payload, retention, control)
   local phase, ident, consumed, due, on, stored_control, body_at = parse(stored)
   local text = kind .. "\\t" .. name .. "\\t" .. id .. "\\t" .. string.format("%.0f", now()) .. "\\t" .. payload
   local number = consumed + call("RPUSH", shard .. "i:" .. address, text)
-  call("ZADD", shard .. "d", now() + ARGV[at + 7], id)
+  call("ZADD", shard .. "d", now() + retention, id)
   local active = call("SISMEMBER", shard .. "w", address) == 1
   local wakes = phase == "p" and not active and is_on(on, kind, name)
   if control and control ~= stored_control then
@@ -1196,7 +1195,8 @@ local function decide(shard, address, at, controller, fence, control, expected)
   if phase == "e" then return "ended", run, 0, false end
   if expected and spec_of(stored_control) ~= expected then return "replaced", run, 0, false end
   if call("LLEN", shard .. "i:" .. address) >= tonumber(ARGV[at + 6]) then return "full", run, 0, false end
-  return "accepted", run, accept(shard, address, stored, at, control), false
+  local number = accept(shard, address, stored, ARGV[at + 2], ARGV[at + 3], id, ARGV[at + 5], ARGV[at + 7], control)
+  return "accepted", run, number, false
 end
 return groups(function(shard, at, last)
   local replies = {}
@@ -1549,7 +1549,7 @@ return reply
     name: "start",
     caller: "client",
     keys: "shard…",
-    sha1: "dd7963a54ba9177ef767f131b11bf6b5da10e256",
+    sha1: "98620cd846705c83498ec1b06c021435e6c6da27",
     source: `#!lua
 local call = redis.call
 local store_time
@@ -1622,7 +1622,7 @@ return groups(function(shard, at, last)
   while at <= last do
     local address, record, mode = ARGV[at], ARGV[at + 1], ARGV[at + 2]
     at = at + 3
-    local due, control, refused, known, remember
+    local due, control, refused, known, remember, signal
     if string.byte(mode) ~= DELAYED then record = now_ready .. record end
     if mode ~= "" then
       if string.find(mode, "d", 1, true) then
@@ -1638,6 +1638,9 @@ return groups(function(shard, at, last)
       if string.find(mode, "q", 1, true) then
         remember, at = tonumber(ARGV[at]), at + 1
         known = call("ZSCORE", shard .. "d", run_in(record))
+      end
+      if string.find(mode, "m", 1, true) then
+        signal, at = at, at + 6
       end
     end
     local reply
@@ -1673,6 +1676,55 @@ return groups(function(shard, at, last)
       else
         ready[#ready + 1] = address
       end
+    end
+    if signal then
+local function is_on(on, kind, name)
+  return kind ~= "s" or string.find(on, "\\31" .. name .. "\\31", 1, true) ~= nil
+end
+local function accept(shard, address, stored, kind, name, id, payload, retention, control)
+  local phase, ident, consumed, due, on, stored_control, body_at = parse(stored)
+  local text = kind .. "\\t" .. name .. "\\t" .. id .. "\\t" .. string.format("%.0f", now()) .. "\\t" .. payload
+  local number = consumed + call("RPUSH", shard .. "i:" .. address, text)
+  call("ZADD", shard .. "d", now() + retention, id)
+  local active = call("SISMEMBER", shard .. "w", address) == 1
+  local wakes = phase == "p" and not active and is_on(on, kind, name)
+  if control and control ~= stored_control then
+    if stored_control ~= "" then digest(shard, stored_control, "-") end
+    digest(shard, control, "")
+  end
+  if wakes or control then
+    local front = string.match(stored, "^%a%d*")
+    if wakes then front, on = "r" .. since(), "" end
+    local head = front .. "\\t" .. ident .. "\\t" .. consumed .. "\\t" .. due .. "\\t" .. on .. "\\t" .. (control or stored_control) .. "\\t"
+    call("HSET", shard .. "r", address, head .. string.sub(stored, body_at))
+  end
+  if wakes then
+    call("ZREM", shard .. "a", address)
+    push_ready(shard, { address })
+  elseif active then
+    call("SPUBLISH", shard .. "hint", "m\\t" .. address .. "\\t" .. run_of(ident) .. "\\t" .. number .. "\\t" .. text)
+  end
+  return number
+end
+local function first_signal(shard, address, reply, run, at)
+  local running = type(reply) == "string" and string.match(reply, "^r(.*)")
+  if running and ARGV[at + 5] == "1" then
+    run = running
+  elseif reply ~= 1 and reply ~= "s" then
+    return ""
+  end
+  local id = ARGV[at + 1]
+  if call("ZSCORE", shard .. "d", id) then return "duplicate" end
+  local stored = call("HGET", shard .. "r", address)
+  if not stored then return "absent" end
+  local phase, ident = parse(stored)
+  if run_of(ident) ~= run then return "replaced" end
+  if phase == "e" then return "ended" end
+  if call("LLEN", shard .. "i:" .. address) >= tonumber(ARGV[at + 3]) then return "full" end
+  accept(shard, address, stored, "s", ARGV[at], id, ARGV[at + 2], ARGV[at + 4])
+  return "accepted"
+end
+      reply = { reply, first_signal(shard, address, reply, run_in(record), signal) }
     end
     replies[#replies + 1] = reply
   end

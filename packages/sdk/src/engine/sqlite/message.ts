@@ -16,7 +16,7 @@ export const sendMessages = (tx: Tx, shard: number, items: ReadonlyArray<Message
   return items.map((item) => sendMessage(tx, item, ready))
 }
 
-const sendMessage = (tx: Tx, item: MessageItem, ready: ReadyList): MessageReply => {
+export const sendMessage = (tx: Tx, item: MessageItem, ready: ReadyList): MessageReply => {
   const { shard, id, kind, name, payload } = item
   const run = runHead(tx, shard, item.address)
   const reply = (status: MessageReply["status"], number = 0, answer?: string): MessageReply => ({

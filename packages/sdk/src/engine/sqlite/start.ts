@@ -2,6 +2,7 @@ import type { StartItem, StartReply } from "../engine.ts"
 import type { Tx } from "./calls.ts"
 import { acceptFence, addToDigest } from "./digests.ts"
 import { isForbidden } from "./links.ts"
+import { sendMessage } from "./message.ts"
 import { dropInbox, dropJournal, hintReady, ReadyList, runHead } from "./runs.ts"
 import type { RunHead } from "./runs.ts"
 import { ENDED, PARKED, READY } from "./schema.ts"
@@ -19,11 +20,26 @@ export const startRuns = (tx: Tx, shard: number, items: ReadonlyArray<StartItem>
   const ready = new ReadyList(tx, shard, { hints: true })
   const delays = items.some(isDelayed)
   const before = delays ? nextDue(tx, shard) : undefined
-  const replies = items.map((item) => startRun(tx, item, ready))
+  const replies = items.map((item) => {
+    const reply = startRun(tx, item, ready)
+    return item.signal === undefined ? reply : { ...reply, signal: sendFirst(tx, item, item.signal, reply, ready) }
+  })
   // W7: an owner that sleeps until a later time has to know of an earlier one.
   const first = delays ? nextDue(tx, shard) : undefined
   if (first !== undefined && (before === undefined || first < before)) hintReady(tx, shard)
   return replies
+}
+
+/** The signal of a start, to the run that was started, or to the one that was there. */
+const sendFirst = (
+  tx: Tx,
+  { shard, address }: StartItem,
+  { ifRunning, ...signal }: NonNullable<StartItem["signal"]>,
+  { status, run }: StartReply,
+  ready: ReadyList,
+): StartReply["signal"] => {
+  if (status !== "started" && (status !== "running" || ifRunning === "drop")) return undefined
+  return sendMessage(tx, { ...signal, shard, address, run, kind: "signal" }, ready).status
 }
 
 const isDelayed = (item: StartItem): boolean => item.after !== undefined && item.after > 0

@@ -128,4 +128,37 @@ export function messageConformance(world: () => World): void {
     expect(replies.map((reply) => reply.number)).toEqual(items.map((_, n) => Math.floor(n / 50) + 1))
     expect((await w.inbox("kind/9", 1)).map((message) => Number(message.payload) % 50)).toEqual(Array.from({ length: 10 }, () => 9))
   })
+
+  test("a start brings its signal: into the new run, or to the live one that has the address", async () => {
+    const w = world()
+    const owner = await w.own()
+    const first = (id: string, ifRunning: "send" | "drop" = "send", inboxLimit = 3) => ({
+      signal: { name: "go", id, payload: `p ${id}`, inboxLimit, retention: 60_000, ifRunning },
+    })
+    expect(await w.start("kind/a", { run: "r1", ...first("s1") })).toEqual({ status: "started", run: "r1", signal: "accepted" })
+    expect(await w.start("kind/a", { run: "r1", ...first("s1") }), "a repetition").toEqual({
+      status: "started",
+      run: "r1",
+      signal: "duplicate",
+    })
+    const taken = found((await w.take(owner)).runs[0])
+    expect(taken.inbox).toEqual([{ number: 1, kind: "signal", name: "go", id: "s1", at: w.now, payload: "p s1" }])
+    await w.commit(owner, w.item(taken, { phase: "parked", on: ["go"] }, { consumed: 1 }))
+    expect(await w.start("kind/a", { run: "r2", ...first("s2", "drop") })).toEqual({ status: "running", run: "r1", signal: undefined })
+    expect(await w.start("kind/a", { run: "r2", ...first("s2") })).toEqual({ status: "running", run: "r1", signal: "accepted" })
+    expect((await w.read("kind/a")).phase, "it wakes the run").toBe("ready")
+    expect(await w.start("kind/a", { run: "r3", ...first("s3", "send", 1) })).toEqual({ status: "running", run: "r1", signal: "full" })
+    const again = found((await w.take(owner)).runs[0])
+    expect(again.inbox.map(({ number, id }) => `${number} ${id}`)).toEqual(["2 s2"])
+    await w.commit(owner, w.item(again, { phase: "ended", outcome: "o", retention: 1_000 }))
+    expect(await w.start("kind/a", { run: "r1", ...first("s4") })).toEqual({ status: "started", run: "r1", signal: "ended" })
+    expect(await w.start("kind/a", { run: "r4", ifEnded: "reject", ...first("s4") })).toEqual({
+      status: "ended",
+      run: "r1",
+      signal: undefined,
+    })
+    expect(await w.start("kind/a", { run: "r5", after: 50, ...first("s5") })).toEqual({ status: "started", run: "r5", signal: "accepted" })
+    expect((await w.read("kind/a")).phase, "a delay stays").toBe("parked")
+    expect(await w.inbox("kind/a")).toMatchObject([{ number: 1, id: "s5" }])
+  })
 }

@@ -5,8 +5,9 @@
 ---         d: after tail  (record = record .. due .. tail; else "r" .. since .. record)
 ---         c: controller fence control
 ---         q: retention   (the run id is remembered)
+---         m: name id payload limit retention send ("1": also to another live run)
 ---         x: nothing     (refuse when an ended run is retained)
---- reply:  per shard: per run: 1 (started) | "s" (started before) | "r" .. run (running) | "e" .. run (ended) | "f" (fenced) | "n" (forbidden)
+--- reply:  per shard: per run: 1 (started) | "s" (started before) | "r" .. run (running) | "e" .. run (ended) | "f" (fenced) | "n" (forbidden); with m: [that, status of the signal]
 --- include "now" "groups" "parse" "run_of" "superseded" "digest" "push_ready" "hint_ready" "since"
 --- Creates runs. A known address with the same run id is a repetition and answers as the first time (B4).
 local HSETNX, DELAYED = "HSETNX", 100
@@ -26,7 +27,7 @@ return groups(function(shard, at, last)
   while at <= last do
     local address, record, mode = ARGV[at], ARGV[at + 1], ARGV[at + 2]
     at = at + 3
-    local due, control, refused, known, remember
+    local due, control, refused, known, remember, signal
     if string.byte(mode) ~= DELAYED then record = now_ready .. record end
     if mode ~= "" then
       if string.find(mode, "d", 1, true) then
@@ -42,6 +43,9 @@ return groups(function(shard, at, last)
       if string.find(mode, "q", 1, true) then
         remember, at = tonumber(ARGV[at]), at + 1
         known = call("ZSCORE", shard .. "d", run_in(record))
+      end
+      if string.find(mode, "m", 1, true) then
+        signal, at = at, at + 6
       end
     end
     local reply
@@ -77,6 +81,10 @@ return groups(function(shard, at, last)
       else
         ready[#ready + 1] = address
       end
+    end
+    if signal then
+      --- use "first_signal"
+      reply = { reply, first_signal(shard, address, reply, run_in(record), signal) }
     end
     replies[#replies + 1] = reply
   end
