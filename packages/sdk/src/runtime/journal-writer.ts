@@ -39,6 +39,7 @@ export class JournalWriter {
   /** Told when the write of what was added with them is acknowledged. */
   #acknowledge: ReadonlyArray<Acknowledged> = none
   #flushing: Promise<void> | undefined
+  /** Entries are deferred, or were, and the write that has them is not acknowledged. */
   #deferred = false
   #length: number
 
@@ -107,6 +108,7 @@ export class JournalWriter {
         const reply = await shard.commit(item)
         if (reply.status === "ok") {
           this.#length += entries.length
+          this.#deferred &&= this.#entries.length > 0
           for (const told of acknowledge) told.acknowledged = true
           onWritten(entries)
         } else die(refusedWrite(item.address, reply.status))
@@ -127,7 +129,6 @@ export class JournalWriter {
     this.#entries = []
     this.#answers = none
     this.#acknowledge = none
-    this.#deferred = false
     if (this.#length + entries.length > limit) {
       die(
         new JournalFull(`the journal of ${address} would exceed ${limit} entries in one iteration. End iterations with job.again(…).`, {

@@ -156,6 +156,39 @@ export const interleavingSuite = (name: string, store: () => string): void => {
       expect(pool.events.filter((event) => event.type === "stuck")).toHaveLength(1)
     })
 
+    test("J2 no body begins while what was deferred before it is on its way to the store", async () => {
+      const gate = Promise.withResolvers<void>()
+      let holding = false
+      const commit = async (of: string, groups: ReadonlyArray<CommitGroup>) => {
+        // as many as are deferred at most
+        if (!holding && groups.some((group) => group.items.some((item) => item.append.length >= 100))) {
+          holding = true
+          await gate.promise
+        }
+        return engine.commit(of, groups)
+      }
+      const log: Array<string> = []
+      await pool.worker(
+        {
+          run: async (job: any) => {
+            let sum = 0
+            for (let i = 1; i <= 100; i++) sum += await job.step(`part ${i}`, () => i, { commit: "deferred" })
+            log.push("called")
+            await job.step("effect", () => void log.push(`began ${sum}`))
+            return job.done("end")
+          },
+        },
+        { engine: withVerbs(engine, { commit }), store: undefined },
+      )
+      const handle = await pool.client.sample.start({ id: "deferred" })
+      await until(() => holding && log.includes("called"), "the step is called while the write is on its way")
+      for (let turn = 0; turn < 20; turn++) await new Promise(setImmediate)
+      expect(log).toEqual(["called"])
+      gate.resolve()
+      expect(await handle.result({ timeout: 10_000 })).toBe("end")
+      expect(log).toEqual(["called", "began 5050"])
+    })
+
     test("W6 the end lists unread signals in the outcome, and answers pending updates RunEnded, for good", async () => {
       const gate = Promise.withResolvers<void>()
       let running = false
