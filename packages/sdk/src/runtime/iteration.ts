@@ -254,15 +254,17 @@ export class Iteration implements AttemptSource, Pass {
     this.#resident.source = this
     let value: unknown
     let failure: { readonly error: unknown } | undefined
+    let handling: unknown
     try {
-      const handling = this.#handle(context)
+      handling = this.#handle(context)
       if (this.#inbox.hasUnread) this.#attempt?.messages()
       value = handling instanceof Promise ? await this.#unlessInterrupted(handling) : await handling
-      if (value === forced) return await this.#force(handling as Promise<unknown>)
-      if (value === leaving) return await this.#leave(handling as Promise<unknown>)
     } catch (error) {
       failure = { error }
     }
+    // what is thrown by these is no failure of the handler
+    if (value === forced) return this.#force(handling as Promise<unknown>)
+    if (value === leaving) return this.#leave(handling as Promise<unknown>)
     const attempt = failure === undefined && !life.aborted ? this.#attempt : this.attempt()
     this.#over = true
     if (attempt !== undefined) {
@@ -329,8 +331,8 @@ export class Iteration implements AttemptSource, Pass {
     await attempt.finish(false)
     const { kind, key, run } = this.#resident
     this.#report({ type: "stuck", kind: kind.kind, key, run })
-    await this.#end(ending, attempt)
-    await handling.catch(() => undefined)
+    // also when the end is refused: the next attempt must not begin beside it
+    await this.#end(ending, attempt).finally(() => handling.catch(() => undefined))
   }
 
   /** The attempt of this pass. One that is asked for when the handler has settled refuses everything. */

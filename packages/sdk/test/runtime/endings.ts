@@ -2,8 +2,10 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { uniqueName } from "../../../../tools/with-redis.ts"
 import { retry } from "../../src/define/index.ts"
+import type { Engine } from "../../src/engine/engine.ts"
+import { openEngine } from "../../src/engine/open.ts"
 import type { Started } from "./fixture.ts"
-import { GoneError, startPool, until } from "./fixture.ts"
+import { GoneError, startPool, until, wrapEngine } from "./fixture.ts"
 
 export const endingSuite = (name: string, store: () => string): void => {
   describe(`endings on ${name}`, () => {
@@ -31,6 +33,52 @@ export const endingSuite = (name: string, store: () => string): void => {
       const handle = await started("signal")
       await handle.cancel("enough")
       await expect(handle.result({ timeout: 10_000 })).rejects.toMatchObject({ _tag: "Cancelled", details: { reason: "enough" } })
+    })
+
+    test("W5 a forced end that the store refuses frees no slot: the run goes on only when its handler has settled", async () => {
+      const engine = await openEngine(pool.store)
+      const gate = Promise.withResolvers<void>()
+      let refused = false
+      const commit: Engine["commit"] = async (of, groups) => {
+        const ends = groups.some(({ items }) => items.some(({ next }) => next.phase === "ended"))
+        if (!ends || refused) return await engine.commit(of, groups)
+        refused = true
+        return groups.map(({ items }) => items.map(() => ({ status: "conflict", phase: "active", lastMessage: 0, now: 0 }) as const))
+      }
+      let sweeps = 0
+      const sweep: Engine["sweep"] = (of, shards) => {
+        sweeps++
+        return engine.sweep(of, shards)
+      }
+      let running = 0
+      let most = 0
+      let attempts = 0
+      await pool.worker(
+        {
+          run: async (job: any) => {
+            running++
+            most = Math.max(most, running)
+            await job.step("begin", () => 1)
+            if (++attempts === 1) await gate.promise
+            else await new Promise((resolve) => job.abortSignal.addEventListener("abort", resolve))
+            running--
+            return job.done("end")
+          },
+        },
+        { timeout: { cleanup: 30 }, engine: wrapEngine(engine, { commit, sweep }), store: undefined },
+      )
+      const handle = await started("refused")
+      await until(async () => (await handle.history()).journal.length > 0, "it has begun")
+      await handle.cancel("enough")
+      await until(() => refused, "the end was refused")
+      // The store has the run as active: who sweeps and misses it here would load it again.
+      const before = sweeps
+      await until(() => sweeps >= before + 4, "it was swept")
+      gate.resolve()
+      expect(await handle.result({ timeout: 10_000 })).toBe("end")
+      expect([attempts, most]).toEqual([2, 1])
+      expect(pool.events.filter(({ type }) => type === "blocked")).toEqual([])
+      await engine.close()
     })
 
     test("a handler that does not end after a cancel has its time to clean up, then the run ends without it, and its key is free when it settles", async () => {
