@@ -227,7 +227,10 @@ export class Attempt {
 
   /** The handler settled; nothing is recorded any more. Gives a mismatch if recorded entries are left (R3), after the write under way. */
   finish(complete: boolean): Promise<Error | undefined> | Error | undefined {
-    const mismatch = complete && this.#dead === undefined ? this.#replay.finish() : undefined
+    const ends = complete && this.#dead === undefined
+    // it ended before it could be told of these, as it might have when they were recorded
+    while (ends && this.#replay.momentIsNext) this.#deliver(this.#replay.next() as Entry)
+    const mismatch = ends ? this.#replay.finish() : undefined
     this.#ended = true
     this.#stop(
       () =>
@@ -443,7 +446,7 @@ export class Attempt {
       this.moves++
       clearTimeout(this.#stall)
       this.#stall = undefined
-      if (this.#outstanding.size === 0 && this.options.onReplayed === undefined) return
+      if (this.#outstanding.size === 0 && this.options.onReplayed === undefined && !this.#replay.momentIsNext) return
       this.#pumpQueued = true
       setImmediate(this.#pump)
       return
@@ -486,6 +489,11 @@ export class Attempt {
   }
   advanceTo(time: number): void {
     this.#time = Math.max(this.#time, time)
+  }
+
+  /** The handler is to be told of something that is recorded, whatever it does. */
+  get hasNews(): boolean {
+    return this.#replay.momentIsNext || this.options.inbox.hasUnread
   }
 
   /** New messages came in. */

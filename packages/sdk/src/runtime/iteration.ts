@@ -257,7 +257,7 @@ export class Iteration implements AttemptSource, Pass {
     let handling: unknown
     try {
       handling = this.#handle(context)
-      if (this.#inbox.hasUnread) this.#attempt?.messages()
+      if (this.#attempt?.hasNews === true) this.#attempt.messages()
       value = handling instanceof Promise ? await this.#unlessInterrupted(handling) : await handling
     } catch (error) {
       failure = { error }

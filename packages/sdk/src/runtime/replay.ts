@@ -61,6 +61,12 @@ export class Replay {
     return this.#calls.size === 0 && !this.replaying
   }
 
+  /** What comes next happened to the run: a handler that waits for no durable call does not ask for it, and is to be told all the same. */
+  get momentIsNext(): boolean {
+    const entry = this.#settling[this.#cursor]
+    return entry !== undefined && isMoment(entry) && entry.c <= this.#made
+  }
+
   /** Numbers a new call and gives its recorded entries, none if it is new (R1, R3). */
   call(kind: CallKind, name: string): { readonly index: number; readonly entries: ReadonlyArray<Entry> } {
     const index = this.#made++

@@ -81,6 +81,50 @@ export const endingSuite = (name: string, store: () => string): void => {
       await engine.close()
     })
 
+    test.each([
+      ["rests", true, "Cancelled"],
+      ["ends at once", false, "end"],
+    ])("a cancel that is in the journal reaches the handler that goes on from it and %s without a durable call", async (_, rests, end) => {
+      const engine = await openEngine(pool.store)
+      let refused = false
+      // The end of the first attempt is lost with its worker's memory.
+      const commit: Engine["commit"] = async (of, groups) => {
+        const ends = groups.some(({ items }) => items.some(({ next }) => next.phase === "ended"))
+        if (!ends || refused) return await engine.commit(of, groups)
+        refused = true
+        return groups.map(({ items }) => items.map(() => ({ status: "conflict", phase: "active", lastMessage: 0, now: 0 }) as const))
+      }
+      for (const steps of [0, 1]) {
+        refused = false
+        const gate = Promise.withResolvers<void>()
+        let attempts = 0
+        const worker = await pool.worker(
+          {
+            run: async (job: any) => {
+              for (let i = 0; i < steps; i++) await job.step("begin", () => 1)
+              if (++attempts === 1) await gate.promise
+              else if (rests) {
+                await new Promise((resolve) => job.abortSignal.addEventListener("abort", resolve))
+                throw job.abortSignal.reason
+              }
+              return job.done("end")
+            },
+          },
+          { engine: wrapEngine(engine, { commit }), store: undefined },
+        )
+        const handle = await started(`told-${steps}`)
+        await handle.cancel("enough")
+        await until(async () => (await handle.history()).journal.some(({ t }: { t: string }) => t === "cancel"), "it is told")
+        gate.resolve()
+        const result = handle.result({ timeout: 10_000 })
+        expect(await result.catch(({ _tag }: { _tag: string }) => _tag)).toBe(end)
+        expect(attempts).toBe(2)
+        await worker.close()
+      }
+      expect(pool.events.filter(({ type }) => type === "blocked")).toEqual([])
+      await engine.close()
+    })
+
     test("a handler that does not end after a cancel has its time to clean up, then the run ends without it, and its key is free when it settles", async () => {
       const gate = Promise.withResolvers<void>()
       let first = true
