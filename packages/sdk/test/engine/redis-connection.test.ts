@@ -5,6 +5,10 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest"
 import { BadOption, StoreFault, StoreUnavailable, StoreUnsupported } from "../../src/errors.ts"
 import type { Engine, EngineOptions, Hint } from "../../src/engine/engine.ts"
 import { openEngine } from "../../src/engine/open.ts"
+import type { Connection } from "../../src/engine/redis/connection.ts"
+import { Link } from "../../src/engine/redis/link.ts"
+import { fixed } from "../../src/engine/redis/locate.ts"
+import { parseRedisUrl, targetAt, type Place } from "../../src/engine/redis/url.ts"
 import { describeOwnRedis, freePort, ownRedis, type OwnRedis } from "./redis-server.ts"
 import { Heard, only } from "./world.ts"
 
@@ -199,6 +203,22 @@ describeOwnRedis("a connection", () => {
     expect(replies).toEqual(Array.from({ length: count }, (_, n) => ({ status: "started", run: `r${n}` })))
     const sweep = await engine.sweep("p", [0, 1, 2, 3, 4, 5, 6, 7])
     expect(sweep.map((shard) => shard.ready)).toEqual(Array.from({ length: 8 }, () => count / 8))
+  })
+
+  test("calls that are sent to where a slot moves share one connection there, which ends with its link", async () => {
+    const address = parseRedisUrl(redis.url)
+    const [place] = address.places
+    const connections = async () => String(await redis.client.client("LIST")).split(" name=ponos ").length - 1
+    const link = await Link.open(fixed(targetAt(address, place as Place)), { callTimeout: 1_000, connectTimeout: 1_000 })
+    const { connection } = link
+    const ask = async () =>
+      await link.asked({ asking: true, slot: 0, host: "", port: (place as Place).port }, connection as Connection, 1_000)
+    const [one, two] = await Promise.all([ask(), ask()])
+    expect(one).toBe(two)
+    expect(await ask()).toBe(one)
+    expect(await connections()).toBe(2)
+    link.close()
+    while ((await connections()) > 0) await new Promise(setImmediate)
   })
 
   test("gets its subscriptions back, and its owners are told to pull (W7)", async () => {

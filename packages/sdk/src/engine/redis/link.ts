@@ -29,7 +29,7 @@ export class Link implements Route {
   readonly #waiting = new Set<() => void>()
   #connection: Connection | undefined
   /** To where a slot is moving that this link's server has: for single calls. */
-  #detour: { readonly place: string; readonly connection: Connection } | undefined
+  #detour: { readonly place: string; readonly opening: Promise<Connection | undefined> } | undefined
   #watch: NodeJS.Timeout | undefined
   #connecting = false
   closed = false
@@ -104,7 +104,7 @@ export class Link implements Route {
     if (this.closed) return
     this.closed = true
     clearTimeout(this.#watch)
-    this.#detour?.connection.destroy("the engine was closed")
+    this.#endDetour("the engine was closed")
     this.#connection?.destroy("the engine was closed")
     this.#wake()
   }
@@ -133,20 +133,24 @@ export class Link implements Route {
     })
   }
 
-  async asked({ host, port }: Redirect, { target }: Connection, ms: number): Promise<Connection | undefined> {
+  asked({ host, port }: Redirect, { target }: Connection, ms: number): Promise<Connection | undefined> {
     const there: Target = { ...target, host: host || target.host, port }
     const place = placeText(there)
-    if (this.#detour?.place === place) return this.#detour.connection
-    this.#detour?.connection.destroy("the slot moves elsewhere")
+    // Also while it is being made: calls that are sent there in one turn share it.
+    if (this.#detour?.place === place) return this.#detour.opening
+    this.#endDetour("the slot moves elsewhere")
+    const detour = { place, opening: Connection.open(there, ms).catch((error: unknown) => void (this.lastError = error)) }
+    this.#detour = detour
+    const end = (): void => {
+      if (this.#detour === detour) this.#detour = undefined
+    }
+    void detour.opening.then((connection) => (connection === undefined ? end() : connection.onLost(end)))
+    return detour.opening
+  }
+
+  #endDetour(why: string): void {
+    void this.#detour?.opening.then((connection) => connection?.destroy(why))
     this.#detour = undefined
-    const connection = await Connection.open(there, ms).catch((error: unknown) => void (this.lastError = error))
-    if (!connection) return undefined
-    if (this.closed) connection.destroy("the engine was closed")
-    this.#detour = { place, connection }
-    connection.onLost(() => {
-      if (this.#detour?.connection === connection) this.#detour = undefined
-    })
-    return connection
   }
 
   #wake(): void {
