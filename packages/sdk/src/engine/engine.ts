@@ -347,7 +347,8 @@ export interface LifeOptions {
   /** The session is renewed over the connection of another engine of this process: what that one's `presence` tells. */
   readonly renewals?: {
     readonly current: () => Presence | undefined
-    readonly onChange: (listener: () => void) => void
+    /** Gives what ends it. */
+    readonly onChange: (listener: () => void) => () => void
   }
 }
 export interface LifeHandle {

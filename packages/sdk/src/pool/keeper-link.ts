@@ -186,9 +186,14 @@ class LeaseThread {
       listeners,
       now: undefined,
       current: () => followed.now,
-      onChange: (listener) => void listeners.add(listener),
+      onChange: (listener) => {
+        listeners.add(listener)
+        return () => void listeners.delete(listener)
+      },
     }
     this.#presence.set(pool, followed)
+    // The thread may live on for other sessions: the next one of this pool asks again.
+    asked.catch(() => this.#presence.delete(pool))
     followed.now = await asked
     return followed
   }

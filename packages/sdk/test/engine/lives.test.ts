@@ -119,6 +119,19 @@ describeOwnRedis("lives on Redis", () => {
     await client.close()
   })
 
+  test("a session that ended listens no more to the connection that renewed it", async () => {
+    const engine = await open(redis.url)
+    const listeners = new Set<() => void>()
+    const onChange = (listener: () => void) => {
+      listeners.add(listener)
+      return () => void listeners.delete(listener)
+    }
+    const handle = await engine.registerLife("pool", "s1", { renewals: { current: () => undefined, onChange } })
+    expect(listeners.size).toBe(1)
+    await handle.end()
+    expect(listeners.size).toBe(0)
+  })
+
   test("tells each loss, then the new sign; a session is alive while one connection is there", async () => {
     const first = await register()
     const watcher = await open(redis.url)

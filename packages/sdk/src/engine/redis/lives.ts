@@ -131,10 +131,14 @@ export class Lives {
       told: [],
       sign: "",
     }
-    renewals?.onChange(() => this.#tell(registration))
+    const unfollow = renewals?.onChange(() => this.#tell(registration))
     const life = this.#lifeOf(registration)
     this.#registrations.add(registration)
-    return { life, end: async () => void this.#registrations.delete(registration) }
+    const end = async (): Promise<void> => {
+      this.#registrations.delete(registration)
+      unfollow?.()
+    }
+    return { life, end }
   }
 
   /** Who the data link is to the server: for a life that another engine of this process registers. */
