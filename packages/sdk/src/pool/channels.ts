@@ -21,21 +21,33 @@ export class Channels {
 
   /** Resolves when all these shards are listened to; what was published before is found by reading after it. */
   async listen(shards: Iterable<number>): Promise<void> {
-    const { engine, pool } = this.#host
     const opening: Array<Promise<unknown>> = []
     for (const shard of shards) {
       let subscriptions = this.#open.get(shard)
       if (subscriptions === undefined) {
-        subscriptions = Promise.all([
-          engine.onHint(pool, shard, (hint) => this.#host.onHint(hint)),
-          engine.subscribe(pool, requestChannel(shard), (text) => this.#host.onRequest(shard, text)),
-        ])
-        subscriptions.catch(() => this.#open.delete(shard))
-        this.#open.set(shard, subscriptions)
+        const begun = (subscriptions = this.#subscribe(shard))
+        begun.catch(() => {
+          if (this.#open.get(shard) === begun) this.#open.delete(shard)
+        })
+        this.#open.set(shard, begun)
       }
       opening.push(subscriptions)
     }
     await Promise.all(opening)
+  }
+
+  /** Both or none: what is left of a failed one would hear everything beside the next one, for ever. */
+  async #subscribe(shard: number): Promise<ReadonlyArray<Unsubscribe>> {
+    const { engine, pool } = this.#host
+    const asked = await Promise.allSettled([
+      engine.onHint(pool, shard, (hint) => this.#host.onHint(hint)),
+      engine.subscribe(pool, requestChannel(shard), (text) => this.#host.onRequest(shard, text)),
+    ])
+    const ends = asked.flatMap((one) => (one.status === "fulfilled" ? [one.value] : []))
+    const failed = asked.find((one) => one.status === "rejected")
+    if (failed === undefined) return ends
+    await Promise.allSettled(ends.map((end) => end()))
+    throw failed.reason
   }
 
   /** Drops all but these. */
