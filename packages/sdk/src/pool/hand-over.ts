@@ -172,7 +172,7 @@ export class HandOver {
       emit({ type: "overrun", shard: runner.shard, reason, addresses: [...consumer.executing(runner)] })
       if (onOverrun === "exit" && reason !== "deposed") await this.#exit()
     }
-    if (reason !== "deposed") await this.#release(runner, reason, from)
+    if (reason !== "deposed") await this.#release(runner, reason, from, reason === "drain" ? from + withinMs : Number.POSITIVE_INFINITY)
     runner.close()
   }
 
@@ -182,7 +182,8 @@ export class HandOver {
     process.kill(process.pid, "SIGKILL")
   }
 
-  async #release(runner: ShardRunner, reason: GiveUpReason, from: number): Promise<void> {
+  /** Repeated until it is answered. In a drain that has no more time the shard is free as well: its session leaves. */
+  async #release(runner: ShardRunner, reason: GiveUpReason, from: number, until: number): Promise<void> {
     const { shard, session, epoch, writes } = runner
     while (runner.trusted()) {
       try {
@@ -191,6 +192,7 @@ export class HandOver {
         return
       } catch (error) {
         if (!StoreUnavailable.is(error)) throw error
+        if (this.#host.clock() >= until) return
         await pause(retryMs)
       }
     }

@@ -10,6 +10,23 @@ const turns = async (count: number): Promise<void> => {
 }
 const memory = (): Ground => new Ground(`memory:${uniqueName("session")}`)
 
+test("a drain ends at its deadline also when the store answers no release and its lease goes on", async () => {
+  const ground = memory()
+  const engine = await ground.engine()
+  let asked = 0
+  const release: Engine["release"] = async () => {
+    asked++
+    throw new StoreUnavailable("one of several servers is away")
+  }
+  const { member } = await ground.join("a", { engine: tampered(engine, { release }) })
+  await until(() => member.owned().length === shards, "it holds all")
+  await member.drain({ deadline: 200 })
+  expect(asked).toBeGreaterThan(0)
+  // Free for the next one, as its holder is not there any more.
+  const next = await ground.join("b")
+  await until(() => next.member.owned().length === shards, "another one holds all")
+})
+
 test("a subscription that fails leaves no listener behind", async () => {
   const ground = memory()
   const engine = await ground.engine()
