@@ -98,6 +98,8 @@ export class PoolMember {
   #claimFrom = 0
   #drained: Promise<void> | undefined
   #killed = false
+  /** Settles when the last session that was found dead is buried, and another one is there. */
+  #joined: Promise<void> | undefined
   #unanswer: Unsubscribe | undefined
   #unregister: (() => void) | undefined
 
@@ -167,10 +169,15 @@ export class PoolMember {
   /** Leaves the pool: hands over all shards (A5). Resolves with `stopped`. */
   drain(options: DrainOptions = {}): Promise<void> {
     this.#drained ??= (async () => {
-      await this.#session?.drain(options.reason, options.deadline ?? this.#options.drainMs)
-      await this.#config.map.close().catch(() => {})
-      this.#unmeasure()
-      this.#resolveStopped()
+      try {
+        await this.#session?.drain(options.reason, options.deadline ?? this.#options.drainMs)
+        // It was dead: its handlers settle, and a session that joins in its place leaves again.
+        for (let joined: Promise<void> | undefined; joined !== this.#joined; await joined) joined = this.#joined
+      } finally {
+        await this.#config.map.close().catch(() => {})
+        this.#unmeasure()
+        this.#resolveStopped()
+      }
     })()
     return this.#drained
   }
@@ -255,13 +262,20 @@ export class PoolMember {
         emit: (event) => this.#emit(event),
         onFault: (error) => this.#emit({ type: "fault", error }),
         onUnseen: (why) => this.#warnUnseen(why),
-        onDead: (dead) => void this.#joinAgain(dead).catch((error: unknown) => this.#emit({ type: "fault", error })),
+        onDead: (dead) => this.#onDead(dead),
       },
       record,
     )
     this.#session = session
     this.#emit({ type: "joined", session: session.id, previous })
     if (this.#killed) session.kill()
+    else if (session.dead) this.#onDead(session)
+  }
+
+  /** One that died while it was opened is not this member's session yet: `join` looks at it. */
+  #onDead(dead: Session): void {
+    if (dead !== this.#session) return
+    this.#joined = this.#joinAgain(dead).catch((error: unknown) => this.#emit({ type: "fault", error }))
   }
 
   /** Its handlers settle first: the same keys may come back to this process at once (W5). */

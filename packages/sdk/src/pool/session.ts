@@ -80,6 +80,9 @@ export class Session {
   #followed = 0
   readonly #standsIn = new Set<number>()
   #draining = false
+  /** What was held is given up, and the session leaves. */
+  #handedOver = false
+  #dead = false
   #stopped = false
 
   private constructor(host: SessionHost, record: MemberRecord, registration: Registration, link: KeeperLink, memory: LeaseMemory) {
@@ -122,7 +125,10 @@ export class Session {
       onSuspended: (ms) => emit({ type: "suspended", ms }),
       onFault,
       onKeeperSilent: () => link.giveUp("trust ended, and it did not tell"),
-      onDead: () => host.onDead(this),
+      onDead: () => {
+        this.#dead = true
+        host.onDead(this)
+      },
     })
     this.assigner = new Assigner({
       engine,
@@ -277,8 +283,8 @@ export class Session {
     this.assigner.refresh()
   }
 
-  get ended(): boolean {
-    return this.#stopped
+  get dead(): boolean {
+    return this.#dead
   }
 
   wantMore(): void {
@@ -303,6 +309,7 @@ export class Session {
     // And further, while their assignees subscribe, and while what runs may end by itself.
     await this.#handOver.rest(() => this.runners.values(), Math.min(clock() + options.drainBudgetMs, end))
     await this.#handOver.giveUpAll(() => [...this.runners.values()], "drain", end)
+    this.#handedOver = true
     await this.#handOver.allLeft()
     try {
       await engine.leave(pool, this.id)
@@ -399,7 +406,8 @@ export class Session {
   }
 
   #onClaimed(shard: number, epoch: number, active: ReadonlyArray<string>, from: ShardHeader): void {
-    if (this.#stopped || !this.#trust.trusted()) return
+    // An answer that comes when all is given up: nobody would give this one up, and who leaves frees what names it.
+    if (this.#stopped || this.#handedOver || !this.#trust.trusted()) return
     const runner = new ShardRunner(
       {
         session: this.id,
