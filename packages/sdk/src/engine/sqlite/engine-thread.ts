@@ -11,7 +11,7 @@ if (port === null)
 
 const engines = new Map<number, Engine>()
 /** What ends each listener, and each life. */
-const ends = new Map<number, Unsubscribe>()
+const ends = new Map<number, { readonly engine: number; readonly end: Unsubscribe }>()
 // Answers of one batch come in one turn of promises, and must not wait for the next transaction.
 const outbox = new Outbox<Report>((reports) => port.postMessage(reports), queueMicrotask)
 
@@ -19,6 +19,12 @@ const engineOf = (number: number): Engine => {
   const engine = engines.get(number)
   if (engine === undefined) throw new Error(`expected an engine that was opened, got: number ${number}`)
   return engine
+}
+
+/** The thread lives on for other engines of the file. */
+const forget = (number: number): void => {
+  engines.delete(number)
+  for (const [listener, { engine }] of ends) if (engine === number) ends.delete(listener)
 }
 
 const listen = (listener: number): ((value?: unknown) => void) => {
@@ -35,24 +41,26 @@ const serve = async (request: Request): Promise<unknown> => {
     case "verb": {
       const engine = engineOf(request.engine)
       const verb = engine[request.verb] as (...args: ReadonlyArray<unknown>) => Promise<unknown>
+      if (request.verb === "close") forget(request.engine)
       return await verb.call(engine, ...request.args)
     }
     case "listen": {
       const engine = engineOf(request.engine)
       const verb = engine[request.verb] as (...args: ReadonlyArray<unknown>) => Promise<Unsubscribe>
-      ends.set(request.listener, await verb.call(engine, ...request.args, listen(request.listener)))
+      const end = await verb.call(engine, ...request.args, listen(request.listener))
+      ends.set(request.listener, { engine: request.engine, end })
       return undefined
     }
     case "live": {
       const { pool, session, listener } = request
       const handle = await engineOf(request.engine).registerLife(pool, session, { onChange: listen(listener) })
-      ends.set(listener, () => handle.end())
+      ends.set(listener, { engine: request.engine, end: () => handle.end() })
       return handle.life
     }
     case "end": {
-      const end = ends.get(request.listener)
+      const found = ends.get(request.listener)
       ends.delete(request.listener)
-      return await end?.()
+      return await found?.end()
     }
   }
 }

@@ -60,7 +60,8 @@ class EngineThread {
     return thread
   }
 
-  async leave(): Promise<void> {
+  async leave(engine: number): Promise<void> {
+    this.#warn.delete(engine)
     if (--this.#users > 0) return
     this.#forget()
     await this.#worker.terminate()
@@ -146,7 +147,7 @@ export const openInThread = async (url: string, path: string, options: EngineOpt
   try {
     await thread.call({ do: "open", engine: number, url, options: passed })
   } catch (error) {
-    await thread.leave()
+    await thread.leave(number)
     throw error
   }
   return new ThreadedEngine(url, thread, number, warn).engine()
@@ -241,6 +242,6 @@ class ThreadedEngine {
     } catch {
       // The thread is gone, and the engine with it.
     }
-    await this.#thread.leave()
+    await this.#thread.leave(this.#number)
   }
 }
