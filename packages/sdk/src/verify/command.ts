@@ -1,7 +1,9 @@
 /** `ponos verify`. */
+import { existsSync } from "node:fs"
 import { Console, Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { openEngine } from "../engine/open.ts"
+import { parseLocation } from "../engine/sqlite/location.ts"
 import { BadOption } from "../errors.ts"
 import { checkPoolName } from "../key.ts"
 import { checkAudit, verdictText } from "./audit-check.ts"
@@ -18,6 +20,16 @@ const options = {
   json: Flag.Boolean("json").pipe(Flag.withDefault(false), Flag.withDescription("print the verdict as one line of JSON")),
 }
 
+/** Workers make a file that is not there; a command that only reads would leave an empty one behind a misspelt name. */
+const refuseNewFile = (store: string): void => {
+  if (!store.startsWith("file:")) return
+  const location = parseLocation(store)
+  if (location.type === "file" && !existsSync(location.path))
+    throw new BadOption(
+      `expected a store at ${store}, got: no file ${location.path}. Check the path; a worker makes the file when it first joins`,
+    )
+}
+
 const read = async (store: string | undefined, pool: string | undefined, from: string | undefined): Promise<PoolAudit> => {
   if (from !== undefined) {
     if (store !== undefined || pool !== undefined)
@@ -26,6 +38,7 @@ const read = async (store: string | undefined, pool: string | undefined, from: s
   }
   if (pool === undefined) throw new BadOption("expected --pool <name>, or --from <file>, got neither")
   checkPoolName(pool)
+  refuseNewFile(store ?? process.env["PONOS_STORE"] ?? "")
   const engine = await openEngine(store)
   try {
     return await readPoolAudit(engine, pool)

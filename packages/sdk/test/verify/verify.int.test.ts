@@ -1,7 +1,7 @@
 /** `ponos verify` on a pool at work, and on a file that was saved and then changed. */
 import { spawn } from "node:child_process"
 import { once } from "node:events"
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
@@ -54,9 +54,11 @@ test("says what is missing", async () => {
     code: 1,
     err: expect.stringContaining("expected --pool <name>, or --from <file>") as string,
   })
-  expect(await ponos("--store", store, "--pool", "p")).toMatchObject({
+  expect(await ponos("--store", "memory:", "--pool", "p")).toMatchObject({
     code: 1,
     err: expect.stringContaining('expected a pool "p"') as string,
   })
+  expect(await ponos("--store", store, "--pool", "p")).toMatchObject({ code: 1, err: expect.stringContaining("got: no file") as string })
+  expect(await readdir(folder)).not.toContain("empty.db")
   expect(await ponos("--from", "x", "--pool", "p")).toMatchObject({ code: 1, err: expect.stringContaining("--from without") as string })
 })
