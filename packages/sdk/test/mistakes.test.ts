@@ -106,3 +106,12 @@ describe("in a handler", () => {
     expect(error).toMatchObject({ _tag: "RunFailed", message: expect.stringContaining(message) as string })
   })
 })
+
+test("an update that no worker answers says so, and that it is not lost", async () => {
+  await client.sample.start({ id: "alone" })
+  const answer = client.sample.get("alone").update.add(1, { timeout: 20 })
+  await expect(answer).rejects.toMatchObject({
+    _tag: "WaitTimeout",
+    message: expect.stringContaining("no worker of pool mistakes answered") as string,
+  })
+})

@@ -158,7 +158,8 @@ export class Handle {
       ))
     if (answer === undefined)
       throw new WaitTimeout(
-        `${what} was accepted, but not answered within ${timeout} ms. It will be applied: ask again with { id: ${JSON.stringify(id)} }.`,
+        `${what} was accepted, but no worker of pool ${this.#core.pool} answered it within ${timeout} ms. ` +
+          `It will be applied when one that serves it comes to it: start one, or ask again with { id: ${JSON.stringify(id)} }.`,
         { id, timeout },
       )
     const parsed = JSON.parse(answer) as Answer

@@ -91,7 +91,8 @@ export const withFaults = async <A>(
     if (!isDeepStrictEqual(result, calm.result))
       throw new ScenarioDiffers(
         `the scenario gave ${JSON.stringify(result)} under ${JSON.stringify(faults)}, and ${JSON.stringify(calm.result)} without a fault. ` +
-          "Something in the job happens twice, or is lost, when its worker dies: do it in a step, make its effect idempotent, or fence it.",
+          "Something in the job happens twice, or is lost, when its worker dies: do it in a step, make its effect idempotent, or fence it. " +
+          "If it only came later, let the scenario advance further before it looks.",
         { faults, expected: calm.result, found: result },
       )
   }
