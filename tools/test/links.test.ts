@@ -65,11 +65,12 @@ test("documents that code names are there", () => {
   expect(wrong).toEqual([])
 })
 
-test("decisions are numbered without gaps, and begin with their number", () => {
+test("decisions are numbered without gaps, begin with their number, and are listed", () => {
   const decisions = documents.filter((file) => /^docs\/decisions\/\d{4}-/.test(file)).toSorted()
   decisions.forEach((file, index) => {
     const number = String(index + 1).padStart(4, "0")
     expect(file).toContain(`/${number}-`)
-    expect(read(file)).toMatch(new RegExp(`^# ${number} `))
+    const title = new RegExp(`^# (${number} .*)`).exec(read(file))?.[1] ?? "a title that begins with its number"
+    expect(read("docs/decisions/README.md")).toContain(`[${number}](${file.slice("docs/decisions/".length)})${title.slice(4)}`)
   })
 })
