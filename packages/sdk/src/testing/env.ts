@@ -156,7 +156,7 @@ export class TestEnv implements AsyncDisposable {
     while (quietTurns < 3) {
       if (performance.now() > end)
         throw new WaitTimeout(
-          `the jobs did not come to rest within ${restMs} ms of real time. A handler waits for something that is not durable: give it a fake, or await it in the test.`,
+          `the jobs did not come to rest within ${restMs} ms of real time. A handler waits for something that is not durable (give it a fake, or await it in the test), or a job goes on and on without waiting: job.again() with neither a time nor on.`,
         )
       const resting = await this.#resting()
       quietTurns = resting ? quietTurns + 1 : 0
