@@ -24,6 +24,7 @@ import type { PendingActivity } from "./pending-activity.ts"
 import type { Beat, TaskQueue } from "./task.ts"
 import type { Wait } from "./timer.ts"
 import { atTime } from "./timer.ts"
+import { currentTurn } from "./turn.ts"
 
 /** A durable call that was made and has not settled. */
 export interface Outstanding {
@@ -121,6 +122,8 @@ export class Attempt {
   readonly #versions = new Map<string, number>()
   readonly #live: Array<Live> = []
   #pumpQueued = false
+  /** The turn in which the handler made its last call: until it is over, code beside that call may still run, to a call of its own. */
+  #stirred = -1
   #messagesQueued = false
   #stall: ReturnType<typeof setTimeout> | undefined
   #time: number
@@ -300,6 +303,7 @@ export class Attempt {
       const live = entries.length === 0 && this.options.onReplayed !== undefined
       const outstanding = live ? beyond(seen) : begin({ index, entries, resolve: done, reject: seen })
       this.#outstanding.set(index, outstanding)
+      this.#stirred = currentTurn()
       this.#queuePump()
     } catch (error) {
       if (ReplayMismatch.is(error)) this.die(error)
@@ -420,10 +424,16 @@ export class Attempt {
     void turn.then(this.#pump)
   }
 
-  /** Delivers what can be delivered, one by one; the handler rests in between when it has other calls outstanding (R2). */
+  /** Something can be delivered, and the handler may not have come to rest since its last call (R2). */
+  get #stirring(): boolean {
+    return this.#stirred === currentTurn() && (this.#replay.replaying || this.#live[0]?.acknowledged === true)
+  }
+
+  /** Delivers what can be delivered, one by one; the handler comes to rest before each (R2). */
   readonly #pump = (): void => {
     const doubt = this.shard.confirmed()
     if (doubt !== undefined) return void doubt.then(this.#pump)
+    if (this.#stirring) return void setImmediate(this.#pump)
     this.#pumpQueued = false
     while (this.#dead === undefined && !this.#ended) {
       const entry = this.#replay.next()
