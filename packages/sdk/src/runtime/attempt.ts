@@ -33,6 +33,8 @@ export interface Outstanding {
   reject(error: unknown): void
   /** A cancel rejects it (sleeps, receives, activities). */
   readonly cancellable: boolean
+  /** Of a step: it waits for its next try. */
+  pausing?(): boolean
   /** What it waits for, of a call that can be waited for without its handler in memory. */
   wakes?(): Waiting | undefined
   /** It does something, although a cancel may reject it. */
@@ -517,12 +519,13 @@ export class Attempt {
     return false
   }
 
-  /** Nothing is under way but waits: for a time, a message, a result. */
+  /** Nothing is under way but waits: for a time, a message, a result, the next try of a step. */
   get resting(): boolean {
     if (this.#dead !== undefined || this.#ended || this.#outstanding.size === 0) return false
     if (this.#writer.flushing !== undefined || this.#pumpQueued || this.#messagesQueued || this.#live.length > 0 || this.#replay.replaying)
       return false
-    for (const call of this.#outstanding.values()) if (!call.cancellable || call.busy?.() === true) return false
+    for (const call of this.#outstanding.values())
+      if ((!call.cancellable && call.pausing?.() !== true) || call.busy?.() === true) return false
     return true
   }
 

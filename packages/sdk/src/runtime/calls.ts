@@ -41,9 +41,37 @@ export const startStep = (
   request: StepRequest,
 ): DurableCall<unknown> =>
   attempt.start("step", name, ({ index, entries, resolve, reject }) => {
-    const outstanding: Outstanding = { settle: (entry) => stepEntry(attempt, entry, resolve, reject), reject, cancellable: false }
-    if (entries.length === 0) void runStep(attempt, index, name, body, request, resolve, reject)
+    const pause: Pause = { end: undefined }
+    const outstanding: Outstanding = {
+      settle: (entry) => stepEntry(attempt, entry, resolve, reject),
+      reject,
+      cancellable: false,
+      pausing: () => pause.end !== undefined,
+      stop: () => pause.end?.(),
+    }
+    if (entries.length === 0) void runStep(attempt, index, name, body, request, pause, resolve, reject)
     return outstanding
+  })
+
+/** The wait of a step for its next try, if it is in one. */
+interface Pause {
+  end: (() => void) | undefined
+}
+
+/** Until the next try, or the end of the run or the attempt. */
+const pauseFor = (attempt: Attempt, delay: number, pause: Pause): Promise<void> =>
+  new Promise((done) => {
+    const signal = attempt.abortSignal
+    let stop = (): void => undefined
+    pause.end = () => {
+      stop()
+      signal.removeEventListener("abort", end)
+      pause.end = undefined
+      done()
+    }
+    const { end } = pause
+    signal.addEventListener("abort", end)
+    stop = atTime(attempt, attempt.shard.now() + delay, end)
   })
 
 const runStep = async (
@@ -52,6 +80,7 @@ const runStep = async (
   name: string,
   body: (signal: AbortSignal) => unknown,
   request: StepRequest,
+  pause: Pause,
   resolve: (value: unknown) => void,
   reject: (error: unknown) => void,
 ): Promise<void> => {
@@ -65,7 +94,7 @@ const runStep = async (
       const doubt = attempt.shard.confirmed()
       if (doubt !== undefined) await doubt
       // The loop may have stood still since the call was made: at the end of trust no body begins (S5). The abort is on its way.
-      if (attempt.dead !== undefined || !attempt.shard.trusted()) return
+      if (attempt.over || !attempt.shard.trusted()) return
       const given = within(attempt, request.timeout, what, (signal) =>
         runAs(work, () => interceptStep(attempt, name, signal, () => effects.settle(body(signal), { signal }))),
       )
@@ -75,16 +104,13 @@ const runStep = async (
       const entry: Entry = { t: "step", c: index, n: name, v: encoded }
       return deferred ? attempt.recordDeferred(entry, () => resolve(value)) : attempt.record(entry, () => resolve(value))
     } catch (error) {
-      if (attempt.dead !== undefined) return
+      if (attempt.over) return
       const delay = request.retry === undefined ? undefined : retryDelay(request.retry, failures, `${run}.${index}`, tagOrName(error))
       if (delay === undefined || attempt.abortSignal.aborted) {
         const data = encodeError(error, kind.contract.schemas.errors)
         return attempt.recordDeferred({ t: "step", c: index, n: name, e: data }, () => reject(error))
       }
-      await new Promise<void>((done) => {
-        const stop = atTime(attempt, attempt.shard.now() + delay, done)
-        attempt.abortSignal.addEventListener("abort", () => (stop(), done()), { once: true })
-      })
+      await pauseFor(attempt, delay, pause)
     }
   }
 }
