@@ -1,7 +1,8 @@
 /**
  * The pure decision what to do with a run that the pool brings: run an iteration, end it, or park it again. (body, inbox, time) → plan.
  *
- * - D1 A cancel ends a run that is between iterations, or waits in a back-off: there is no handler that could clean up.
+ * - D1 A cancel ends a run that is between iterations, or waits in a back-off: there is no handler that could clean up. A back-off that is over
+ *   is none, though the record tells of it: the next attempt may have begun, its worker may have died, and its handler is to clean up.
  * - D2 Updates are applied to a parked run in one write that opens nothing and leaves its timer, unless it waits `on` them (J4).
  * - D3 A changed input begins an iteration; it never re-runs `init`.
  * - D4 Messages do not end a back-off, except a cancel, and an input change of an iteration that has no journal.
@@ -42,14 +43,14 @@ export const planWake = ({ body, unread, underWay, now, deadlines, ...record }: 
   const due = waiting?.due
   const cancel = unread.find((message) => message.kind === "cancel")
   const isDue = due !== undefined && due <= now
-  if (underWay && body.backoff !== true) {
+  if (underWay && (body.backoff !== true || isDue || due === undefined)) {
     // the iteration goes on where its journal ends; its messages are applied at its awaits
     return { do: "run", wake: wakeOf(body, unread, now), apply: [] }
   }
   if (cancel !== undefined) return { do: "cancel", message: cancel }
   const ending = passed(deadlines, now)
   if (ending !== undefined) return { do: "end", ending }
-  if (underWay) return isDue || due === undefined ? { do: "run", wake: wakeOf(body, unread, now), apply: [] } : { do: "park", apply: [] }
+  if (underWay) return { do: "park", apply: [] }
   const apply = unread.filter((message) => message.kind === "update" || message.kind === "input")
   const changed = body.changed === true || apply.some((message) => message.kind === "input")
   if (body.backoff === true && !isDue && !changed && due !== undefined) return { do: "park", apply }
