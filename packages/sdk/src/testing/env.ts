@@ -140,10 +140,13 @@ export class TestEnv implements AsyncDisposable {
   /** Lets everything that is due at the present time happen. */
   async settle(): Promise<void> {
     await this.#rest()
-    if ((this.#options.faults?.hints ?? "delivered") === "delivered") return
-    // Messages whose hints were lost are found by the workers once a second of real time, for which no test waits.
+    const { fault, hints = "delivered" } = this.#options.faults ?? {}
+    if (hints === "delivered" && fault === undefined) return
+    // Messages whose hints were lost are found by the workers once a second of real time, for which no test waits. Twice in vain: the reply
+    // may be what the fault loses.
     const written = (): number => this.#engines.reduce((sum, { writes }) => sum + writes(), 0)
-    for (let before = -1; before !== written();) {
+    for (let before = -1, vain = 0; vain < 2;) {
+      vain = before === written() ? vain + 1 : 0
       before = written()
       for (const { runner } of this.#living) runner?.proveMessages(provedAtOnce)
       await this.#rest()
