@@ -101,14 +101,14 @@ const codecs = new WeakMap<AnySchema, Codec>()
 
 const format = SchemaIssue.makeFormatterStandardSchemaV1()
 
-const refuse = (what: string, error: unknown, value: unknown): never => {
+const refuse = (what: string, error: unknown, value: unknown, advice: string): never => {
   if (!Schema.isSchemaError(error)) throw error
   const issues = format(error.issue).issues.map((issue) => ({
     path: (issue.path ?? []).map((part) => (typeof part === "object" ? String(part.key) : String(part))).join("."),
     message: issue.message,
   }))
   const text = issues.map((issue) => `${issue.path === "" ? "the value" : `\`${issue.path}\``}: ${issue.message}`).join("; ")
-  throw new BadInput(`${what} does not match its type. ${text}. Nothing was sent or stored: correct the value.`, {
+  throw new BadInput(`${what} does not match its type. ${text}. ${advice}`, {
     what,
     path: issues[0]?.path ?? "",
     issues,
@@ -149,14 +149,16 @@ export const codecOf = (schema: MaybeSchema): Codec => {
       try {
         return encode(clean)
       } catch (error) {
-        return refuse(what, error, value)
+        return refuse(what, error, value, "Nothing was sent or stored: correct the value.")
       }
     },
     decode(value, what) {
       try {
         return decode(value)
       } catch (error) {
-        return refuse(what, error, value)
+        const advice =
+          "Code with another type wrote or sent it, and nothing is lost: let the type accept it (optional fields; for a state stateVersion and upgrade), or end the run."
+        return refuse(what, error, value, advice)
       }
     },
   }

@@ -91,8 +91,11 @@ export class Runner implements ShardConsumer, IterationHost {
   /** One damaged run must not stop the others (B1): it is reported once, and left alone while the shard is owned here. */
   #quarantine(shard: OwnedShard, { address, run }: Pick<LoadedRun, "address" | "run">, error: Error): void {
     const { kind, key } = splitAddress(address)
-    this.#executingOf(shard.shard).add(address)
-    shard.abortSignal.addEventListener("abort", () => this.#executingOf(shard.shard).delete(address), { once: true })
+    // one that is being given up goes to its next owner
+    if (!shard.abortSignal.aborted) {
+      this.#executingOf(shard.shard).add(address)
+      shard.abortSignal.addEventListener("abort", () => this.#executingOf(shard.shard).delete(address), { once: true })
+    }
     this.options.onEvent({ type: "blocked", kind, key, run, error })
   }
 

@@ -18,7 +18,7 @@ describeStores("a sweep that goes round", (url) => {
         },
       })
     // 32 a second, at 5 sweeps a second, for two.
-    const options = { ...fast, sweepMs: 200 }
+    const options = { ...fast, leaseMs: 3_000, sweepMs: 200 }
     await ground.join("a", { engine: counted(), options })
     await ground.join("b", { engine: counted(), options })
     await until(() => ground.members.every((member) => member.owned().length === shards / 2), "both hold their half")

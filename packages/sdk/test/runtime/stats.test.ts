@@ -10,6 +10,7 @@ test("a worker and a client tell the same, and a failed attempt is counted", asy
   const pool = startPool(`memory:${name}`, name)
   const gate = Promise.withResolvers<void>()
   let failed = false
+  let waits = false
   try {
     await pool.client.sample.start({ id: "a" })
     expect(await pool.client.stats()).toMatchObject({ ready: 1, running: 0, workers: 0, recommendedWorkers: 1 })
@@ -18,11 +19,12 @@ test("a worker and a client tell the same, and a failed attempt is counted", asy
         failed = true
         throw new Error("the first attempt")
       }
+      waits = true
       await gate.promise
       return job.done("")
     }
     const worker = await pool.worker({ run }, { concurrency: 2, policy: { first: 10, factor: 1, max: 10 } })
-    await expect.poll(async () => failed && (await worker.stats()).running, { timeout: 10_000 }).toBe(1)
+    await expect.poll(async () => waits && (await worker.stats()).running, { timeout: 10_000 }).toBe(1)
     const seen = { ready: 0, running: 1, workers: 1, capacity: 2, groups: { default: { running: 1 } } }
     expect(await pool.client.stats()).toMatchObject(seen)
     expect(await worker.stats({ minWorkers: 3 })).toMatchObject({ ...seen, recommendedWorkers: 3 })
