@@ -32,7 +32,7 @@ import { errorOf } from "./host.ts"
 import { Inbox } from "./inbox.ts"
 import type { WorkCall } from "./interceptors.ts"
 import { intercepted } from "./interceptors.ts"
-import { parseJournal, printEntry } from "./journal.ts"
+import { effective, parseJournal, printEntry } from "./journal.ts"
 import type { JobKind } from "./kind.ts"
 import type { LazyAbort } from "./lazy-abort.ts"
 import type { Pass, Resident } from "./resident.ts"
@@ -124,6 +124,7 @@ export class Iteration implements AttemptSource, Pass {
     const { due } = this.#loaded
     const deadlines = this.#deadlines(this.#body.began)
     const plan = planWake({ body: this.#body, unread, underWay: this.#underWay, due, now: shard.now(), deadlines })
+    if (this.#underWay && (plan.do === "cancel" || plan.do === "end")) this.#markJournaled()
     if (plan.do === "cancel") {
       const reason = JSON.parse(plan.message.payload) as string
       this.#inbox.markRead(plan.message.number)
@@ -138,6 +139,12 @@ export class Iteration implements AttemptSource, Pass {
       return this.#wake === undefined ? this.#block(errorOf(error)) : this.#fail(errorOf(error))
     }
     return await (plan.do === "park" ? this.#repark(holder) : this.#run(holder, plan.wake))
+  }
+
+  /** What an earlier attempt read, and wrote down, is no unread signal of the end: no attempt comes that would know. */
+  #markJournaled(): void {
+    for (const entry of effective(parseJournal(this.#what, this.#loaded.journal)).entries)
+      if ("m" in entry && entry.m !== undefined && entry.m > 0) this.#inbox.markRead(entry.m)
   }
 
   /** Of the run, and of the iteration that began then. */
