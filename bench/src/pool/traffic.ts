@@ -1,4 +1,5 @@
 /** What a Redis does in a span of time. */
+import { once } from "node:events"
 import { Redis } from "ioredis"
 import { setTimeout as delay } from "node:timers/promises"
 
@@ -16,10 +17,12 @@ export interface Traffic {
  */
 export const trafficOf = async (url: string, ms: number): Promise<Traffic> => {
   const redis = new Redis(url)
-  const watching = new Redis(url)
+  const monitor = new Redis(url, { monitor: true })
+  // what others send may come in the packet of the answer to MONITOR, when ioredis does not expect it yet
+  monitor.on("error", () => undefined)
+  await once(monitor, "monitoring")
   let inner = 0
   let seen: ((mark: string) => void) | undefined
-  const monitor = await watching.monitor()
   monitor.on("monitor", (_time: string, command: ReadonlyArray<string>, source: string) => {
     if (source === "lua") inner++
     else if (command[0] === "echo" && command[1] !== undefined) seen?.(command[1])
@@ -42,7 +45,6 @@ export const trafficOf = async (url: string, ms: number): Promise<Traffic> => {
     return { calls: (to.total - from.total - 2 - ran) / seconds, inner: ran / seconds }
   } finally {
     monitor.disconnect()
-    watching.disconnect()
     redis.disconnect()
   }
 }
