@@ -16,6 +16,7 @@ import type { Servers } from "./servers.ts"
 import { slotOf } from "./slot.ts"
 import type { Primary, SlotMap } from "./topology.ts"
 import { type Address, type Place, placeText, targetAt } from "./url.ts"
+import { Waiters } from "./waiters.ts"
 
 /** Between two readings of the map: at least, while something is amiss, and when nothing is. */
 const refreshMinMs = 50
@@ -39,7 +40,7 @@ export class Cluster implements Servers, Route {
   #known: ReadonlyArray<Place>
   readonly #onLink: Array<(link: Link) => void> = []
   readonly #onMoved: Array<() => void> = []
-  readonly #waiting = new Set<() => void>()
+  readonly #waiters = new Waiters()
   #timer: NodeJS.Timeout | undefined
   #timerAt = Number.POSITIVE_INFINITY
   #refreshed = 0
@@ -127,7 +128,7 @@ export class Cluster implements Servers, Route {
     clearTimeout(this.#timer)
     for (const { link } of this.#nodes.values()) link?.close()
     this.#asked.close()
-    this.#wake()
+    this.#waiters.wake()
   }
 
   connectionOf(key: string): Connection | undefined {
@@ -136,15 +137,7 @@ export class Cluster implements Servers, Route {
 
   changed(key: string, ms: number): Promise<void> {
     this.lastError = this.linkOf(key)?.lastError ?? this.lastError
-    return new Promise((resolve) => {
-      const done = () => {
-        clearTimeout(timer)
-        this.#waiting.delete(done)
-        resolve()
-      }
-      const timer = setTimeout(done, ms)
-      this.#waiting.add(done)
-    })
+    return this.#waiters.wait(ms)
   }
 
   failed(connection: Connection, error: unknown): void {
@@ -183,7 +176,7 @@ export class Cluster implements Servers, Route {
     if (node.link) return node.link
     const link = Link.start(fixedPrimary(targetAt(this.#address, node.primary, node.primary.hostname)), this.#options)
     node.link = link
-    link.onChange((connection) => (connection ? this.#wake() : this.refresh()))
+    link.onChange((connection) => (connection ? this.#waiters.wake() : this.refresh()))
     for (const listener of this.#onLink) listener(link)
     if (this.closed) link.close()
     return link
@@ -217,11 +210,7 @@ export class Cluster implements Servers, Route {
 
   #tell(): void {
     for (const listener of this.#onMoved) listener()
-    this.#wake()
-  }
-
-  #wake(): void {
-    for (const done of this.#waiting) done()
+    this.#waiters.wake()
   }
 
   // --- when it is read ---------------------------------------------------------------------------------------------

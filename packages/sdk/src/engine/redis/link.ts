@@ -11,6 +11,7 @@ import type { Locator } from "./locate.ts"
 import { pause, repeated, type Route } from "./repeat.ts"
 import type { Script } from "./scripts.ts"
 import { placeText, type Target } from "./url.ts"
+import { Waiters } from "./waiters.ts"
 
 export interface LinkOptions {
   readonly callTimeout: number
@@ -26,7 +27,7 @@ const downMs = 250
 export class Link implements Route {
   readonly #locator: Locator
   readonly #options: LinkOptions
-  readonly #waiting = new Set<() => void>()
+  readonly #waiters = new Waiters()
   #connection: Connection | undefined
   /** To where a slot is moving that this link's server has: for single calls. */
   #detour: { readonly place: string; readonly opening: Promise<Connection | undefined> } | undefined
@@ -106,7 +107,7 @@ export class Link implements Route {
     clearTimeout(this.#watch)
     this.#endDetour("the engine was closed")
     this.#connection?.destroy("the engine was closed")
-    this.#wake()
+    this.#waiters.wake()
   }
 
   connectionOf(): Connection | undefined {
@@ -122,15 +123,7 @@ export class Link implements Route {
   }
 
   changed(_key: string, ms: number): Promise<void> {
-    return new Promise((resolve) => {
-      const done = () => {
-        clearTimeout(timer)
-        this.#waiting.delete(done)
-        resolve()
-      }
-      const timer = setTimeout(done, ms)
-      this.#waiting.add(done)
-    })
+    return this.#waiters.wait(ms)
   }
 
   asked({ host, port }: Redirect, { target }: Connection, ms: number): Promise<Connection | undefined> {
@@ -153,10 +146,6 @@ export class Link implements Route {
     this.#detour = undefined
   }
 
-  #wake(): void {
-    for (const done of this.#waiting) done()
-  }
-
   async #connect(timeout: number): Promise<Connection> {
     const deadline = performance.now() + timeout
     const target = await this.#locator.locate(timeout)
@@ -177,7 +166,7 @@ export class Link implements Route {
       void this.#reconnect()
     })
     this.#look(connection)
-    this.#wake()
+    this.#waiters.wake()
   }
 
   /** A server that hangs, or is cut off with this process on its side, never says that another one took its place. */
