@@ -1,10 +1,13 @@
 /**
  * Commits of all owned shards, coalesced per event-loop turn into one call (B1). A call whose outcome is unknown is repeated while trust
  * lasts: the store then gives the first answer (O3).
+ *
+ * The hottest path of a worker: who writes is called back, and asked for its item when the call is made, so that a write costs neither a promise nor
+ * a closure, and what came meanwhile travels with it.
  */
-import { Batcher, Refused } from "../engine/batcher.ts"
 import type { CommitGroup, CommitItem, CommitReply, Engine } from "../engine/engine.ts"
 import { StoreUnavailable } from "../errors.ts"
+import type { CommitSource } from "./consumer.ts"
 import type { ShardRunner } from "./shard-runner.ts"
 import type { WorkerStats } from "./stats/worker-stats.ts"
 
@@ -18,13 +21,26 @@ export interface CommitsHost {
   readonly onReady: (runner: ShardRunner) => void
   /** A timer was set. */
   readonly onDue: (runner: ShardRunner) => void
+  /** A source or a listener failed: a bug of ours, which must not keep others from their answers. */
+  readonly onFault: (error: unknown) => void
 }
 
-interface Entry {
+/** Items of one shard in one call, and who waits for their answers. */
+export class CommitBatch implements CommitGroup {
   readonly runner: ShardRunner
-  readonly item: CommitItem
+  readonly shard: number
+  readonly session: string
+  readonly epoch: number
+  readonly items: Array<CommitItem> = []
+  readonly sources: Array<CommitSource> = []
+
+  constructor(runner: ShardRunner) {
+    this.runner = runner
+    this.shard = runner.shard
+    this.session = runner.session
+    this.epoch = runner.epoch
+  }
 }
-type Outcome = CommitReply | Refused
 
 /** Calls under way at once: the next batch gathers and travels while the store works on the last one. */
 const callsMax = 4
@@ -32,92 +48,120 @@ const retryMs = 50
 
 export class CommitSender {
   readonly #host: CommitsHost
-  readonly #batcher: Batcher<Entry, CommitReply>
+  #runners: Array<ShardRunner> = []
+  #sources: Array<CommitSource> = []
+  #inFlight = 0
+  #scheduled = false
 
   constructor(host: CommitsHost) {
     this.#host = host
-    this.#batcher = new Batcher((entries) => this.#flush(entries), callsMax)
   }
 
-  send(runner: ShardRunner, item: CommitItem): Promise<CommitReply> {
-    if (!runner.trusted()) return Promise.reject(runner.deposed("trust in its lease is over"))
-    runner.committing.add(item.address)
-    return this.#batcher.add({ runner, item })
+  send(runner: ShardRunner, source: CommitSource): void {
+    if (!runner.trusted()) return queueMicrotask(() => source.refused(runner.deposed("trust in its lease is over")))
+    this.#runners.push(runner)
+    this.#sources.push(source)
+    runner.committing.push(source)
+    this.#schedule()
   }
 
-  async #flush(entries: ReadonlyArray<Entry>): Promise<ReadonlyArray<CommitReply | Refused>> {
-    const outcomes = await this.#call(entries)
-    for (let i = 0; i < entries.length; i++) {
-      const { runner, item } = entries[i] as Entry
-      runner.committing.delete(item.address)
-      if (isStale(outcomes[i])) outcomes[i] = new Refused(runner.deposed("another owner has a newer epoch"))
-    }
-    return outcomes
+  #schedule(): void {
+    if (this.#scheduled || this.#inFlight >= callsMax || this.#sources.length === 0) return
+    this.#scheduled = true
+    setImmediate(this.#flush)
   }
 
-  async #call(entries: ReadonlyArray<Entry>): Promise<Array<Outcome>> {
-    const outcomes: Array<Outcome> = []
-    const byRunner = new Map<ShardRunner, Array<number>>()
-    for (let i = 0; i < entries.length; i++) {
-      const runner = entries[i]?.runner
-      if (runner === undefined) continue
-      const indices = byRunner.get(runner)
-      if (indices === undefined) byRunner.set(runner, [i])
-      else indices.push(i)
-    }
-    while (byRunner.size > 0) {
-      const groups: Array<CommitGroup> = []
-      for (const [runner, indices] of byRunner) {
-        if (runner.trusted()) {
-          const { shard, session, epoch } = runner
-          groups.push({ shard, session, epoch, items: indices.map((i) => (entries[i] as Entry).item) })
-          continue
-        }
-        const error = runner.deposed("trust in its lease is over")
-        for (const i of indices) outcomes[i] = new Refused(error)
-        byRunner.delete(runner)
+  readonly #flush = (): void => {
+    this.#scheduled = false
+    const runners = this.#runners
+    const sources = this.#sources
+    this.#runners = []
+    this.#sources = []
+    const batches: Array<CommitBatch> = []
+    for (let i = 0; i < sources.length; i++) {
+      const runner = runners[i] as ShardRunner
+      const source = sources[i] as CommitSource
+      const item = this.#itemOf(source)
+      if (item === undefined) {
+        runner.forget(source)
+        continue
       }
-      if (groups.length === 0) break
+      // the runner knows its batch while one is put together: no table to look it up
+      if (runner.batch === undefined) batches.push((runner.batch = new CommitBatch(runner)))
+      runner.batch.items.push(item)
+      runner.batch.sources.push(source)
+    }
+    for (const { runner } of batches) runner.batch = undefined
+    if (batches.length === 0) return
+    this.#inFlight++
+    this.#call(batches).then(this.#answered, (error: unknown) => {
+      this.#host.onFault(error)
+      this.#answered()
+    })
+  }
+
+  #itemOf(source: CommitSource): CommitItem | undefined {
+    try {
+      return source.item()
+    } catch (error) {
+      source.refused(error)
+      return undefined
+    }
+  }
+
+  readonly #answered = (): void => {
+    this.#inFlight--
+    this.#schedule()
+  }
+
+  async #call(given: Array<CommitBatch>): Promise<void> {
+    for (let batches = given; ;) {
+      const trusted = batches.filter(({ runner }) => runner.trusted())
+      if (trusted.length < batches.length) {
+        for (const batch of batches) if (!trusted.includes(batch)) this.#refuse(batch, batch.runner.deposed("trust in its lease is over"))
+      }
+      batches = trusted
+      if (batches.length === 0) return
+      let replies: ReadonlyArray<ReadonlyArray<CommitReply>>
       try {
         const sentAt = performance.now()
-        const replies = await this.#host.engine.commit(this.#host.pool, groups)
+        replies = await this.#host.engine.commit(this.#host.pool, batches)
         this.#host.stats.wrote(replies, performance.now() - sentAt)
-        let g = 0
-        for (const [runner, indices] of byRunner) this.#settle(runner, indices, entries, replies[g++] ?? [], outcomes)
-        break
       } catch (error) {
-        if (StoreUnavailable.is(error)) await new Promise((resolve) => setTimeout(resolve, retryMs))
-        else {
-          for (const indices of byRunner.values()) for (const i of indices) outcomes[i] = new Refused(error)
-          break
+        if (!StoreUnavailable.is(error)) {
+          for (const batch of batches) this.#refuse(batch, error)
+          return
         }
+        await new Promise((resolve) => setTimeout(resolve, retryMs))
+        continue
       }
+      for (let i = 0; i < batches.length; i++) this.#settle(batches[i] as CommitBatch, replies[i] as ReadonlyArray<CommitReply>)
+      return
     }
-    return outcomes
   }
 
-  #settle(
-    runner: ShardRunner,
-    indices: ReadonlyArray<number>,
-    entries: ReadonlyArray<Entry>,
-    replies: ReadonlyArray<CommitReply>,
-    outcomes: Array<Outcome>,
-  ): void {
+  #refuse({ runner, sources }: CommitBatch, error: unknown): void {
+    for (const source of sources) {
+      runner.forget(source)
+      this.#tell(source, undefined, error)
+    }
+  }
+
+  #settle({ runner, items, sources }: CommitBatch, replies: ReadonlyArray<CommitReply>): void {
     let stale = false
     let ready = false
     let due = false
     let accepted = 0
     let at = 0
-    for (let k = 0; k < indices.length; k++) {
-      const i = indices[k] as number
+    for (let k = 0; k < items.length; k++) {
       const reply = replies[k] as CommitReply
-      outcomes[i] = reply
+      runner.forget(sources[k] as CommitSource)
       if (reply.status === "stale") stale = true
       if (reply.status !== "ok") continue
       if (k === 0) this.#host.setStoreNow(reply.now)
       accepted++
       at = reply.now
-      const { next } = (entries[i] as Entry).item
+      const { next } = items[k] as CommitItem
       // The owner gets no hint of its own writes.
       if (reply.phase === "ready") ready = true
       else if (next.phase === "parked" && next.due !== undefined) {
@@ -129,7 +173,19 @@ export class CommitSender {
     if (stale) this.#host.onStale(runner)
     if (ready) this.#host.onReady(runner)
     if (due) this.#host.onDue(runner)
+    const error = stale ? runner.deposed("another owner has a newer epoch") : undefined
+    for (let k = 0; k < items.length; k++) {
+      const reply = replies[k] as CommitReply
+      this.#tell(sources[k] as CommitSource, reply.status === "stale" ? undefined : reply, error)
+    }
+  }
+
+  #tell(source: CommitSource, reply: CommitReply | undefined, error?: unknown): void {
+    try {
+      if (reply === undefined) source.refused(error)
+      else source.committed(reply)
+    } catch (fault) {
+      this.#host.onFault(fault)
+    }
   }
 }
-
-const isStale = (outcome: Outcome | undefined): boolean => !(outcome instanceof Refused) && outcome?.status === "stale"

@@ -5,6 +5,17 @@
 import type { Address, CommitItem, CommitReply, LoadedRun, Message } from "../engine/engine.ts"
 import type { Use } from "../telemetry/measured.ts"
 
+/** Who writes. */
+export interface CommitSource {
+  readonly address: Address
+  /** What to write now; `undefined`: nothing any more, and nothing will be answered. */
+  item(): CommitItem | undefined
+  /** As `commit` resolves. */
+  committed(reply: CommitReply): void
+  /** As `commit` rejects. */
+  refused(error: unknown): void
+}
+
 /** One shard while this session owns it; a new object for each epoch. */
 export interface OwnedShard {
   readonly shard: number
@@ -28,6 +39,8 @@ export interface OwnedShard {
    * `conflict` and `poisoned` are answers: the consumer drops the run, then asks for it with `reload`.
    */
   commit(item: CommitItem): Promise<CommitReply>
+  /** The same for who is called back, and gives its item when the call is made. It waits for one answer at a time. */
+  write(source: CommitSource): void
   /** Asks for active runs again (a gap in message numbers, a conflict): they come through `onRuns`. */
   reload(addresses: ReadonlyArray<Address>): void
   /** The store's clock, estimated from the last take: for judging why a run woke; never for what is due. */

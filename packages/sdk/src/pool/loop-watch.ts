@@ -18,7 +18,7 @@ import { whoExpression } from "./work.ts"
 
 /** Of a loop that is blocked, as far as it could be seen. */
 export interface Sight {
-  readonly work: Work | undefined
+  readonly work: (Omit<Work, "step"> & { readonly step?: string }) | undefined
   readonly stack: string
 }
 
@@ -177,7 +177,7 @@ export const lookAtMain = async (valid: () => boolean): Promise<Sight | undefine
       .join("\n")
     const callFrameId = callFrames[0]?.callFrameId ?? ""
     session.post("Debugger.evaluateOnCallFrame", { callFrameId, expression: whoExpression, returnByValue: true }, (error, answer) => {
-      const work = error === null ? (answer.result.value as Work | undefined) : undefined
+      const work = error === null ? (answer.result.value as Sight["work"]) : undefined
       session.post("Debugger.resume", () => resolve(valid() ? { work, stack } : undefined))
     })
   })

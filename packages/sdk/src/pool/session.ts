@@ -2,7 +2,7 @@
  * One life of a member in a pool (S1): from its join until it left, was killed, or was marked dead. It wires the parts and gives up
  * shards; what lives longer than a session is in member.ts.
  */
-import type { CommitItem, CommitReply, Engine, Hint, ShardHeader } from "../engine/engine.ts"
+import type { Engine, Hint, ShardHeader } from "../engine/engine.ts"
 import { StoreUnavailable } from "../errors.ts"
 import { optionTable } from "../options.ts"
 import { Assigner } from "./assigner.ts"
@@ -187,6 +187,7 @@ export class Session {
         this.#taker.need(runner)
       },
       onDue: (runner) => this.#taker.arm(runner),
+      onFault,
     })
     this.#handOver = new HandOver({
       engine,
@@ -414,7 +415,7 @@ export class Session {
         trusted: () => this.#trust.trusted(),
         confirmed: () => this.#trust.confirmed(),
         storeNow: () => this.#storeNow(),
-        commit: (owner, item) => this.#commit(owner, item),
+        write: (owner, source) => this.#commits.send(owner, source),
         need: (owner) => this.#taker.need(owner),
         exhausted: (owner) => void this.#handOver.giveUp(owner, "moved"),
       },
@@ -496,10 +497,6 @@ export class Session {
   }
 
   // --- store -------------------------------------------------------------------------------------------------------
-
-  #commit(runner: ShardRunner, item: CommitItem): Promise<CommitReply> {
-    return this.#commits.send(runner, item)
-  }
 
   #storeNow(): number {
     return this.#host.storeClock?.() ?? this.#host.clock() + this.#offset

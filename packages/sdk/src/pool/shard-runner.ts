@@ -6,14 +6,15 @@
 import type { WriteInterval } from "../engine/audit.ts"
 import type { Address, CommitItem, CommitReply } from "../engine/engine.ts"
 import { Deposed } from "../errors.ts"
-import type { GiveUpReason, OwnedShard } from "./consumer.ts"
+import type { CommitBatch } from "./commits.ts"
+import type { CommitSource, GiveUpReason, OwnedShard } from "./consumer.ts"
 
 export interface RunnerHost {
   readonly session: string
   readonly trusted: () => boolean
   readonly confirmed: () => Promise<void> | undefined
   readonly storeNow: () => number
-  readonly commit: (runner: ShardRunner, item: CommitItem) => Promise<CommitReply>
+  readonly write: (runner: ShardRunner, source: CommitSource) => void
   /** The runner has something to take. */
   readonly need: (runner: ShardRunner) => void
   /** Its fences run out: the session claims the shard again, for a new epoch (O2). */
@@ -59,8 +60,10 @@ export class ShardRunner implements OwnedShard {
   dueAt = Number.POSITIVE_INFINITY
   /** The same, of what was committed since the last take was sent: its answer does not know of these. */
   dueSince = Number.POSITIVE_INFINITY
-  /** Addresses with a commit under way: until its answer is here, the store may be ahead of the consumer. */
-  readonly committing = new Set<Address>()
+  /** Who waits for the answer of a write: until that is here, the store may be ahead of the consumer. */
+  readonly committing: Array<CommitSource> = []
+  /** While a call is put together: its items of this shard. */
+  batch: CommitBatch | undefined
   /** What its release tells the audit: accepted commits, in store time. */
   writes: WriteInterval | undefined
   /** Addresses that the last sweep found active but not executing, and executing but not active. */
@@ -102,7 +105,24 @@ export class ShardRunner implements OwnedShard {
   }
 
   commit(item: CommitItem): Promise<CommitReply> {
-    return this.#host.commit(this, item)
+    return new Promise((resolve, reject) => this.write({ address: item.address, item: () => item, committed: resolve, refused: reject }))
+  }
+
+  write(source: CommitSource): void {
+    this.#host.write(this, source)
+  }
+
+  isCommitting(address: Address): boolean {
+    return this.committing.some((source) => source.address === address)
+  }
+
+  /** It has its answer, or wants none. */
+  forget(source: CommitSource): void {
+    const { committing } = this
+    const at = committing.indexOf(source)
+    if (at === -1) return
+    const last = committing.pop() as CommitSource
+    if (at < committing.length) committing[at] = last
   }
 
   reload(addresses: ReadonlyArray<Address>): void {

@@ -163,11 +163,11 @@ export class Sweeper {
       return false
     }
     const lost = status.active.filter(
-      (address) => !before.has(address) && !now.has(address) && !runner.committing.has(address) && counts(address),
+      (address) => !before.has(address) && !now.has(address) && !runner.isCommitting(address) && counts(address),
     )
     if (lost.length > 0) runner.reload(lost)
     const gone = [...before].filter(
-      (address) => now.has(address) && !active.has(address) && !runner.committing.has(address) && counts(address),
+      (address) => now.has(address) && !active.has(address) && !runner.isCommitting(address) && counts(address),
     )
     runner.suspects = suspects
     return gone.length > 0 ? [this.#findEnded(runner, gone)] : []
@@ -182,7 +182,7 @@ export class Sweeper {
     )
     for (const [i, address] of addresses.entries()) {
       const record = records[i]
-      if (runner.closing || runner.committing.has(address) || !consumer.executing(runner).has(address)) continue
+      if (runner.closing || runner.isCommitting(address) || !consumer.executing(runner).has(address)) continue
       if (record === undefined || record.phase === "ended") consumer.onTerminated(runner, address, record?.run ?? "")
     }
   }

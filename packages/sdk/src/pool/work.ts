@@ -15,7 +15,7 @@ export interface Work {
   readonly kind: string
   readonly key: string
   /** Name of the step whose body runs, or of the activity. */
-  readonly step?: string
+  step?: string | undefined
 }
 
 interface Place {
@@ -33,6 +33,21 @@ export const runAs = <A>(work: Work, body: () => A): A => {
   if (place.storage !== undefined) return place.storage.run(work, body)
   place.last = work
   return body()
+}
+
+/**
+ * A step of the job at work begins: its record names the step until `leaveStep`, which costs no frame of its own. False where it names another
+ * already: of steps that run side by side each further one is to be run by `runAs`, as itself.
+ */
+export const enterStep = (work: Work, name: string): boolean => {
+  if (work.step !== undefined) return false
+  work.step = name
+  if (place.storage === undefined) place.last = work
+  return true
+}
+
+export const leaveStep = (work: Work): void => {
+  work.step = undefined
 }
 
 export const handTo = (work: Work): void => {

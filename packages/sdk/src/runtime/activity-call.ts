@@ -7,6 +7,7 @@ import type { TaskResult } from "./activity-executor.ts"
 import { failedTry, withTry } from "./activity-history.ts"
 import type { ActivityLimits } from "./activity-limits.ts"
 import type { Attempt, Outstanding, Started } from "./attempt.ts"
+import { delivery } from "./attempt.ts"
 import type { ErrorData, FailedTry, Waiting } from "./body.ts"
 import { activityFailed, decodeError, encodeError, runFailed } from "./body.ts"
 import type { DurableCall } from "./call.ts"
@@ -196,7 +197,10 @@ class ActivityCall implements Outstanding {
     if (due === undefined) {
       this.#settled = true
       const error: ErrorData = { ...data, message: `${this.#gaveUp(data, of)}: ${data.message}`, tries: this.#tries }
-      return this.#attempt.record({ t: "end", c: started.index, e: error, ...m }, () => started.reject(this.#toError(error, schemas, name)))
+      return this.#attempt.record(
+        { t: "end", c: started.index, e: error, ...m },
+        delivery(() => started.reject(this.#toError(error, schemas, name))),
+      )
     }
     this.#try++
     this.#due = due
@@ -269,7 +273,10 @@ class ActivityCall implements Outstanding {
     }
     this.#settled = true
     this.#stop?.()
-    this.#attempt.record({ t: "end", c: this.#options.started.index, m: message.number }, () => this.#read(result))
+    this.#attempt.record(
+      { t: "end", c: this.#options.started.index, m: message.number },
+      delivery(() => this.#read(result)),
+    )
     return true
   }
 

@@ -9,6 +9,7 @@
 import type { Message } from "../engine/engine.ts"
 import { InboxFull, LinksFull, OutcomeUnknown, RunEnded, RunExists, RunNotFound, StoreUnavailable } from "../errors.ts"
 import type { Attempt, Outstanding, Started } from "./attempt.ts"
+import { delivery } from "./attempt.ts"
 import type { ErrorData, Waiting } from "./body.ts"
 import type { DurableCall } from "./call.ts"
 import type { Entry } from "./journal.ts"
@@ -136,7 +137,10 @@ class AskCall implements Outstanding {
 
   #record(entry: Entry): void {
     this.#settled = true
-    this.#options.attempt.record(entry, () => this.settle(entry))
+    this.#options.attempt.record(
+      entry,
+      delivery(() => this.settle(entry)),
+    )
   }
 
   settle(entry: Entry): void {

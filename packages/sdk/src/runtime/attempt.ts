@@ -5,6 +5,7 @@
 import type { Message } from "../engine/engine.ts"
 import { Deposed, ReplayMismatch } from "../errors.ts"
 import type { OwnedShard } from "../pool/consumer.ts"
+import type { Work } from "../pool/work.ts"
 import type { Body, Waiting, WakeReason } from "./body.ts"
 import type { DurableCall } from "./call.ts"
 import { durableCall } from "./call.ts"
@@ -58,9 +59,9 @@ export interface Started {
   readonly reject: (error: unknown) => void
 }
 
-/** An entry made by this attempt, to be delivered when its write was acknowledged. */
-interface Live {
-  readonly settle: () => void
+/** What an entry made by this attempt brings, delivered when its write was acknowledged. */
+export interface Live {
+  deliver(): void
   /** The handler ended before it saw this: what its message asks must not be lost. */
   readonly unseen: (() => void) | undefined
   acknowledged: boolean
@@ -73,6 +74,8 @@ export interface AttemptOptions {
   readonly key: string
   readonly run: string
   readonly revision: string
+  /** As which its handler is known to be at work. */
+  readonly work: Work
   readonly body: Body
   /** The journal as stored. */
   readonly entries: ReadonlyArray<Entry>
@@ -92,6 +95,13 @@ export interface AttemptOptions {
   readonly applyUpdate: (message: Message) => string
   /** Only replays: nothing live begins, nothing is written. Told when all that is recorded was delivered and the handler rests. */
   readonly onReplayed?: (leftover: Error | undefined) => void
+}
+
+export const delivery = (deliver: () => void, unseen?: () => void): Live => ({ deliver, unseen, acknowledged: false })
+
+export interface Numbered {
+  readonly index: number
+  readonly entries: ReadonlyArray<Entry>
 }
 
 /** How long a handler may rest between two recorded calls before its code is taken to have changed, ms. */
@@ -171,7 +181,10 @@ export class Attempt {
 
   #watch({ run, iteration }: Deadlines): void {
     const late = (of: "run" | "iteration") => () =>
-      this.record({ t: "late", c: this.#replay.made, of }, () => this.#end({ type: "timedOut", of }))
+      this.record(
+        { t: "late", c: this.#replay.made, of },
+        delivery(() => this.#end({ type: "timedOut", of })),
+      )
     if (run !== undefined) this.#limits.push(atTime(this, run, late("run")))
     if (iteration !== undefined) this.#limits.push(atTime(this, iteration, late("iteration")))
   }
@@ -284,34 +297,64 @@ export class Attempt {
 
   /** Makes a durable call. `begin` gets its recorded entries and starts the live part. */
   start<A>(kind: CallKind, name: string, begin: (started: Started) => Outstanding): DurableCall<A> {
-    this.moves++
     const { call, resolve, reject } = durableCall<A>()
-    const refused = this.#refusal()
-    if (refused !== undefined) {
-      reject(refused)
+    const numbered = this.number(kind, name)
+    if (numbered instanceof Error) {
+      reject(numbered)
       return call
     }
+    const { index, entries } = numbered
+    const done = (value: A): void => {
+      this.settled(index)
+      resolve(value)
+    }
+    const seen = (error: unknown): void => {
+      this.failed(index, error)
+      reject(error)
+    }
+    const live = entries.length === 0 && this.options.onReplayed !== undefined
     try {
-      const { index, entries } = this.#replay.call(kind, name)
-      const done = (value: A): void => {
-        this.#outstanding.delete(index)
-        resolve(value)
-      }
-      const seen = (error: unknown): void => {
-        this.#outstanding.delete(index)
-        this.#failures.push({ error, index, made: this.#replay.made })
-        reject(error)
-      }
-      const live = entries.length === 0 && this.options.onReplayed !== undefined
-      const outstanding = live ? beyond(seen) : begin({ index, entries, resolve: done, reject: seen })
-      this.#outstanding.set(index, outstanding)
-      this.#stirred = currentTurn()
-      this.#queuePump()
+      this.#made(index, live ? beyond(seen) : begin({ index, entries, resolve: done, reject: seen }))
     } catch (error) {
-      if (ReplayMismatch.is(error)) this.die(error)
       reject(error)
     }
     return call
+  }
+
+  /** The same of a step, which begins after the handler has made the call, in the context in which it did. */
+  begin(step: Outstanding & { readonly index: number; begin(): void }, { index, entries }: Numbered): void {
+    this.#made(index, step)
+    if (entries.length === 0 && this.options.onReplayed === undefined) void turn.then(() => step.begin())
+  }
+
+  /** The number of a new call and what is recorded of it, or why there can be none. */
+  number(kind: CallKind, name: string): Numbered | Error {
+    this.moves++
+    const refused = this.#refusal()
+    if (refused !== undefined) return refused
+    try {
+      return this.#replay.call(kind, name)
+    } catch (error) {
+      if (ReplayMismatch.is(error)) this.die(error)
+      return error as Error
+    }
+  }
+
+  #made(index: number, call: Outstanding): void {
+    this.#outstanding.set(index, call)
+    this.#stirred = currentTurn()
+    if (this.#replay.replaying || this.#live.length > 0 || this.options.inbox.hasUnread || this.options.onReplayed !== undefined)
+      this.#queuePump()
+  }
+
+  settled(index: number): void {
+    this.#outstanding.delete(index)
+  }
+
+  /** The handler is about to see this failure. */
+  failed(index: number, error: unknown): void {
+    this.#outstanding.delete(index)
+    this.#failures.push({ error, index, made: this.#replay.made })
   }
 
   /** The attempt failed with this error: the entry that takes back the failure of a call behind it, if that is in the journal. */
@@ -390,21 +433,21 @@ export class Attempt {
     if (this.options.onReplayed !== undefined) throw new Deposed(`the history of ${this.options.address} ends here.`)
   }
 
-  /** Records an entry that settles a call: `settle` runs when its write was acknowledged, in order. */
-  record(entry: Entry, settle: () => void, unseen?: () => void): void {
-    if (this.#dead !== undefined || this.#ended || this.options.onReplayed !== undefined) return unseen?.()
-    const live: Live = { settle, unseen, acknowledged: false }
+  /** Records an entry that settles a call: it is delivered when its write was acknowledged, in order. */
+  record(entry: Entry, live: Live): void {
+    if (this.#dead !== undefined || this.#ended || this.options.onReplayed !== undefined) return live.unseen?.()
     this.#live.push(live)
-    void this.#writer.write(entry, live)
+    this.#writer.write(entry, live)
   }
 
   /**
    * Records what the handler is about to see; written with the next write, at the latest before the next body starts that is not deferred itself
    * (J2). Lost with the attempt, it is computed anew: failures, and results of steps that were declared to bear it.
    */
-  recordDeferred(entry: Entry, settle: () => void): void {
+  recordDeferred(entry: Entry, live: Live): void {
     if (this.#dead !== undefined || this.#ended) return
-    this.#live.push({ settle, unseen: undefined, acknowledged: true })
+    live.acknowledged = true
+    this.#live.push(live)
     this.#writer.defer(entry)
     this.#queuePump()
   }
@@ -412,7 +455,8 @@ export class Attempt {
   /** Records an entry that settles nothing; resolves when it is written. */
   async note(entry: Entry): Promise<void> {
     if (this.#dead !== undefined || this.#ended || this.options.onReplayed !== undefined) return
-    await this.#writer.write(entry)
+    this.#writer.write(entry)
+    await this.#writer.flushing
   }
 
   /** Before a body starts: what it may depend on is written. */
@@ -453,7 +497,7 @@ export class Attempt {
         }
         if (!live.acknowledged) return
         this.#live.shift()
-        live.settle()
+        live.deliver()
       }
       this.moves++
       clearTimeout(this.#stall)
@@ -522,8 +566,7 @@ export class Attempt {
   /** Nothing is under way but waits: for a time, a message, a result, the next try of a step. */
   get resting(): boolean {
     if (this.#dead !== undefined || this.#ended || this.#outstanding.size === 0) return false
-    if (this.#writer.flushing !== undefined || this.#pumpQueued || this.#messagesQueued || this.#live.length > 0 || this.#replay.replaying)
-      return false
+    if (this.#writer.busy || this.#pumpQueued || this.#messagesQueued || this.#live.length > 0 || this.#replay.replaying) return false
     for (const call of this.#outstanding.values())
       if ((!call.cancellable && call.pausing?.() !== true) || call.busy?.() === true) return false
     return true
@@ -556,7 +599,10 @@ export class Attempt {
           inbox.markRead(message.number)
           const answer = this.options.applyUpdate(message)
           this.#writer.answer(message, answer)
-          this.record({ t: "update", c: this.#replay.made, m: message.number }, () => undefined)
+          this.record(
+            { t: "update", c: this.#replay.made, m: message.number },
+            delivery(() => undefined),
+          )
           return
         }
         case "cancel": {
@@ -564,8 +610,10 @@ export class Attempt {
           const { number } = message
           this.record(
             { t: "cancel", c: this.#replay.made, m: number },
-            () => this.#cancel(number),
-            () => this.#cancel(number),
+            delivery(
+              () => this.#cancel(number),
+              () => this.#cancel(number),
+            ),
           )
           return
         }

@@ -183,6 +183,9 @@ export const decodeError = (
   return new failure(fields)
 }
 
+/** An error of a step that no type declares: name, tag and message are kept, the class is not. */
+export const plainError = (data: ErrorData): Error => Object.assign(new Error(data.message), { name: data.tag, _tag: data.tag })
+
 export const runFailed =
   (what: string) =>
   (data: ErrorData): Error =>

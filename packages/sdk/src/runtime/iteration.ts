@@ -90,9 +90,11 @@ export class Iteration implements AttemptSource, Pass {
   get #what(): string {
     return this.#loaded.address
   }
+  /** One object: it also names the step that runs. */
   get #work(): Work {
-    return { kind: this.#resident.kind.kind, key: this.#resident.key }
+    return (this.#atWork ??= { kind: this.#resident.kind.kind, key: this.#resident.key })
   }
+  #atWork: Work | undefined
   get key(): string {
     return this.#resident.key
   }
@@ -355,6 +357,7 @@ export class Iteration implements AttemptSource, Pass {
       key,
       run,
       revision: this.#resident.revision,
+      work: this.#work,
       body: this.#body,
       entries: this.#entries,
       wake: this.#wake as WakeReason,

@@ -5,7 +5,7 @@
 import { BadOption } from "../errors.ts"
 import type { Attempt } from "./attempt.ts"
 import { isDeclared, tagOrName } from "./body.ts"
-import type { StepRequest } from "./calls.ts"
+import type { StepRequest } from "./step-call.ts"
 import { retryDelay } from "./retry.ts"
 
 interface Compensation {

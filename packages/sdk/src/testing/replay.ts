@@ -50,6 +50,7 @@ const still = (time: number): OwnedShard => ({
   nextFence: () => 0n,
   nextRevision: () => "",
   commit: () => Promise.reject(new BadOption("expected a replay to write nothing")),
+  write: (source) => source.refused(new BadOption("expected a replay to write nothing")),
   reload: () => undefined,
   now: () => time,
 })
@@ -93,6 +94,7 @@ export const replay = async (history: History, job: JobHandlers<any>, options: R
     key: history.key,
     run: loaded.run,
     revision: loaded.revision,
+    work: { kind: kind.kind, key: history.key },
     body,
     entries,
     wake,

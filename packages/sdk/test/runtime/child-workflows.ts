@@ -95,6 +95,9 @@ export const childWorkflows: ReadonlyArray<Workflow> = [
         ])
           await other.start({ id }, { onParentEnd })
         await other.get("done").result()
+        // one that is terminated before it began would never be seen
+        const began = (): boolean => ["wait 1", "wait 2"].every((id) => world.seen.has(`child ${id}`))
+        await job.step("they began", () => until(began, "both began").then(() => true))
         return job.done(await world.step(job, "parent"))
       },
     }),

@@ -17,6 +17,7 @@ const owned = (shard: number): OwnedShard & { readonly abort: AbortController } 
     nextFence: () => 0n,
     nextRevision: () => "",
     commit: () => Promise.reject(new Error("not here")),
+    write: () => undefined,
     reload: () => undefined,
     now: () => 0,
   }

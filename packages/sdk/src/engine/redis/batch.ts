@@ -24,22 +24,17 @@ export interface Plan<Item, Reply> {
   size?(item: Item): number
   /** False: the item does not share the group of its shard (another owner). */
   joins?(item: Item, group: ReadonlyArray<Item>): boolean
-  /** Two items with the same name do not share a group. */
-  name?(item: Item): string
   /** Appends the arguments of a group. */
   encode(items: ReadonlyArray<Item>, out: string[]): void
   /** One reply per item; `now` is the store's time where the script answers it. */
   decode(reply: ReadonlyArray<unknown>, items: ReadonlyArray<Item>, now: number): ReadonlyArray<Reply>
   /** For the group as a whole: "stale". */
   refused?(reply: string, items: ReadonlyArray<Item>): ReadonlyArray<Reply> | undefined
-  /** For a group that failed half way; without it the verb throws. */
-  poisoned?(items: ReadonlyArray<Item>, now: number): ReadonlyArray<Reply>
 }
 
 interface Group<Item> {
   readonly shard: number
   readonly items: Item[]
-  readonly names: Set<string> | undefined
   /** Where their replies go. */
   readonly at: number[]
 }
@@ -61,14 +56,12 @@ function cut<Item, Reply>(items: ReadonlyArray<Item>, plan: Plan<Item, Reply>, s
       bytes = 0
     }
     const shard = plan.shard(item)
-    const name = plan.name?.(item)
     const present = open.get(shard)
-    if (present && (plan.joins?.(item, present.items) ?? true) && (name === undefined || !present.names?.has(name))) {
+    if (present && (plan.joins?.(item, present.items) ?? true)) {
       present.items.push(item)
-      if (name !== undefined) present.names?.add(name)
       present.at.push(at)
     } else {
-      const group = { shard, items: [item], names: name === undefined ? undefined : new Set([name]), at: [at] }
+      const group = { shard, items: [item], at: [at] }
       groups.push(group)
       open.set(shard, group)
     }
@@ -119,8 +112,6 @@ function readGroup<Item, Reply>(reply: unknown, group: Group<Item>, plan: Plan<I
   if (Array.isArray(reply)) return plan.decode(reply, group.items, now)
   const text = String(reply)
   if (text.startsWith("!")) {
-    const poisoned = plan.poisoned?.(group.items, now)
-    if (poisoned) return poisoned
     throw new StoreFault(
       `shard ${group.shard}, ${plan.script.name}: ${text.slice(1)}. Something else wrote to its keys, or this is a bug of Ponos.`,
       {

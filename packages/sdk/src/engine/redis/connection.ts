@@ -11,6 +11,7 @@ import { StoreUnsupported } from "../../errors.ts"
 import { ConnectionLost, isNoScript } from "./faults.ts"
 import { type Script, scripts } from "./scripts.ts"
 import type { Target } from "./url.ts"
+import { ScriptCall } from "./wire.ts"
 
 export interface ServerInfo {
   readonly version: string
@@ -138,18 +139,23 @@ export class Connection {
   /** Sends at once, so that calls made in one turn stay in order; fails with `ConnectionLost` after `timeout` ms. */
   command(name: string, args: ReadonlyArray<string>, timeout: number): Promise<unknown> {
     if (this.#lost) return Promise.reject(this.#lost)
-    return this.#bounded(this.#redis.sendCommand(new Command(name, [...args], { replyEncoding: "utf8" })) as Promise<unknown>, timeout)
+    return this.#send(new Command(name, [...args], { replyEncoding: "utf8" }), timeout)
+  }
+
+  #send(command: Command, timeout: number): Promise<unknown> {
+    return this.#bounded(this.#redis.sendCommand(command) as Promise<unknown>, timeout)
   }
 
   async run(script: Script, keys: ReadonlyArray<string>, args: ReadonlyArray<string>, timeout: number): Promise<unknown> {
-    const call = [script.sha1, String(keys.length), ...keys, ...args]
+    if (this.#lost) throw this.#lost
     try {
-      return await this.command("evalsha", call, timeout)
+      return await this.#send(new ScriptCall(script.sha1, keys, args), timeout)
     } catch (error) {
       // SCRIPT FLUSH, or a failover to a server that never saw the script.
       if (!isNoScript(error)) throw error
       await this.command("script", ["LOAD", script.source], timeout)
-      return await this.command("evalsha", call, timeout)
+      if (this.#lost) throw this.#lost
+      return await this.#send(new ScriptCall(script.sha1, keys, args), timeout)
     }
   }
 

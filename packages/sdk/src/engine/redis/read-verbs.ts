@@ -13,8 +13,8 @@ export const read = (store: Store, pool: string, items: ReadonlyArray<AddressIte
     encode: (group, out) => out.push(full ? "1" : "0", ...group.map((item) => item.address)),
     decode: (reply, group) =>
       group.map((item, n) => {
-        const record = reply[4 * n + 1]
-        return typeof record === "string" ? parseLoaded(item.address, record, reply[4 * n + 2] === 1, reply[4 * n + 3]) : undefined
+        const record = reply[3 * n]
+        return typeof record === "string" ? parseLoaded(item.address, record, reply[3 * n + 1] === 1, reply[3 * n + 2]) : undefined
       }),
   })
 

@@ -14,6 +14,7 @@ import * as pools from "./pool-verbs.ts"
 import * as reads from "./read-verbs.ts"
 import * as streams from "./stream-verbs.ts"
 import { parseRedisUrl } from "./url.ts"
+import { commit } from "./commit-verb.ts"
 import * as worker from "./worker-verbs.ts"
 
 const defaults = { callTimeout: 5000, connectTimeout: 5000, prefix: "p", auditLength: optionTable.auditLength.default } as const
@@ -99,7 +100,7 @@ function engine(url: string, deployment: Deployment, keys: Keys, options: Engine
     claim: (pool, items) => worker.claim(store, pool, items, auditLength),
     release: (pool, items) => worker.release(store, pool, items, auditLength),
     take: (pool, groups) => worker.take(store, pool, groups),
-    commit: (pool, groups) => worker.commit(store, pool, groups),
+    commit: (pool, groups) => commit(store, pool, groups),
     trim: (pool, groups) => worker.trim(store, pool, groups),
     audit: (pool, items) => audit(store, pool, items),
     headers: (pool, shards) => reads.headers(store, pool, shards),

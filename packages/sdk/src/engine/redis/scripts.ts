@@ -423,7 +423,7 @@ end)
     name: "commit",
     caller: "worker",
     keys: "shard…",
-    sha1: "37662ad7528c62b40eb1b5ba56020e26ec720934",
+    sha1: "561fdf8ed46b5321c669e2e6908a34bb8db4844a",
     source: `#!lua flags=allow-oom
 local call = redis.call
 local store_time
@@ -518,7 +518,8 @@ local function refuse(shard, verb, writer)
   append_audit(shard, nil, "x\\t" .. time .. "\\t" .. who .. (owned or "0") .. "\\t" .. (owner or "") .. "\\t1\\t" .. time .. "\\t0")
   return "stale"
 end
-    return refuse(shard, "commit", ARGV[at])
+    refuse(shard, "commit", ARGV[at])
+    return "."
   end
   local active = call("SMISMEMBER", w, unpack(ARGV, first, first + count - 1))
   local lists = {}
@@ -646,8 +647,7 @@ end
       end
       newest = math.max(newest, code == "c" and 0 or consumed)
     end
-    reply[2 * n - 1] = code
-    reply[2 * n] = newest
+    reply[n] = newest > 0 and code .. string.format("%.0f", newest) or code
   end
   if #set > 2 then call(unpack(set)) end
   if #agenda > 2 then call(unpack(agenda)) end
@@ -671,10 +671,13 @@ end
     for n = 1, #ended do release_links(shard, ended[n][1], ended[n][2], ended[n][3]) end
   end
   if #events > 0 then call("SPUBLISH", shard .. "event", table.concat(events, "\\n")) end
-  return reply
+  return table.concat(reply)
 end)
-replies[#replies + 1] = now()
-return replies
+replies[#replies + 1] = string.format("%.0f", now())
+for g = 1, #replies do
+  if string.byte(replies[g]) == 33 then replies[g] = string.gsub(replies[g], "\\n", " ") end
+end
+return table.concat(replies, "\\n")
 `,
   },
   destroy_map: {
@@ -1320,7 +1323,7 @@ return replies
     name: "read",
     caller: "reader",
     keys: "shard…",
-    sha1: "cba7d74abd7857fcf3beafff1d129a1329f55bfe",
+    sha1: "66c962569add8ce00ad609f47cff05ca8c00bcdc",
     source: `#!lua flags=no-writes
 local call = redis.call
 local function groups(handle)
@@ -1344,13 +1347,9 @@ local function load(shard, addresses, records, reply)
   end
   local any = call("EXISTS", unpack(lists)) > 0
   for n = 1, #addresses do
-    local at = #reply
-    reply[at + 1] = addresses[n]
-    reply[at + 2] = records[n]
-    reply[at + 3] = ""
-    if any then
-      reply[at + 3] = { call("LRANGE", lists[2 * n - 1], 0, -1), call("LRANGE", lists[2 * n], 0, -1) }
-    end
+    local run = addresses[n] .. "\\t" .. records[n]
+    if any then run = { run, call("LRANGE", lists[2 * n - 1], 0, -1), call("LRANGE", lists[2 * n], 0, -1) } end
+    reply[#reply + 1] = run
   end
 end
 return groups(function(shard, at, last)
@@ -1361,10 +1360,10 @@ return groups(function(shard, at, last)
   for n = 1, #records do
     local found = {}
     if records[n] and full then load(shard, { ARGV[at + n] }, { records[n] }, found) end
-    reply[#reply + 1] = ARGV[at + n]
+    local lists = type(found[1]) == "table" and { found[1][2], found[1][3] } or ""
     reply[#reply + 1] = records[n]
     reply[#reply + 1] = active[n]
-    reply[#reply + 1] = found[3] or ""
+    reply[#reply + 1] = lists
   end
   return reply
 end)
@@ -1796,7 +1795,7 @@ return replies
     name: "take",
     caller: "worker",
     keys: "shard…",
-    sha1: "c63c84101954a39a7edbb4ffb1fae8141a328b8d",
+    sha1: "cc9cca3f2a819d535b15ab85ebc4014cb247e884",
     source: `#!lua flags=allow-oom
 local call = redis.call
 local store_time
@@ -1834,13 +1833,9 @@ local function load(shard, addresses, records, reply)
   end
   local any = call("EXISTS", unpack(lists)) > 0
   for n = 1, #addresses do
-    local at = #reply
-    reply[at + 1] = addresses[n]
-    reply[at + 2] = records[n]
-    reply[at + 3] = ""
-    if any then
-      reply[at + 3] = { call("LRANGE", lists[2 * n - 1], 0, -1), call("LRANGE", lists[2 * n], 0, -1) }
-    end
+    local run = addresses[n] .. "\\t" .. records[n]
+    if any then run = { run, call("LRANGE", lists[2 * n - 1], 0, -1), call("LRANGE", lists[2 * n], 0, -1) } end
+    reply[#reply + 1] = run
   end
 end
 local ENDED = string.byte("e")

@@ -1,19 +1,8 @@
 /** Verbs of a shard's owner: each carries (session, epoch) and begins with the fence (E2, O3). */
-import type {
-  ClaimItem,
-  ClaimReply,
-  CommitGroup,
-  CommitItem,
-  CommitReply,
-  LoadedRun,
-  ReleaseItem,
-  ShardOwner,
-  TakeGroup,
-  TakeReply,
-} from "../engine.ts"
+import type { ClaimItem, ClaimReply, LoadedRun, ReleaseItem, ShardOwner, TakeGroup, TakeReply } from "../engine.ts"
 import { writesText } from "./audit-verbs.ts"
 import { batched, maxItems, type Store } from "./batch.ts"
-import { headerText, onText, padding, parseHeader, parseLoaded, phaseOf } from "./record.ts"
+import { headerText, padding, parseHeader, parseLoaded } from "./record.ts"
 import { scripts } from "./scripts.ts"
 
 /** `auditLength`: entries that the shard's audit keeps. */
@@ -36,7 +25,7 @@ export const claim = (store: Store, pool: string, items: ReadonlyArray<ClaimItem
     ],
   })
 
-const ownHeader = (owner: ShardOwner): string => headerText(owner.session, owner.epoch)
+export const ownHeader = (owner: ShardOwner): string => headerText(owner.session, owner.epoch)
 
 export const release = (store: Store, pool: string, items: ReadonlyArray<ReleaseItem>, auditLength: number) =>
   batched<ReleaseItem, "released" | "stale">(store, pool, items, {
@@ -87,10 +76,7 @@ export async function take(store: Store, pool: string, groups: ReadonlyArray<Tak
     },
     decode: (reply, [group], now) => {
       const runs: LoadedRun[] = []
-      for (let n = 2; n < reply.length; n += 3) {
-        const address = String(reply[n])
-        runs.push(parseLoaded(address, String(reply[n + 1]), true, reply[n + 2], group?.addresses?.includes(address) !== true))
-      }
+      for (let n = 2; n < reply.length; n++) runs.push(parseTaken(reply[n], group?.addresses))
       const due = group?.timers && reply[1] !== "" ? Number(reply[1]) : undefined
       return [{ status: "taken", runs, more: reply[0] === 1, nextDue: due, now }]
     },
@@ -107,79 +93,11 @@ export async function take(store: Store, pool: string, groups: ReadonlyArray<Tak
   return merged
 }
 
-interface Unit {
-  readonly owner: CommitGroup
-  readonly header: string
-  readonly item: CommitItem
-}
-
-const refusedItem = (status: CommitReply["status"], now: number): CommitReply => ({ status, phase: "active", lastMessage: 0, now })
-
-export async function commit(
-  store: Store,
-  pool: string,
-  groups: ReadonlyArray<CommitGroup>,
-): Promise<ReadonlyArray<ReadonlyArray<CommitReply>>> {
-  const units: Unit[] = []
-  for (const owner of groups) {
-    const header = ownHeader(owner)
-    for (const item of owner.items) units.push({ owner, header, item })
-  }
-  const replies = await batched<Unit, CommitReply>(store, pool, units, {
-    script: scripts.commit,
-    shard: (unit) => unit.owner.shard,
-    size: ({ item }) => sizeOf(item),
-    joins: (unit, group) => group[0]?.header === unit.header,
-    // A group is checked before it is written, so a run's second write must come in a later one.
-    name: (unit) => unit.item.address,
-    encode: (group, out) => {
-      out.push(group[0]?.header ?? "", String(group.length))
-      for (const { item } of group) out.push(item.address)
-      for (const { item } of group) encodeCommit(item, out)
-    },
-    decode: (reply, group, now) => group.map((_, n) => decodeCommit(String(reply[2 * n]), Number(reply[2 * n + 1]), now)),
-    refused: (reply, group) => (reply === "stale" ? group.map(() => refusedItem("stale", 0)) : undefined),
-    poisoned: (group, now) => group.map(() => refusedItem("poisoned", now)),
-  })
-  let at = 0
-  return groups.map((group) => replies.slice(at, (at += group.items.length)))
-}
-
-function sizeOf({ address, body, next, append, answers }: CommitItem): number {
-  let size = 160 + address.length + (body?.length ?? 0) + (next.phase === "ended" ? next.outcome.length : 0)
-  for (const entry of append) size += entry.length
-  for (const answer of answers) size += answer.answer.length
-  return size
-}
-
-/** The arguments of one run, as the header of commit.lua lists them. */
-function encodeCommit(item: CommitItem, out: string[]): void {
-  const { next, body, append, answers } = item
-  const clears = item.journal === "clear"
-  const appends = append.length > 0 || (next.phase === "active" && body === undefined && !clears)
-  const op =
-    (next.phase[0] ?? "") + (body === undefined ? "-" : "b") + (clears ? "c" : appends ? "k" : "-") + (answers.length > 0 ? "w" : "-")
-  out.push(`${item.run}\t${item.revision}`, `${item.run}\t${item.newRevision}`, op, String(item.consumed))
-  if (next.phase === "ended") {
-    out.push(String(next.outcome.length), next.outcome, String(next.retention), next.ifUnseen === "refuse" ? String(item.seen) : "")
-  } else if (next.phase === "parked") {
-    out.push(dueText(next.due), onText(next.on), String(item.seen))
-  }
-  if (body !== undefined) out.push(body)
-  if (appends && !clears) out.push(String(item.journalLength), String(append.length), ...append)
-  if (answers.length > 0) {
-    out.push(String(answers.length))
-    for (const { id, answer } of answers) out.push(id, answer)
-  }
-}
-
-function dueText(due: { readonly after: number } | { readonly at: number } | undefined): string {
-  if (due === undefined) return ""
-  return "after" in due ? `+${due.after}` : String(due.at)
-}
-
-function decodeCommit(code: string, lastMessage: number, now: number): CommitReply {
-  if (code === "c") return refusedItem("conflict", now)
-  if (code === "u") return { status: "unseen", phase: "active", lastMessage, now }
-  return { status: "ok", phase: phaseOf(code), lastMessage, now }
+/** "address<TAB>record", or [that, inbox, journal]. */
+function parseTaken(found: unknown, asked: ReadonlyArray<string> | undefined): LoadedRun {
+  const lists = Array.isArray(found) ? (found as ReadonlyArray<unknown>) : undefined
+  const text = String(lists === undefined ? found : lists[0])
+  const end = text.indexOf("\t")
+  const address = text.slice(0, end)
+  return parseLoaded(address, text.slice(end + 1), true, lists?.slice(1), asked?.includes(address) !== true)
 }

@@ -7,7 +7,8 @@
 ---         op 2 b: body
 ---         op 3 k: (journal kept) journal_length count entries | c: (cleared) | -: nothing to do
 ---         op 4 w: count, then id answer
---- reply:  per shard: "stale" | per run: code ("r" "a" "p" "e": ok, and the phase; "c": conflict; "u": unseen) last_message; last: now
+--- reply:  one text with a line for each shard: "." (stale) | "!message" | for each run its code ("r" "a" "p" "e": ok, and the phase;
+---         "c": conflict; "u": unseen), with the number of its last message behind it, if it has one; last line: now
 --- include "now" "groups" "parse" "run_of" "is_on" "digest" "since"
 --- Every write of an owner. All checks of a group come before its first write; a failure after that is "poisoned" above (B1).
 local ACTIVE, READY, PARKED, END = 97, 114, 112, 101
@@ -29,7 +30,8 @@ local replies = groups(function(shard, at, last)
   local records = call("HMGET", r, "", unpack(ARGV, first, first + count - 1))
   if records[1] ~= ARGV[at] then
     --- use "refuse"
-    return refuse(shard, "commit", ARGV[at])
+    refuse(shard, "commit", ARGV[at])
+    return "."
   end
   local active = call("SMISMEMBER", w, unpack(ARGV, first, first + count - 1))
   local lists = {}
@@ -165,8 +167,7 @@ local replies = groups(function(shard, at, last)
       end
       newest = math.max(newest, code == "c" and 0 or consumed)
     end
-    reply[2 * n - 1] = code
-    reply[2 * n] = newest
+    reply[n] = newest > 0 and code .. string.format("%.0f", newest) or code
   end
 
   -- writes
@@ -183,7 +184,10 @@ local replies = groups(function(shard, at, last)
     for n = 1, #ended do release_links(shard, ended[n][1], ended[n][2], ended[n][3]) end
   end
   if #events > 0 then call("SPUBLISH", shard .. "event", table.concat(events, "\n")) end
-  return reply
+  return table.concat(reply)
 end)
-replies[#replies + 1] = now()
-return replies
+replies[#replies + 1] = string.format("%.0f", now())
+for g = 1, #replies do
+  if string.byte(replies[g]) == 33 then replies[g] = string.gsub(replies[g], "\n", " ") end
+end
+return table.concat(replies, "\n")

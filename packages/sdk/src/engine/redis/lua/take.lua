@@ -2,7 +2,7 @@
 --- caller: worker
 --- keys:   shard…
 --- args:   now; per shard: size, header limit timers ("1": also what is due), addresses to load again if active
---- reply:  per shard: "stale" | more next_due|"" then per run: address record [inbox, journal]|""; last: now
+--- reply:  per shard: "stale" | more next_due|"" then per run "address<TAB>record" or [that, inbox, journal]; last: now
 --- include "now" "groups" "fence" "load"
 --- Moves runs from ready to active (W1): an address is in at most one of the two, so nothing is taken twice.
 local ENDED = string.byte("e")

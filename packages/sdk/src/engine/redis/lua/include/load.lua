@@ -1,4 +1,4 @@
---- Appends address, record and, where there are any, {inbox, journal} to `reply`. Fresh runs cost one EXISTS for all of them.
+--- Appends to `reply` for each run "address<TAB>record", or {that, inbox, journal} where a run of the call has any. Fresh runs cost one EXISTS for all of them.
 local function load(shard, addresses, records, reply)
   local inbox, journal = shard .. "i:", shard .. "j:"
   local lists = {}
@@ -8,12 +8,8 @@ local function load(shard, addresses, records, reply)
   end
   local any = call("EXISTS", unpack(lists)) > 0
   for n = 1, #addresses do
-    local at = #reply
-    reply[at + 1] = addresses[n]
-    reply[at + 2] = records[n]
-    reply[at + 3] = ""
-    if any then
-      reply[at + 3] = { call("LRANGE", lists[2 * n - 1], 0, -1), call("LRANGE", lists[2 * n], 0, -1) }
-    end
+    local run = addresses[n] .. "\t" .. records[n]
+    if any then run = { run, call("LRANGE", lists[2 * n - 1], 0, -1), call("LRANGE", lists[2 * n], 0, -1) } end
+    reply[#reply + 1] = run
   end
 end
