@@ -1,6 +1,6 @@
 /** The writes that end an iteration or an attempt: one fenced commit each. */
 import type { CommitItem, CommitReply, Next } from "../engine/engine.ts"
-import type { OwnedShard } from "../pool/consumer.ts"
+import type { CommitSource, OwnedShard } from "../pool/consumer.ts"
 import { refusedWrite } from "./journal-writer.ts"
 import type { Body, Waiting } from "./body.ts"
 import { printBody } from "./body.ts"
@@ -19,34 +19,64 @@ export interface WriteTarget {
   readonly append?: ReadonlyArray<string>
 }
 
-/** Commits the record of a run; a refused write throws. Gives the reply and the new revision. */
+export interface Written {
+  readonly reply: CommitReply
+  /** The new one. */
+  readonly revision: string
+}
+
+/** One promise for all of it: each run ends with one. */
+class RunWrite implements CommitSource {
+  readonly #item: CommitItem
+  readonly #resolve: (written: Written) => void
+  readonly refused: (error: unknown) => void
+
+  constructor(item: CommitItem, resolve: (written: Written) => void, reject: (error: unknown) => void) {
+    this.#item = item
+    this.#resolve = resolve
+    this.refused = reject
+  }
+
+  get address(): string {
+    return this.#item.address
+  }
+
+  item(): CommitItem {
+    return this.#item
+  }
+
+  committed(reply: CommitReply): void {
+    const { address, newRevision } = this.#item
+    if (reply.status === "ok" || reply.status === "unseen") this.#resolve({ reply, revision: newRevision })
+    else this.refused(refusedWrite(address, reply.status))
+  }
+}
+
+/** Commits the record of a run; a refused write rejects. */
 export const writeRun = (
   shard: OwnedShard,
   target: WriteTarget,
   body: Body,
   next: Next,
   journal: CommitItem["journal"],
-): Promise<{ readonly reply: CommitReply; readonly revision: string }> => {
-  const newRevision = shard.nextRevision()
-  const written = shard.commit({
+): Promise<Written> => {
+  const item: CommitItem = {
     address: target.address,
     run: target.run,
     revision: target.revision,
-    newRevision,
+    newRevision: shard.nextRevision(),
     journalLength: target.journalLength,
-    append: target.append ?? [],
+    append: target.append ?? none,
     journal,
     next,
     body: printBody({ ...body, at: Math.round(shard.now()) }),
     consumed: target.consumed,
     seen: target.seen,
-    answers: target.answers ?? [],
-  })
-  return written.then((reply) => {
-    if (reply.status !== "ok" && reply.status !== "unseen") throw refusedWrite(target.address, reply.status)
-    return { reply, revision: newRevision }
-  })
+    answers: target.answers ?? none,
+  }
+  return new Promise((resolve, reject) => shard.write(new RunWrite(item, resolve, reject)))
 }
+const none: ReadonlyArray<never> = []
 
 /** Not later than the run's deadline, where it has one. */
 export const nextOf = (waiting: Waiting | undefined, { run, iteration }: Deadlines): Next => {
