@@ -9,11 +9,13 @@
  * - H5 (P4) No message is counted twice. An iteration is counted once, and all who saw the journaled result of its step saw the same.
  * - H6 Absent evidence is no proof: what the store holds was run by workers who wrote it down.
  * - H7 (P1) Every fence is of an epoch that the audit says was claimed.
+ * - H8 to H12: children, activities, updates and signals between runs (family-check.ts).
  */
+import { checkFamilies, type FamilyRule } from "./family-check.ts"
 import type { Final, HandlerLine, History } from "./history.ts"
 
 export interface Problem {
-  readonly rule: "H1" | "H2" | "H3" | "H4" | "H5" | "H6" | "H7"
+  readonly rule: "H1" | "H2" | "H3" | "H4" | "H6" | "H7" | FamilyRule
   readonly key: string
   readonly text: string
 }
@@ -29,6 +31,9 @@ export interface Findings {
   readonly problems: ReadonlyArray<Problem>
   readonly handlers: number
   readonly messages: number
+  readonly updates: number
+  /** Iterations that counted an activity, a child with its own children, and a signal to another run. */
+  readonly families: number
   /** The longest time for which a thawed process ran on beside the next owner. */
   readonly lateMs: number
 }
@@ -256,6 +261,15 @@ export const checkHistory = (history: History, options: CheckOptions = {}): Find
   check.starts(byKey)
   for (const final of history.final) check.final(final, byKey.get(final.key) ?? [])
   if (history.final.length === 0) check.report("H6", "", "nothing was read from the store at the end")
-  const messages = history.script.filter(({ what }) => what === "sent").length
-  return { problems: check.problems, handlers: handlers.length, messages, lateMs: check.late }
+  checkFamilies(history, (rule, key, text) => check.report(rule, key, text))
+  const count = (of: string): number => history.script.filter(({ what }) => what === of).length
+  const children = (history.families ?? []).reduce((sum, { families }) => sum + families.length, 0)
+  return {
+    problems: check.problems,
+    handlers: handlers.length,
+    messages: count("sent"),
+    updates: count("answered"),
+    families: children,
+    lateMs: check.late,
+  }
 }

@@ -15,7 +15,7 @@ interface OfHandler extends Stamped {
   readonly key: string
 }
 
-export type HandlerLine = Exclude<WorkerLine, { readonly what: "stalled" }>
+export type HandlerLine = Extract<WorkerLine, { readonly handler: number }>
 
 export type WorkerLine =
   | (OfHandler & { readonly what: "begin"; readonly run: string; readonly fence: string; readonly iteration: number })
@@ -29,6 +29,14 @@ export type WorkerLine =
   | (Stamped & { readonly what: "stalled"; readonly worker: string; readonly from: number; readonly to: number })
   /** The user code saw a message: its payload is the number that the client gave. */
   | (OfHandler & { readonly what: "message"; readonly n: number })
+  /** A durable call (an activity, a child) gave this to the handler; it is in the journal. */
+  | (OfHandler & { readonly what: "saw"; readonly call: string; readonly value: string })
+  /** The handler is about to end its run with this result. */
+  | (OfHandler & { readonly what: "said"; readonly value: string })
+  /** A try of an activity is about to give this; `call` is the same for all tries of one call. */
+  | (Stamped & { readonly what: "try"; readonly worker: string; readonly key: string; readonly call: string; readonly value: string })
+  /** The handler of update `n` ran; whether that counts, the store decides. */
+  | (Stamped & { readonly what: "applied"; readonly worker: string; readonly key: string; readonly run: string; readonly n: number })
 
 export type ScriptLine =
   | (Stamped & { readonly what: "killed" | "frozen" | "thawed" | "exited"; readonly worker: string })
@@ -40,6 +48,8 @@ export type ScriptLine =
   | (Stamped & { readonly what: "sent"; readonly key: string; readonly n: number })
   /** The client gave up: nobody knows whether message `n` was accepted. */
   | (Stamped & { readonly what: "unknown"; readonly key: string; readonly n: number })
+  /** Update `n` was answered with the place that it has among the updates of its run. */
+  | (Stamped & { readonly what: "answered"; readonly key: string; readonly n: number; readonly place: number })
 
 /** What the store holds of a key when all is quiet. */
 export interface Final {
@@ -51,10 +61,50 @@ export interface Final {
   readonly iterations: ReadonlyArray<readonly [iteration: number, value: string]>
 }
 
+/** What one iteration of a run with children counted. */
+export interface Family {
+  readonly iteration: number
+  /** Result of its activity. */
+  readonly work: string
+  /** Run of its child, and how that ended: its result, or the tag of an error. */
+  readonly branch: string
+  readonly end: string
+  /** How the child's own children ended, which were started to be cancelled, terminated, left alone when it ends; absent: none was to be started. */
+  readonly leaves: { readonly cancel: string; readonly terminate: string; readonly abandon?: string }
+}
+
+/** What the store holds of a run with children, beside `Final`. */
+export interface FinalFamily {
+  readonly key: string
+  readonly run: string
+  /** Numbers of the updates that were applied, in order. */
+  readonly log: ReadonlyArray<number>
+  /** Iterations that were committed, and those that the state counted. */
+  readonly iterations: number
+  readonly counted: number
+  readonly families: ReadonlyArray<Family>
+  /** Signals that it sent to the next one, numbered from 1 on. */
+  readonly told: number
+  /** Whom it tells. */
+  readonly next: string
+  /** Signals that it got from others: who, and which number. */
+  readonly heard: ReadonlyArray<readonly [from: string, n: number]>
+}
+
+/** A child as the store has it at the end. */
+export interface FinalChild {
+  readonly key: string
+  readonly run: string
+  /** `done:<result>`, the tag of how it ended, or `alive`. */
+  readonly end: string
+}
+
 export interface History {
   readonly workers: ReadonlyArray<WorkerLine>
   readonly script: ReadonlyArray<ScriptLine>
   readonly final: ReadonlyArray<Final>
+  readonly families?: ReadonlyArray<FinalFamily>
+  readonly children?: ReadonlyArray<FinalChild>
   /** A message may be seen again by the next handler (low-level pool), while the store counts it once. */
   readonly repeats: (key: string) => boolean
 }

@@ -1,11 +1,11 @@
 /** The load: a job of the runtime and one of the low-level pool that write down what they do. Both settle when they are aborted. */
 import { randomBytes } from "node:crypto"
-import { openSync, writeSync } from "node:fs"
 import { Schema } from "effect"
 import { defineJob, signal, type } from "../../src/define/index.ts"
 import { makeStub, type JobContract } from "../../src/gen.ts"
 import type { Job } from "../../src/pool/index.ts"
-import { monotonicMs, type HandlerLine } from "./history.ts"
+import { pause } from "./pause.ts"
+import type { Recorder } from "./recorder.ts"
 
 export interface State {
   readonly log: ReadonlyArray<number>
@@ -43,44 +43,6 @@ export const contract: JobContract = {
 export const runKey = (key: string): string => `run/${key}`
 export const lowKey = (key: string): string => `low/${key}`
 
-type WithoutStamp<Line> = Line extends HandlerLine ? Omit<Line, "at" | "worker"> : never
-
-export class Recorder {
-  readonly #file: number
-  readonly #worker: string
-  #handlers = 0
-
-  constructor(path: string, worker: string) {
-    this.#file = openSync(path, "a")
-    this.#worker = worker
-  }
-
-  write(line: WithoutStamp<HandlerLine>): void {
-    writeSync(this.#file, `${JSON.stringify({ at: monotonicMs(), worker: this.#worker, ...line })}\n`)
-  }
-
-  stalled(from: number, to: number): void {
-    writeSync(this.#file, `${JSON.stringify({ at: monotonicMs(), worker: this.#worker, what: "stalled", from, to })}\n`)
-  }
-
-  begin(key: string, run: string, fence: bigint, iteration: number): number {
-    const handler = ++this.#handlers
-    this.write({ what: "begin", handler, key, run, fence: String(fence), iteration })
-    return handler
-  }
-}
-
-const pause = (ms: number, abort: AbortSignal): Promise<void> =>
-  new Promise((resolve, reject) => {
-    const timer = setTimeout(resolve, ms)
-    const stop = (): void => {
-      clearTimeout(timer)
-      reject(abort.reason as Error)
-    }
-    if (abort.aborted) stop()
-    else abort.addEventListener("abort", stop, { once: true })
-  })
-
 /** A pass takes a few times as long: long enough to be met by any fault. */
 const stepMs = 15
 const idleMs = 1_000
@@ -89,33 +51,26 @@ export const chaosJob = (recorder: Recorder) =>
   makeStub(definition as never, contract).implement({
     init: (): State => ({ log: [], iterations: [] }),
     run: async (job: any) => {
-      const key = runKey(job.key)
-      const handler = recorder.begin(key, job.run, job.fence, job.iteration)
-      const onAbort = (): void => recorder.write({ what: "abort", handler, key })
-      job.abortSignal.addEventListener("abort", onAbort, { once: true })
-      try {
+      return await recorder.during(runKey(job.key), job, async (notes) => {
         const value = (await job.step("first", async (abort: AbortSignal) => {
           const made = randomBytes(4).toString("hex")
-          recorder.write({ what: "step", handler, key, step: "first", value: made, given: "" })
+          notes.step("first", made, "")
           await pause(stepMs, abort)
           return made
         })) as string
         await job.step("second", async (abort: AbortSignal) => {
-          recorder.write({ what: "step", handler, key, step: "second", value: "", given: value })
+          notes.step("second", "", value)
           await pause(stepMs, abort)
         })
         const { log, iterations } = job.state as State
         const seen: number[] = []
         for (let message = job.poll("add"); message !== undefined; message = job.poll("add")) {
-          recorder.write({ what: "message", handler, key, n: message.payload as number })
+          notes.message(message.payload as number)
           seen.push(message.payload as number)
         }
         job.state = { log: [...log, ...seen], iterations: [...iterations, [job.iteration, value]] }
         return job.again({ on: ["add"], after: idleMs })
-      } finally {
-        recorder.write({ what: "end", handler, key })
-        job.abortSignal.removeEventListener("abort", onAbort)
-      }
+      })
     },
   })
 

@@ -1,9 +1,11 @@
 /** Clients: start all keys, send each of them numbers one after the other, and write down what the store acknowledged. */
 import { openEngine } from "../../src/engine/open.ts"
-import { InboxFull, NoWorker, OutcomeUnknown, StoreUnavailable } from "../../src/errors.ts"
 import { makeClient } from "../../src/gen.ts"
 import { Pool } from "../../src/pool/index.ts"
+import { FamilyLoad, type WriteLine } from "./family-load.ts"
+import { kinContracts } from "./family.ts"
 import { monotonicMs, type ScriptLine } from "./history.ts"
+import { delay, insist, retryable } from "./insist.ts"
 import { contract, lowKey, runKey } from "./job.ts"
 
 export interface LoadSpec {
@@ -12,29 +14,16 @@ export interface LoadSpec {
   readonly lowPool: string
   readonly shards: number
   readonly keys: number
+  /** Runs that have children. */
+  readonly families: number
   readonly everyMs: number
-}
-
-const delay = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))
-const retryable = (error: unknown): boolean =>
-  StoreUnavailable.is(error) || OutcomeUnknown.is(error) || NoWorker.is(error) || InboxFull.is(error)
-
-/** Repeats until the store has answered. */
-const insist = async <T>(call: () => Promise<T>, stopped: () => boolean): Promise<T> => {
-  for (;;) {
-    try {
-      return await call()
-    } catch (error) {
-      if (!retryable(error) || stopped()) throw error
-      await delay(20)
-    }
-  }
 }
 
 export class Load {
   readonly lines: ScriptLine[] = []
   readonly sent = new Map<string, number>()
   readonly runs = new Map<string, string>()
+  readonly families: FamilyLoad
   readonly #spec: LoadSpec
   readonly #client: any
   readonly #low: Pool
@@ -49,28 +38,29 @@ export class Load {
     this.#client = client
     this.#low = low
     this.#keys = Array.from({ length: spec.keys }, (_, n) => `key-${n}`)
+    const { families: count, everyMs } = spec
+    this.families = new FamilyLoad({ client, count, everyMs, write: this.write, stopped: () => this.#closed })
   }
 
   static async open(spec: LoadSpec): Promise<Load> {
     const { store, pool, lowPool, shards } = spec
     const low = await Pool.join(lowPool, { store, shards })
-    return new Load(spec, makeClient({ pool, store, shards }, { chaos: contract }), low)
+    return new Load(spec, makeClient({ pool, store, shards }, { chaos: contract, ...kinContracts }), low)
   }
 
   get historyKeys(): ReadonlyArray<string> {
     return this.#keys.flatMap((key) => [runKey(key), lowKey(key)])
   }
 
-  write(line: ScriptLine extends infer L ? (L extends ScriptLine ? Omit<L, "at"> : never) : never): void {
-    this.lines.push({ at: monotonicMs(), ...line } as ScriptLine)
-  }
+  readonly write: WriteLine = (line) => void this.lines.push({ at: monotonicMs(), ...line } as ScriptLine)
 
   /** Starts every key; after the store was emptied, anew. */
   async start(): Promise<void> {
     const life = ++this.#lives
     const stopped = (): boolean => this.#closed
-    await Promise.all(
-      this.#keys.flatMap((key) => [
+    await Promise.all([
+      this.families.start(),
+      ...this.#keys.flatMap((key) => [
         insist(async () => {
           const handle = await this.#client.chaos.start({ id: key })
           this.#started(runKey(key), (await handle.describe()).run as string)
@@ -81,7 +71,7 @@ export class Load {
           this.#started(lowKey(key), run)
         }, stopped),
       ]),
-    )
+    ])
     this.#resume()
   }
 
@@ -93,13 +83,14 @@ export class Load {
 
   #resume(): void {
     this.#paused = false
-    this.#sending = Promise.all(
-      this.#keys.flatMap((key) => [
+    this.#sending = Promise.all([
+      this.families.send(() => this.#paused),
+      ...this.#keys.flatMap((key) => [
         this.#send(runKey(key), async (n, id) => await this.#client.chaos.get(key).signal.add(n, { id })),
         // Without an id of its own: a call that failed for good may have been accepted.
         this.#send(lowKey(key), async (n) => await this.#low.notify(key, new TextEncoder().encode(String(n))), true),
       ]),
-    )
+    ])
     // Told by `pause`.
     this.#sending.catch(() => {})
   }

@@ -5,8 +5,10 @@
 import { createInterface } from "node:readline"
 import { createWorker } from "../../src/index.ts"
 import { Pool } from "../../src/pool/index.ts"
+import { kinActivities, kinJobs } from "./family.ts"
 import { monotonicMs } from "./history.ts"
-import { chaosJob, Recorder, runLow } from "./job.ts"
+import { chaosJob, runLow } from "./job.ts"
+import { Recorder } from "./recorder.ts"
 
 export interface WorkerSpec {
   readonly store: string
@@ -56,8 +58,11 @@ const worker = await createWorker({
   pool,
   store,
   shards,
-  jobs: [chaosJob(recorder)],
+  jobs: [chaosJob(recorder), ...kinJobs(recorder)],
+  activities: [kinActivities(recorder)],
   signals: false,
+  // so that runs that wait for their children leave memory
+  parkAfterMs: 100,
   onEvent: (event: object) => tell("run", event),
   ...options,
 } as never)
