@@ -7,12 +7,12 @@ type WithoutStamp<Line> = Line extends WorkerLine ? Omit<Line, "at" | "worker"> 
 /** What a handler's own code writes down. */
 export interface Notes {
   readonly handler: number
-  step(step: string, value: string, given: string): void
-  message(n: number): void
+  readonly step: (step: string, value: string, given: string) => void
+  readonly message: (n: number) => void
   /** What a durable call gave; returns it. */
-  saw(call: string, value: string): string
+  readonly saw: (call: string, value: string) => string
   /** The result with which the run is about to end; returns it. */
-  said(value: string): string
+  readonly said: (value: string) => string
 }
 
 interface Begun {
