@@ -1,10 +1,14 @@
-/** `npm run chaos`: random schedules of the verbs under load. The last line is the verdict; exit code 1: a promise was broken. */
+/**
+ * `npm run chaos`: random schedules of the verbs under load, or with `--scenarios` every scenario once that the store can suffer. The last line is the verdict;
+ * exit code 1: a promise was broken.
+ */
 import { parseArgs } from "node:util"
 import { randomRun } from "./random.ts"
+import { runScenario, scenarios } from "./scenarios.ts"
 import { openStore, storeNames, type StoreName } from "./stores.ts"
 import { verdictText, World } from "./world.ts"
 
-const usage = `npm run chaos -- [--minutes N] [--seed S] [--store ${storeNames.join("|")}]`
+const usage = `npm run chaos -- [--minutes N] [--seed S] [--store ${storeNames.join("|")}] [--scenarios]`
 const minutesMax = 240
 
 const number = (text: string, name: string, max: number): number => {
@@ -13,15 +17,20 @@ const number = (text: string, name: string, max: number): number => {
   throw new Error(`expected --${name} to be a number up to ${max}, got: ${text}. ${usage}`)
 }
 
-const read = (): { readonly minutes: number; readonly seed: number; readonly name: StoreName } => {
+const read = (): { readonly minutes: number; readonly seed: number; readonly name: StoreName; readonly fixed: boolean } => {
   const { values } = parseArgs({
-    options: { minutes: { type: "string" }, seed: { type: "string" }, store: { type: "string", default: "redis" } },
+    options: {
+      minutes: { type: "string" },
+      seed: { type: "string" },
+      store: { type: "string", default: "redis" },
+      scenarios: { type: "boolean" },
+    },
   })
   const minutes = number(values.minutes ?? "1", "minutes", minutesMax)
   const seed = number(values.seed ?? String(1 + Math.floor(Math.random() * 1_000_000)), "seed", Number.MAX_SAFE_INTEGER)
   const name = storeNames.find((one) => one === values.store)
   if (name === undefined) throw new Error(`expected --store to be one of ${storeNames.join(", ")}, got: ${values.store}. ${usage}`)
-  return { minutes, seed, name }
+  return { minutes, seed, name, fixed: values.scenarios === true }
 }
 
 const given = ((): ReturnType<typeof read> => {
@@ -32,19 +41,34 @@ const given = ((): ReturnType<typeof read> => {
     process.exit(1)
   }
 })()
-const { minutes, seed, name } = given
+const { minutes, seed, name, fixed } = given
 const log = (text: string): void => console.log(text)
-log(`chaos on ${name}, seed ${seed}, ${minutes} minutes; again: npm run chaos -- --minutes ${minutes} --seed ${seed} --store ${name}`)
-const store = await openStore(name)
-const closing: Array<() => Promise<void>> = [() => store.stop()]
-const close = async (): Promise<void> => {
-  for (const end of closing.splice(0).toReversed()) await end()
+
+/** Each on a store of its own: some leave it with a server less. */
+const runScenarios = async (): Promise<boolean> => {
+  let ok = true
+  for (const scenario of scenarios) {
+    const store = await openStore(name)
+    closing.push(() => store.stop())
+    if (scenario.applies(store, (await store.connect()).proxy !== undefined)) {
+      log(scenario.name)
+      const verdict = await runScenario(store, scenario, log).catch((error: unknown) => {
+        log(`✗ it stopped: ${(error as Error).message}`)
+        return undefined
+      })
+      if (verdict !== undefined) log(verdictText(verdict))
+      ok &&= verdict?.ok === true
+    }
+    await close()
+  }
+  log(ok ? `✓ ok: all scenarios on ${name}` : `✗ NOT OK: scenarios on ${name}`)
+  return ok
 }
-for (const signal of ["SIGINT", "SIGTERM"] as const)
-  process.once(signal, () => {
-    void close().finally(() => process.exit(130))
-  })
-try {
+
+const runRandom = async (): Promise<boolean> => {
+  log(`chaos on ${name}, seed ${seed}, ${minutes} minutes; again: npm run chaos -- --minutes ${minutes} --seed ${seed} --store ${name}`)
+  const store = await openStore(name)
+  closing.push(() => store.stop())
   const world = await World.open(store, { workers: 3, everyMs: 300, log })
   closing.push(() => world.close())
   let stopped: unknown
@@ -55,7 +79,19 @@ try {
   const verdict = await world.verify()
   if (stopped !== undefined) log(`✗ the schedule stopped: ${stopped instanceof Error ? stopped.message : JSON.stringify(stopped)}`)
   log(`seed ${seed}, ${count} verbs: ${verdictText(verdict)}`)
-  process.exitCode = verdict.ok && stopped === undefined ? 0 : 1
+  return verdict.ok && stopped === undefined
+}
+
+const closing: Array<() => Promise<void>> = []
+const close = async (): Promise<void> => {
+  for (const end of closing.splice(0).toReversed()) await end()
+}
+for (const signal of ["SIGINT", "SIGTERM"] as const)
+  process.once(signal, () => {
+    void close().finally(() => process.exit(130))
+  })
+try {
+  process.exitCode = (await (fixed ? runScenarios() : runRandom())) ? 0 : 1
 } finally {
   await close()
 }

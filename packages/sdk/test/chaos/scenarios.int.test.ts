@@ -1,9 +1,9 @@
 /** Every scenario once, on every store that the machine can start. `npm run chaos` makes random ones of the same verbs. */
 import { afterAll, describe, expect, test } from "vitest"
 import { describeOwnRedis } from "../engine/redis-server.ts"
-import { scenarios } from "./scenarios.ts"
+import { runScenario, scenarios } from "./scenarios.ts"
 import { openStore, type ChaosStore, type StoreName } from "./stores.ts"
-import { verdictText, World } from "./world.ts"
+import { verdictText } from "./world.ts"
 
 /** A cluster and Sentinels differ from a single server in these only, and cost more to start. */
 const ofMany = ["a worker is killed", "a primary is killed, and another one takes over", "slots of the pool move to another server"]
@@ -18,14 +18,11 @@ const suite = async (name: StoreName, only?: ReadonlyArray<string>): Promise<voi
   afterAll(() => store?.stop())
   test.each(chosen.map((scenario) => [scenario.name, scenario] as const))("%s", async (_, scenario) => {
     store = await openStore(name)
-    const world = await World.open(store, { workers: scenario.workers, options: scenario.options ?? {} })
     try {
-      await scenario.run(world)
-      const verdict = await world.verify()
+      const verdict = await runScenario(store, scenario)
       console.log(`${name}, ${scenario.name}: ${verdictText(verdict)}`)
       expect(verdict.problems).toEqual([])
     } finally {
-      await world.close()
       await store.stop()
       store = undefined
     }

@@ -1,6 +1,6 @@
 /** What happens to a pool, by name: each brings it from health to health. A scenario waits for conditions only; freezes and blocks are measured in leases. */
 import type { ChaosStore } from "./stores.ts"
-import { leaseMs, type World, type Worker } from "./world.ts"
+import { leaseMs, World, type Verdict, type Worker } from "./world.ts"
 
 export interface Scenario {
   readonly name: string
@@ -144,7 +144,7 @@ export const scenarios: ReadonlyArray<Scenario> = [
   {
     name: "three workers, ten, three",
     workers: 3,
-    applies: ({ name }) => name === "redis" || name === "file",
+    applies: always,
     run: async (world) => {
       await Promise.all(Array.from({ length: 7 }, () => world.add()))
       await world.recovered("with ten")
@@ -204,6 +204,18 @@ export const scenarios: ReadonlyArray<Scenario> = [
     },
   },
 ]
+
+/** A world of its own, and what became of it. */
+export const runScenario = async (store: ChaosStore, scenario: Scenario, log?: (text: string) => void): Promise<Verdict> => {
+  const { workers, options = {} } = scenario
+  const world = await World.open(store, { workers, options, ...(log === undefined ? {} : { log }) })
+  try {
+    await scenario.run(world)
+    return await world.verify()
+  } finally {
+    await world.close()
+  }
+}
 
 /** Does any of the worker's sessions hold a shard? */
 const holds = async (world: World, worker: Worker): Promise<boolean> => {

@@ -3,7 +3,7 @@ import { mkdtemp, rm } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
-import { ownNodes, ownSentinels, waitFor } from "../engine/redis-nodes.ts"
+import { type Node, ownNodes, ownSentinels, waitFor } from "../engine/redis-nodes.ts"
 import { ownRedis } from "../engine/redis-server.ts"
 import { tcpProxy, type TcpProxy } from "../pool/tcp-proxy.ts"
 
@@ -78,6 +78,11 @@ const redisStore = async (): Promise<ChaosStore> => {
   }
 }
 
+/** A replica refuses, and follows its primary. */
+const emptied = async (node: Node): Promise<void> => {
+  if (String(await node.call("INFO", "replication")).includes("role:master")) await node.call("FLUSHALL")
+}
+
 /** The prefix of keys, and with it the slot of a pool's shard, is the SDK's default. */
 const clusterStore = async (): Promise<ChaosStore> => {
   const cluster = await ownNodes(3)
@@ -100,6 +105,7 @@ const clusterStore = async (): Promise<ChaosStore> => {
         return nodes.split("\n").filter((line) => /master/.test(line) && !/fail/.test(line)).length === 3
       }, "a replica took over")
     },
+    flush: async () => void (await Promise.all([...running].map(emptied))),
     migrate: async (pool) => {
       const [first, second] = primaries
       if (first === undefined || second === undefined) return
@@ -125,6 +131,7 @@ const sentinelStore = async (): Promise<ChaosStore> => {
       await primary.kill()
       await waitFor(async () => (await sentinels.named()) !== primary, "the Sentinels name another one")
     },
+    flush: async () => await emptied(await sentinels.named()),
     stop: () => sentinels.stop(),
   }
 }
