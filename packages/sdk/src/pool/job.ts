@@ -43,6 +43,14 @@ export interface ResidentHost {
   readonly onFault: (error: unknown) => void
 }
 
+/** `ask` comes before each answer of the signal: it may abort it. */
+const askFirst = (signal: AbortSignal, ask: () => void): void => {
+  Object.defineProperties(signal, {
+    aborted: { get: () => (ask(), Reflect.get(AbortSignal.prototype, "aborted", signal)) },
+    throwIfAborted: { value: () => (ask(), AbortSignal.prototype.throwIfAborted.call(signal)) },
+  })
+}
+
 /** How long a job that its program has left undone waits. */
 const againMs = 1_000
 
@@ -66,6 +74,7 @@ export class Resident implements Job {
   yielded = false
   readonly #host: ResidentHost
   readonly #controller = new AbortController()
+  #aborted = false
   readonly #body: string
   #revision: string
   #consumed: number
@@ -94,15 +103,26 @@ export class Resident implements Job {
     this.#acked = run.consumed
     this.#inbox = [...run.inbox]
     this.#last = run.inbox.at(-1)?.number ?? run.consumed
+    askFirst(this.#controller.signal, () => this.#checkTrust())
   }
 
   get abortSignal(): AbortSignal {
+    this.#checkTrust()
     return this.#controller.signal
+  }
+
+  /**
+   * Who looks at the signal after the end of trust finds it aborted, also one that it stored before, and even if nobody could tell yet (S5): in a
+   * process that was frozen, timers of user code are due before the news that another owns its jobs.
+   */
+  #checkTrust(): void {
+    if (this.#aborted || this.settled || this.shard.trusted()) return
+    this.abort(new Deposed(`this worker no longer owns shard ${this.shard.shard}: the job "${this.key}" goes on elsewhere.`))
   }
 
   /** The user's code waits for a notification. */
   get expectsMessage(): boolean {
-    return this.#wake !== undefined && !this.settled && !this.abortSignal.aborted
+    return this.#wake !== undefined && !this.settled && !this.#aborted
   }
 
   // --- from the store ------------------------------------------------------------------------------------------------
@@ -123,7 +143,8 @@ export class Resident implements Job {
   }
 
   abort(reason: unknown): void {
-    if (this.abortSignal.aborted) return
+    if (this.#aborted) return
+    this.#aborted = true
     this.#controller.abort(reason)
     this.#wake?.()
     if (this.settled) return
@@ -199,7 +220,7 @@ export class Resident implements Job {
   settle(): void {
     if (this.#finishing || this.settled) return
     this.#finishing = true
-    if (this.abortSignal.aborted) {
+    if (this.#aborted) {
       this.#settled()
       return
     }
@@ -218,7 +239,7 @@ export class Resident implements Job {
   // --- inside --------------------------------------------------------------------------------------------------------
 
   #over(): Error {
-    const reason: unknown = this.abortSignal.reason
+    const reason: unknown = this.#controller.signal.reason
     if (reason instanceof PonosError) return reason
     if (this.ended) return new Terminated(`the job "${this.key}" was stopped or is done`, { key: this.key })
     return new NotAllowed(`the job "${this.key}" was left by settle() or done() before`, { key: this.key })
