@@ -7,21 +7,17 @@
  *
  * Without any, the tests are skipped: SQLite is what the rest of the suite keeps its tenants in.
  */
-import { execFile, spawn } from "node:child_process"
+import { execFile } from "node:child_process"
 import { randomBytes } from "node:crypto"
-import { once } from "node:events"
 import { access, chown, constants, mkdtemp, readdir, realpath, rm, writeFile } from "node:fs/promises"
-import { createServer, type AddressInfo } from "node:net"
 import { tmpdir } from "node:os"
 import { delimiter, dirname, join } from "node:path"
-import { setTimeout as delay } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { Client } from "pg"
+import { freePort, messageOf, startContainer as startOwnContainer, startGuarded, type OwnServer } from "./lib/own-server.ts"
 
-export type TestPostgres =
-  | { readonly url: string; readonly from: string; readonly stop: () => Promise<void> }
-  | { readonly url: undefined; readonly why: string }
+export type TestPostgres = OwnServer | { readonly url: undefined; readonly why: string }
 
 const image = "postgres:17-alpine"
 const guard = fileURLToPath(new URL("lib/postgres-guard.mjs", import.meta.url))
@@ -46,28 +42,19 @@ async function named(url: string): Promise<TestPostgres> {
 }
 
 async function startContainer(): Promise<TestPostgres | undefined> {
-  const { GenericContainer, getContainerRuntimeClient, Wait } = await import("testcontainers")
-  const engine = await getContainerRuntimeClient().catch(() => undefined)
-  if (!engine) return undefined
   const password = randomBytes(12).toString("hex")
-  try {
-    const container = await new GenericContainer(image)
+  const started = await startOwnContainer(image, "a postgres of this machine", async () => {
+    const { GenericContainer, Wait } = await import("testcontainers")
+    return await new GenericContainer(image)
       .withEnvironment({ POSTGRES_PASSWORD: password })
       .withExposedPorts(5432)
       // it starts twice: the first time, without a port, to make the database
       .withWaitStrategy(Wait.forLogMessage(/database system is ready to accept connections/, 2))
       .start()
-    return {
-      url: `postgres://postgres:${password}@${container.getHost()}:${container.getMappedPort(5432)}/postgres`,
-      from: `container ${image}`,
-      stop: async () => {
-        await container.stop()
-      },
-    }
-  } catch (error) {
-    console.error(`• Docker answers but ${image} did not start (${messageOf(error)}); trying a postgres of this machine`)
-    return undefined
-  }
+  })
+  if (started === undefined) return undefined
+  const { container, from, stop } = started
+  return { url: `postgres://postgres:${password}@${container.getHost()}:${container.getMappedPort(5432)}/postgres`, from, stop }
 }
 
 async function startBinary(): Promise<TestPostgres> {
@@ -81,27 +68,22 @@ async function startBinary(): Promise<TestPostgres> {
   await writeFile(join(directory, "password"), password, { mode: 0o600 })
   const [uid, gid] = user
   if (uid !== undefined && gid !== undefined) for (const path of [directory, join(directory, "password")]) await chown(path, uid, gid)
-  // The guard outlives Ctrl-C and a killed vitest, and then ends the server: in a process group of its own, it sees only its stdin close.
-  const args = [guard, directory, bin, `${port}`, ...user.map(String)]
-  const server = spawn(process.execPath, args, { stdio: ["pipe", "pipe", "inherit"], detached: true })
-  let log = ""
-  server.stdout.on("data", (data) => (log = (log + String(data)).slice(-4_000)))
-  server.stdin.on("error", () => {})
-  const exited = once(server, "exit")
-  const stop = async () => {
-    server.stdin.end()
-    await exited
-    await rm(directory, { recursive: true, force: true })
-  }
   const url = `postgres://postgres:${password}@127.0.0.1:${port}/postgres`
-  const deadline = performance.now() + startTimeoutMs
-  while ((await trouble(url)) !== undefined) {
-    if (server.exitCode !== null || performance.now() > deadline) {
-      await stop()
-      console.error(`• postgres did not start on port ${port}:\n${log}`)
-      return { url: undefined, why: `${join(bin, "postgres")} did not start: ${log.trim().split("\n").at(-1) ?? ""}` }
-    }
-    await delay(50)
+  const server = await startGuarded({
+    guard,
+    args: [directory, bin, `${port}`, ...user.map(String)],
+    withinMs: startTimeoutMs,
+    ready: async () => (await trouble(url)) === undefined,
+  })
+  const removed = async (): Promise<void> => await rm(directory, { recursive: true, force: true })
+  if (server.log !== undefined) {
+    await removed()
+    console.error(`• postgres did not start on port ${port}:\n${server.log}`)
+    return { url: undefined, why: `${join(bin, "postgres")} did not start: ${server.log.trim().split("\n").at(-1) ?? ""}` }
+  }
+  const stop = async (): Promise<void> => {
+    await server.stop()
+    await removed()
   }
   return { url, from: join(bin, "postgres"), stop }
 }
@@ -131,15 +113,6 @@ async function unprivileged(): Promise<[] | [uid: number, gid: number] | undefin
   return await Promise.all([id("-u"), id("-g")]).catch(() => undefined)
 }
 
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1")
-  await once(server, "listening")
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, "close")
-  return port
-}
-
 /** What keeps this address from being used; undefined: nothing. */
 async function trouble(url: string): Promise<string | undefined> {
   const client = new Client({ connectionString: url, connectionTimeoutMillis: connectTimeoutMs })
@@ -153,5 +126,3 @@ async function trouble(url: string): Promise<string | undefined> {
     await client.end()
   }
 }
-
-const messageOf = (error: unknown): string => (error instanceof Error ? error.message || error.name : String(error))

@@ -6,18 +6,17 @@
  * 3. `redis-server` on the PATH, on a free port with a directory of its own
  * 4. as root on a machine with apt: installed, and then as in 3
  */
-import { execFile, spawn } from "node:child_process"
+import { execFile } from "node:child_process"
 import { randomBytes } from "node:crypto"
-import { once } from "node:events"
 import { mkdtemp } from "node:fs/promises"
-import { connect, createServer, type AddressInfo } from "node:net"
+import { connect } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { setTimeout as delay } from "node:timers/promises"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import type { TestProject } from "vitest/node"
 import { installRedis } from "./install-redis.ts"
+import { freePort, startContainer as startOwnContainer, startGuarded, type OwnServer } from "./lib/own-server.ts"
 
 declare module "vitest" {
   interface ProvidedContext {
@@ -27,8 +26,6 @@ declare module "vitest" {
     testRun: string
   }
 }
-
-type Server = { readonly url: string; readonly from: string; readonly stop: () => Promise<void> }
 
 const image = "redis:8-alpine"
 const guard = fileURLToPath(new URL("lib/redis-guard.mjs", import.meta.url))
@@ -66,7 +63,7 @@ async function removeKeys(url: string, run: string): Promise<void> {
   }
 }
 
-async function named(url: string): Promise<Server> {
+async function named(url: string): Promise<OwnServer> {
   if (!/^rediss?:\/\//.test(url))
     throw new Error(`expected PONOS_TEST_REDIS to be an address as in redis://127.0.0.1:6379, or "skip", got: "${url}"`)
   const { hostname, port } = new URL(url)
@@ -78,7 +75,7 @@ async function named(url: string): Promise<Server> {
 }
 
 /** Starts a Redis by the first way that this machine has. A bench prefers the binary: a container's network costs time. */
-export async function startRedis(prefer: "container" | "binary" = "container"): Promise<Server> {
+export async function startRedis(prefer: "container" | "binary" = "container"): Promise<OwnServer> {
   const container = prefer === "binary" && (await hasBinary()) ? undefined : await startContainer()
   if (container) return container
   if (await hasBinary()) return await startBinary("redis-server on the PATH")
@@ -92,26 +89,12 @@ export async function startRedis(prefer: "container" | "binary" = "container"): 
   )
 }
 
-async function startContainer(): Promise<Server | undefined> {
-  const { getContainerRuntimeClient } = await import("testcontainers")
-  const engine = await getContainerRuntimeClient().catch(() => undefined)
-  if (!engine) return undefined
-  try {
+async function startContainer(): Promise<OwnServer | undefined> {
+  const started = await startOwnContainer(image, "redis-server", async () => {
     const { RedisContainer } = await import("@testcontainers/redis")
-    const container = await new RedisContainer(image).start()
-    return {
-      url: container.getConnectionUrl(),
-      from: `container ${image}`,
-      stop: async () => {
-        await container.stop()
-      },
-    }
-  } catch (error) {
-    console.error(
-      `• Docker answers but ${image} did not start (${error instanceof Error ? error.message : String(error)}); trying redis-server`,
-    )
-    return undefined
-  }
+    return await new RedisContainer(image).start()
+  })
+  return started && { url: started.container.getConnectionUrl(), from: started.from, stop: started.stop }
 }
 
 async function hasBinary(): Promise<boolean> {
@@ -121,39 +104,15 @@ async function hasBinary(): Promise<boolean> {
   )
 }
 
-async function startBinary(from: string): Promise<Server> {
+async function startBinary(from: string): Promise<OwnServer> {
   const port = await freePort()
   const directory = await mkdtemp(join(tmpdir(), "ponos-test-redis-"))
   const options = { port: `${port}`, bind: "127.0.0.1", dir: directory, save: "", appendonly: "no", "maxmemory-policy": "noeviction" }
   const args = Object.entries(options).flatMap(([name, value]) => [`--${name}`, value])
-  // The guard outlives Ctrl-C and a killed vitest, and then ends the server: in a process group of its own, it sees only its stdin close.
-  const server = spawn(process.execPath, [guard, directory, ...args], { stdio: ["pipe", "pipe", "inherit"], detached: true })
-  let log = ""
-  server.stdout.on("data", (data) => (log = (log + String(data)).slice(-4_000)))
-  server.stdin.on("error", () => {})
-  const exited = once(server, "exit")
-  const stop = async () => {
-    server.stdin.end()
-    await exited
-  }
-  const deadline = performance.now() + startTimeoutMs
-  while (!(await replies("127.0.0.1", port))) {
-    if (server.exitCode !== null || performance.now() > deadline) {
-      await stop()
-      throw new Error(`redis-server did not start on port ${port}:\n${log}`)
-    }
-    await delay(20)
-  }
+  const ready = async (): Promise<boolean> => await replies("127.0.0.1", port)
+  const { stop, log } = await startGuarded({ guard, args: [directory, ...args], withinMs: startTimeoutMs, ready })
+  if (log !== undefined) throw new Error(`redis-server did not start on port ${port}:\n${log}`)
   return { url: `redis://127.0.0.1:${port}`, from, stop }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1")
-  await once(server, "listening")
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, "close")
-  return port
 }
 
 /** True when a server is there. Any reply to PING will do: one that asks for a password is a Redis too. TLS is only connected to. */
