@@ -7,14 +7,14 @@ import { LeaseMemory } from "../../src/pool/lease-memory.ts"
 import { LoopWatch, type Sight } from "../../src/pool/loop-watch.ts"
 import { readPoolOptions } from "../../src/pool/options.ts"
 import { Trust } from "../../src/pool/trust.ts"
+import { leaseEvents } from "./lease-events.ts"
 import { describeStores, fast, Ground, keys, shards, tampered, until } from "./support.ts"
 
 /** A lease whose keeper is the test. */
 const stage = (given: { readonly leaseMs?: number; readonly maxStallMs?: number } = {}) => {
   const time = { at: 1_000, wall: 5_000_000 }
-  const told: Array<string> = []
+  const { told, tell, events } = leaseEvents()
   const memory = LeaseMemory.make(true, time.at)
-  const tell = (what: string) => (detail?: string | number) => void told.push(detail === undefined ? what : `${what} ${detail}`)
   const keeper: KeeperCommands = {
     start: () => {},
     stop: tell("stop"),
@@ -31,14 +31,7 @@ const stage = (given: { readonly leaseMs?: number; readonly maxStallMs?: number 
     wall: () => time.wall,
     offset: 0,
     memory,
-    onReading: () => {},
-    onAbort: tell("abort"),
-    onDepose: tell("depose"),
-    onResume: tell("resume"),
-    onMarkedDead: () => {},
-    onMarkRefused: () => {},
-    onStore: () => {},
-    onDead: tell("dead"),
+    ...events,
     onSuspended: tell("suspended"),
     onKeeperSilent: tell("silent"),
     onFault: (error) => void told.push(`fault ${error instanceof Error ? error.message : ""}`),
