@@ -4,9 +4,8 @@ import { activity, defineJob, signal, type } from "../../src/define/index.ts"
 import type { ActivityOptions } from "../../src/define/index.ts"
 import { makeClient, makeStub } from "../../src/gen.ts"
 import type { JobContract } from "../../src/gen.ts"
-import { createWorker } from "../../src/index.ts"
-import { removePool } from "./cleanup.ts"
 import { RejectedError } from "./fixture.ts"
+import { Workers } from "./workers.ts"
 
 const text = Schema.String
 const rejected = Schema.TaggedStruct("Rejected", { reason: Schema.String })
@@ -59,34 +58,22 @@ export const workPool = (store: string, pool: string, options: Readonly<Record<s
   const shards = 4
   const { contract, stub } = workStub(options)
   const client = makeClient({ pool, store, shards }, { work: contract })
-  const workers: Array<{ close(): Promise<void> }> = []
+  const workers = new Workers(store, pool, client)
   return {
     pool,
     store,
     shards,
     work: client.work,
     async worker({ run, activities }, more = {}) {
-      const worker = await createWorker({
-        pool,
-        store,
+      return await workers.add({
         ...(run === undefined ? {} : { shards }),
-        signals: false,
-        leaseMs: 1_000,
-        sweepMs: 200,
-        settleMs: 20,
         drainMs: 2_000,
         jobs: run === undefined ? [] : [stub.implement({ run })],
         activities: activities === undefined ? [] : [stub.activities(activities)],
         onEvent: () => undefined,
         ...more,
-      } as never)
-      workers.push(worker)
-      return worker
+      })
     },
-    async close() {
-      await Promise.all(workers.map((worker) => worker.close()))
-      await client.close()
-      await removePool(store, pool)
-    },
+    close: () => workers.close(),
   }
 }

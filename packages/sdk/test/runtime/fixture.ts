@@ -5,9 +5,8 @@ import { activity, defineJob, query, retry, signal, type, update } from "../../s
 import type { RetryPolicy, Timeouts } from "../../src/define/index.ts"
 import { Failure, makeClient, makeStub } from "../../src/gen.ts"
 import type { JobContract } from "../../src/gen.ts"
-import { createWorker } from "../../src/index.ts"
-import type { WorkerEvent } from "../../src/index.ts"
-import { removePool } from "./cleanup.ts"
+import type { createWorker, WorkerEvent } from "../../src/index.ts"
+import { Workers } from "./workers.ts"
 
 export interface Gone {
   _tag: "Gone"
@@ -131,7 +130,7 @@ export interface Started {
 export const startPool = (store: string, pool: string, shards = 8): Started => {
   const client = makeClient({ pool, store, shards }, contracts)
   const events: Array<WorkerEvent> = []
-  const workers: Array<{ close(): Promise<void> }> = []
+  const workers = new Workers(store, pool, client)
   return {
     store,
     pool,
@@ -146,14 +145,8 @@ export const startPool = (store: string, pool: string, shards = 8): Started => {
         stateVersion?: number
         helper?: object
       }
-      const worker = await createWorker({
-        pool,
-        store,
+      return await workers.add({
         shards,
-        signals: false,
-        leaseMs: 1_000,
-        sweepMs: 200,
-        settleMs: 20,
         jobs: [
           stubWith(policy, timeout, stateVersion).implement({ init: () => ({ count: 0, log: [] }), ...handlers }),
           ...(helper === undefined ? [] : [helperStub.implement(helper)]),
@@ -161,15 +154,9 @@ export const startPool = (store: string, pool: string, shards = 8): Started => {
         activities: activities === undefined ? [] : [stub.activities(activities)],
         onEvent: (event: WorkerEvent) => events.push(event),
         ...rest,
-      } as never)
-      workers.push(worker)
-      return worker
+      })
     },
-    async close() {
-      await Promise.all(workers.map((worker) => worker.close()))
-      await client.close()
-      await removePool(store, pool)
-    },
+    close: () => workers.close(),
   }
 }
 
