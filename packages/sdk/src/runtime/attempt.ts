@@ -6,7 +6,7 @@ import type { Message } from "../engine/engine.ts"
 import { Deposed, ReplayMismatch } from "../errors.ts"
 import type { OwnedShard } from "../pool/consumer.ts"
 import type { Work } from "../pool/work.ts"
-import type { Body, Waiting, WakeReason } from "./body.ts"
+import type { Answer, Body, Waiting, WakeReason } from "./body.ts"
 import type { DurableCall } from "./call.ts"
 import { durableCall } from "./call.ts"
 import type { Effects } from "./effects.ts"
@@ -91,8 +91,8 @@ export interface AttemptOptions {
   readonly deadlines: Deadlines
   /** The handler had its time to clean up after it was asked to end, and has not ended. */
   readonly onForced: () => void
-  /** Applies an update to the state; gives the text of its answer. */
-  readonly applyUpdate: (message: Message) => string
+  /** Applies an update to the state. */
+  readonly applyUpdate: (message: Message) => Answer
   /** Only replays: nothing live begins, nothing is written. Told when all that is recorded was delivered and the handler rests. */
   readonly onReplayed?: (leftover: Error | undefined) => void
 }
@@ -108,6 +108,8 @@ export interface Numbered {
 const stallMs = 10_000
 /** The same where a test replays a history. */
 const replayStallMs = 1_000
+/** What is left to clean up in, at least, for a worker that takes over: a handler that ends soon is to end by itself. */
+const leastCleanupMs = 1_000
 /** Its `then` is a microtask without the resource that `queueMicrotask` makes for each. */
 const turn = Promise.resolve()
 /** A call beyond the history that is replayed: it never settles. */
@@ -139,6 +141,8 @@ export class Attempt {
   #messagesQueued = false
   #stall: ReturnType<typeof setTimeout> | undefined
   #time: number
+  /** The begin of the iteration has an entry of its own. */
+  #began: boolean
   #dead: Error | undefined
   #ended = false
   #ending: Ending | undefined
@@ -155,6 +159,7 @@ export class Attempt {
     this.#replay = new Replay(options.address, entries)
     for (const entry of entries) this.#noteSettled(entry)
     this.#time = options.entries[0]?.b ?? options.shard.now()
+    this.#began = options.entries[0]?.t === "begin"
     const { shard, address, run, revision, inbox, wake } = options
     const base = this.#time
     this.#writer = new JournalWriter({
@@ -180,13 +185,24 @@ export class Attempt {
   }
 
   #watch({ run, iteration }: Deadlines): void {
-    const late = (of: "run" | "iteration") => () =>
+    if (run === undefined && iteration === undefined) return
+    const late = (of: "run" | "iteration") => () => {
+      const at = Math.ceil(this.shard.now())
       this.record(
-        { t: "late", c: this.#replay.made, of },
-        delivery(() => this.#end({ type: "timedOut", of })),
+        { t: "late", c: this.#replay.made, of, at },
+        delivery(() => this.#end({ type: "timedOut", of }, at)),
       )
+    }
     if (run !== undefined) this.#limits.push(atTime(this, run, late("run")))
     if (iteration !== undefined) this.#limits.push(atTime(this, iteration, late("iteration")))
+    // whoever takes over counts from the same begin; what is written in this turn carries it, else it is written by itself
+    if (this.options.entries.length === 0) setImmediate(this.#noteBegin)
+  }
+
+  readonly #noteBegin = (): void => {
+    if (this.#writer.length > 0 || this.#writer.busy) return
+    this.#began = true
+    void this.note({ t: "begin", c: 0 })
   }
 
   #noteSettled(entry: Entry): void {
@@ -212,6 +228,10 @@ export class Attempt {
   }
   get journalLength(): number {
     return this.#writer.length
+  }
+  /** Nothing is recorded but when the iteration began. */
+  get onlyBegan(): boolean {
+    return this.#began && this.#writer.length === 1
   }
   /** Why the run was asked to end, if so. */
   get ending(): Ending | undefined {
@@ -528,8 +548,8 @@ export class Attempt {
 
   #deliver(entry: Entry): void {
     if (entry.t === "woke") this.#advance(entry.c)
-    if (entry.t === "cancel") return this.#cancel(entry.m)
-    if (entry.t === "late") return this.#end({ type: "timedOut", of: entry.of })
+    if (entry.t === "cancel") return this.#cancel(entry.m, entry.at)
+    if (entry.t === "late") return this.#end({ type: "timedOut", of: entry.of }, entry.at)
     if (entry.t === "update") {
       const message = this.options.inbox.get(entry.m)
       if (message !== undefined) this.options.applyUpdate(message)
@@ -598,9 +618,10 @@ export class Attempt {
         case "update": {
           inbox.markRead(message.number)
           const answer = this.options.applyUpdate(message)
-          this.#writer.answer(message, answer)
+          this.#writer.answer(message, JSON.stringify(answer))
+          const refused = "error" in answer ? { no: true as const } : {}
           this.record(
-            { t: "update", c: this.#replay.made, m: message.number },
+            { t: "update", c: this.#replay.made, m: message.number, ...refused },
             delivery(() => undefined),
           )
           return
@@ -608,13 +629,9 @@ export class Attempt {
         case "cancel": {
           inbox.markRead(message.number)
           const { number } = message
-          this.record(
-            { t: "cancel", c: this.#replay.made, m: number },
-            delivery(
-              () => this.#cancel(number),
-              () => this.#cancel(number),
-            ),
-          )
+          const at = Math.ceil(this.shard.now())
+          const cancel = (): void => this.#cancel(number, at)
+          this.record({ t: "cancel", c: this.#replay.made, m: number, at }, delivery(cancel, cancel))
           return
         }
         case "input":
@@ -641,19 +658,23 @@ export class Attempt {
     }
   }
 
-  #cancel(number: number): void {
+  #cancel(number: number, at: number | undefined): void {
     const message = this.options.inbox.get(number)
-    this.#end({ type: "cancelled", reason: message === undefined ? "cancelled" : (JSON.parse(message.payload) as string) })
+    this.#end({ type: "cancelled", reason: message === undefined ? "cancelled" : (JSON.parse(message.payload) as string) }, at)
   }
 
-  /** Asks the handler to end: what waits rejects, later steps still run, and after a while the run ends without it. */
-  #end(ending: Ending): void {
+  /**
+   * Asks the handler to end: what waits rejects, later steps still run, and after a while the run ends without it. That while began at `asked`,
+   * maybe in another worker: a clean-up that never ends is not to begin anew with each.
+   */
+  #end(ending: Ending, asked = this.shard.now()): void {
     if (this.#ending !== undefined) return
     const { address, kind, onForced } = this.options
     this.#ending = ending
     const error = endingError(address, ending)
     for (const stop of this.#limits.splice(0)) stop()
-    this.#limits.push(atTime(this, this.shard.now() + kind.timeouts.cleanup, onForced))
+    const { cleanup } = kind.timeouts
+    this.#limits.push(atTime(this, Math.max(asked + cleanup, this.shard.now() + Math.min(cleanup, leastCleanupMs)), onForced))
     this.abort.abort(error)
     for (const call of Array.from(this.#outstanding.values())) {
       if (!call.cancellable) continue

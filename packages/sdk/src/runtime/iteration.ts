@@ -33,6 +33,7 @@ import { Inbox } from "./inbox.ts"
 import type { WorkCall } from "./interceptors.ts"
 import { intercepted } from "./interceptors.ts"
 import { effective, parseJournal, printEntry } from "./journal.ts"
+import { KeptUpdates } from "./kept-updates.ts"
 import type { JobKind } from "./kind.ts"
 import type { LazyAbort } from "./lazy-abort.ts"
 import type { Pass, Resident } from "./resident.ts"
@@ -62,6 +63,7 @@ export class Iteration implements AttemptSource, Pass {
   #body: Body
   #wake: WakeReason | undefined
   #answers: ReadonlyArray<{ readonly id: string; readonly answer: string }> = none
+  readonly #updates = new KeptUpdates()
   #attempt: Attempt | undefined
   #holder: StateHolder | undefined
   #entries: ReadonlyArray<Entry> = none
@@ -126,13 +128,19 @@ export class Iteration implements AttemptSource, Pass {
     const { due } = this.#loaded
     const deadlines = this.#deadlines(this.#body.began)
     const plan = planWake({ body: this.#body, unread, underWay: this.#underWay, due, now: shard.now(), deadlines })
-    if (this.#underWay && (plan.do === "cancel" || plan.do === "end")) this.#markJournaled()
-    if (plan.do === "cancel") {
+    if (plan.do === "cancel" || plan.do === "end") {
+      let kept: Body
+      try {
+        if (this.#underWay) this.#recallJournal()
+        kept = this.#kept()
+      } catch (error) {
+        return this.#block(errorOf(error))
+      }
+      if (plan.do === "end") return this.#end(plan.ending, undefined, kept)
       const reason = JSON.parse(plan.message.payload) as string
       this.#inbox.markRead(plan.message.number)
-      return this.#end({ type: "cancelled", reason })
+      return this.#end({ type: "cancelled", reason }, undefined, kept)
     }
-    if (plan.do === "end") return this.#end(plan.ending)
     if (plan.do === "run") this.#wake = plan.wake
     let holder: StateHolder
     try {
@@ -143,10 +151,22 @@ export class Iteration implements AttemptSource, Pass {
     return await (plan.do === "park" ? this.#repark(holder) : this.#run(holder, plan.wake))
   }
 
-  /** What an earlier attempt read, and wrote down, is no unread signal of the end: no attempt comes that would know. */
-  #markJournaled(): void {
-    for (const entry of effective(parseJournal(this.#what, this.#loaded.journal)).entries)
-      if ("m" in entry && entry.m !== undefined && entry.m > 0) this.#inbox.markRead(entry.m)
+  /** What an earlier attempt read, and wrote down, is no unread signal of the end, and updates were answered: no attempt comes that would know. */
+  #recallJournal(): void {
+    const { entries } = effective(parseJournal(this.#what, this.#loaded.journal))
+    for (const entry of entries) if ("m" in entry && entry.m !== undefined && entry.m > 0) this.#inbox.markRead(entry.m)
+    this.#updates.recall(entries, this.#inbox)
+  }
+
+  /** What a run leaves that ends badly. */
+  #kept(): Body {
+    if (!this.#updates.any) return this.#body
+    const { kind, key, run } = this.#resident
+    const input = kind.input.decode(this.#body.input, `the input of ${this.#what}`)
+    const holder: StateHolder = { state: loadState(kind, this.#body, input, this.#what) }
+    const { payloadBytes } = this.#runner.options.limits
+    for (const message of this.#updates.inOrder()) applyUpdate(kind, holder, { key, run, input }, message, payloadBytes)
+    return this.#withState(holder)
   }
 
   /** Of the run, and of the iteration that began then. */
@@ -243,6 +263,7 @@ export class Iteration implements AttemptSource, Pass {
       } catch (error) {
         return this.#fail(errorOf(error))
       }
+      this.#updates.recall(this.#entries, this.#inbox)
     }
     const wake = this.#entries[0]?.w ?? planned
     this.#wake = wake
@@ -341,7 +362,7 @@ export class Iteration implements AttemptSource, Pass {
     const { kind, key, run } = this.#resident
     this.#report({ type: "stuck", kind: kind.kind, key, run })
     // also when the end is refused: the next attempt must not begin beside it
-    await this.#end(ending, attempt).finally(() => handling.catch(() => undefined))
+    await this.#end(ending, attempt, this.#kept()).finally(() => handling.catch(() => undefined))
   }
 
   /** The attempt of this pass. One that is asked for when the handler has settled refuses everything. */
@@ -370,7 +391,11 @@ export class Iteration implements AttemptSource, Pass {
       interceptors,
       deadlines: this.#deadlines(this.#began),
       onForced: () => this.#interrupt?.(forced),
-      applyUpdate: (message) => JSON.stringify(applyUpdate(kind, holder, { key, run, input: this.#input }, message, limits.payloadBytes)),
+      applyUpdate: (message) => {
+        const answer = applyUpdate(kind, holder, { key, run, input: this.#input }, message, limits.payloadBytes)
+        if (!("error" in answer)) this.#updates.keep(message)
+        return answer
+      },
     })
     this.#attempt = attempt
     if (this.#over) void attempt.finish(false)
@@ -476,8 +501,8 @@ export class Iteration implements AttemptSource, Pass {
 
   async #handlerFailed(error: unknown, attempt: Attempt): Promise<void> {
     const { errors } = this.#resident.kind.contract.schemas
-    if (attempt.ending !== undefined) return this.#end(attempt.ending, attempt)
-    if (isDeclared(error, errors)) return this.#end({ type: "failed", error: encodeError(error, errors) }, attempt)
+    if (attempt.ending !== undefined) return this.#end(attempt.ending, attempt, this.#kept())
+    if (isDeclared(error, errors)) return this.#end({ type: "failed", error: encodeError(error, errors) }, attempt, this.#kept())
     await this.#fail(errorOf(error), attempt, error)
   }
 
@@ -493,7 +518,8 @@ export class Iteration implements AttemptSource, Pass {
         ? { type: "blocked", kind: kind.kind, key, run, error }
         : { type: "failed", kind: kind.kind, key, run, attempt: failures, error, retryIn: delay },
     )
-    if (delay === undefined) return this.#end({ type: "failed", error: encodeError(error, kind.contract.schemas.errors) }, attempt)
+    if (delay === undefined)
+      return this.#end({ type: "failed", error: encodeError(error, kind.contract.schemas.errors) }, attempt, this.#kept())
     const journalLength = attempt?.journalLength ?? this.#loaded.journal.length
     const undo = blocked ? undefined : attempt?.undoOf(cause)
     // messages that this attempt read without a recorded write are unread again
@@ -520,7 +546,9 @@ export class Iteration implements AttemptSource, Pass {
       error: error.message.slice(0, 2_000),
       ...(blocked ? { blocked: error.message.slice(0, 2_000) } : {}),
     }
-    const { revision } = await writeRun(shard, target, body, nextOf(waiting, this.#deadlines(body.began)), "keep")
+    // the begin of an iteration that has recorded nothing else is in the body now: it is not under way, and news may still change it (D4)
+    const journal = attempt?.onlyBegan === true ? "clear" : "keep"
+    const { revision } = await writeRun(shard, target, body, nextOf(waiting, this.#deadlines(body.began)), journal)
     this.#resident.revision = revision
     this.#resident.inbox = undefined
   }

@@ -35,11 +35,14 @@ export type Entry = { readonly b?: number; readonly w?: WakeReason } & (
   | { readonly t: "got"; readonly c: number; readonly m: number; readonly e?: ErrorData }
   /** Which version of a change the iteration runs, decided when it first came by. */
   | { readonly t: "version"; readonly c: number; readonly n: string; readonly v: number }
-  /** An update was applied when `c` calls had been made. */
-  | { readonly t: "update"; readonly c: number; readonly m: number }
-  | { readonly t: "cancel"; readonly c: number; readonly m: number }
-  /** A limit in time passed when `c` calls had been made. */
-  | { readonly t: "late"; readonly c: number; readonly of: "run" | "iteration" }
+  /** An update was applied when `c` calls had been made; `no`: its handler refused it. */
+  | { readonly t: "update"; readonly c: number; readonly m: number; readonly no?: true }
+  /** The handler was asked to end at store time `at`. */
+  | { readonly t: "cancel"; readonly c: number; readonly m: number; readonly at?: number }
+  /** A limit in time passed when `c` calls had been made; the handler was asked to end at store time `at`. */
+  | { readonly t: "late"; readonly c: number; readonly of: "run" | "iteration"; readonly at?: number }
+  /** Of an iteration with a limit in time, where nothing else was recorded yet: it only carries when that began. */
+  | { readonly t: "begin"; readonly c: number }
   /** The attempt failed with the failure of call `c`, seen when `made` calls had been made: that call is made anew, and so are those after it. */
   | { readonly t: "undo"; readonly c: number; readonly made: number }
 )

@@ -107,8 +107,7 @@ export const replay = async (history: History, job: JobHandlers<any>, options: R
     limits: defaults,
     deadlines: { run: undefined, iteration: undefined },
     onForced: () => undefined,
-    applyUpdate: (message) =>
-      JSON.stringify(applyUpdate(kind, holder, { key: history.key, run: loaded.run, input }, message, defaults.payloadBytes)),
+    applyUpdate: (message) => applyUpdate(kind, holder, { key: history.key, run: loaded.run, input }, message, defaults.payloadBytes),
     onReplayed: rested.resolve,
   })
   const tenant = firstField(history.key, kind.contract.key.length)

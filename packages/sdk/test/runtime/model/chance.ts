@@ -94,6 +94,11 @@ export class Chance {
     this.#joined.clear()
   }
 
+  /** Something happened in the last `ms`. */
+  happenedWithin(ms: number): boolean {
+    return [...this.#times].some((time) => time > this.#clock.now - ms && time < this.#clock.now)
+  }
+
   /** A step waited for its next try, which is in memory only. */
   waited(from: number, cut: boolean): void {
     if (cut || this.#running.size > 0) this.faultsTell = true

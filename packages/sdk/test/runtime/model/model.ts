@@ -9,7 +9,7 @@ import { combine, failOrNot, Handler as ProgramHandler, labelOf, Sight } from ".
 import { ModelJob, plain } from "./model-job.ts"
 import { settledIn } from "./model-branches.ts"
 import type { Action, Again, Case, Program, Signal } from "./program.ts"
-import { attempts, backOffMs, cleanupMs, restMs } from "./program.ts"
+import { attempts, backOffMs, cleanupMs, leastCleanupMs, restMs } from "./program.ts"
 
 export interface Message {
   readonly name: Signal
@@ -87,7 +87,7 @@ export class Model {
   readonly #limits: Array<() => void> = []
   readonly #answers: Array<string> = []
   /** Updates that came in a back-off. */
-  #pending: Array<() => void> = []
+  #pending: Array<{ readonly by: number; readonly apply: () => void }> = []
   /** The iteration has written something; it has a poll that it has not written, a result that it may write later. */
   #journaled = false
   #polled = false
@@ -100,6 +100,10 @@ export class Model {
 
   get over(): boolean {
     return this.#outcome !== undefined
+  }
+
+  get #isLimited(): boolean {
+    return Object.values(this.#program.timeout).some((ms) => ms !== undefined)
   }
 
   readonly #ways: Ways = {
@@ -126,6 +130,8 @@ export class Model {
   async #backOff(): Promise<void> {
     // a poll that was not written is made anew, and what else waits or runs meets the next attempt in an order that depends on the journal
     if (this.#polled || this.waits.size > 0 || this.chance.branches > 0) this.chance.find("an attempt fails beside something else")
+    // it may have been written with the begin of its iteration
+    if (this.#deferred && !this.#journaled && this.#isLimited) this.chance.find("an attempt fails with a result that it may have written")
     this.chance.touch("state", "")
     this.#phase = "backing off"
     this.#deferred = false
@@ -133,9 +139,10 @@ export class Model {
     this.#phase = "handling"
     this.attempt++
     // applied while the handler waits, if it waits before it ends
-    for (const apply of this.#pending.splice(0)) {
+    for (const { by, apply } of this.#pending.splice(0)) {
       this.chance.touch("state", outside)
       apply()
+      if (by > 0) this.#kept = { ...this.#kept, count: this.#kept.count + by }
     }
   }
 
@@ -239,8 +246,8 @@ export class Model {
     this.#limits.push(
       this.clock.at(this.clock.now + cleanupMs, () => {
         this.chance.alone("the end of the time to clean up")
-        // who takes over gives that time anew
-        this.chance.faultsTell = true
+        // who takes over in the end gives a little more
+        if (this.chance.happenedWithin(leastCleanupMs)) this.chance.faultsTell = true
         this.#end(ending)
       }),
     )
@@ -293,9 +300,11 @@ export class Model {
     }
     if (this.#phase === "handling") {
       apply()
+      // what was answered stays, also where the iteration ends badly
+      if (by > 0) this.#kept = added(this.#kept)
       return this.wrote()
     }
-    if (this.#phase === "backing off" && this.#journaled) return void this.#pending.push(apply)
+    if (this.#phase === "backing off" && this.#journaled) return void this.#pending.push({ by, apply })
     // nothing of the iteration is written: what its handler did to the state is done again
     if (by > 0) this.#kept = added(this.#kept)
     if (by > 0) this.state = added(this.state)
@@ -323,8 +332,7 @@ export class Model {
         answers: this.#answers,
       },
       chance: this.chance.found,
-      // until something is written, a limit counts anew from where another worker takes over
-      faultsTell: this.chance.timesTell || (this.chance.hasWaited && Object.values(this.#program.timeout).some((ms) => ms !== undefined)),
+      faultsTell: this.chance.timesTell,
       stepWaits: this.chance.hasWaited,
     }
   }

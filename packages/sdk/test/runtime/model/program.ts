@@ -63,5 +63,7 @@ export const activityRetryMs = 10
 export const activityTries = 3
 /** `timeout.cleanup`, by default. */
 export const cleanupMs = 60_000
+/** Of it, for a worker that takes over at its end. */
+export const leastCleanupMs = 1_000
 /** After the script: what still waits is cancelled, and has time to end. */
 export const restMs = 3_600_000
