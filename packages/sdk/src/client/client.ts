@@ -76,7 +76,8 @@ export class JobClient {
       shards: () => core.shards(),
       contract,
       prepare: (input, shards) => {
-        const encoded = this.#encode(input)
+        // a source may have more than the job wants, say `select *`: that is left out
+        const encoded = codecOf(contract.schemas.input).encode(input, `the input of ${contract.kind}`)
         const text = JSON.stringify(canonical(encoded))
         return { ...addressOfInput(contract, encoded, shards), body: printBody({ input: encoded }), input: text }
       },
@@ -84,7 +85,7 @@ export class JobClient {
   }
 
   #encode(input: unknown): unknown {
-    return codecOf(this.contract.schemas.input).encode(input, `the input of ${this.kind}`)
+    return codecOf(this.contract.schemas.input).encodeExact(input, `the input of ${this.kind}`)
   }
 
   /** Starts a run, or joins the live one of the key. The start is durable when this resolves. */
@@ -146,7 +147,7 @@ export class JobClient {
     checkMessageOptions({ id }, ["id"], `signal ${name}`)
     const { payloadBytes, inboxLimit, requestRetentionMs: retention } = this.#core.options
     const what = `signal ${name} of ${this.kind}`
-    const text = checkBytes(JSON.stringify(codecOf(signals[name] ?? null).encode(payload, what)), payloadBytes, what)
+    const text = checkBytes(JSON.stringify(codecOf(signals[name] ?? null).encodeExact(payload, what)), payloadBytes, what)
     return { name, id, payload: text, inboxLimit, retention, ifRunning: ifRunning === undefined || ifRunning === "join" ? "send" : "drop" }
   }
 

@@ -22,7 +22,7 @@ import { terminateRun } from "./terminate.ts"
 type Named = Readonly<Record<string, (...args: ReadonlyArray<any>) => Promise<unknown>>>
 
 const text = (schema: MaybeSchema, value: unknown, what: string, limit: number): string =>
-  checkBytes(JSON.stringify(codecOf(schema).encode(value, what)), limit, what)
+  checkBytes(JSON.stringify(codecOf(schema).encodeExact(value, what)), limit, what)
 
 export class Handle {
   readonly key: string
@@ -178,7 +178,7 @@ export class Handle {
     if (schemas === undefined) throw this.#absent()
     const what = `query ${name} of ${this.#what}`
     refuseUnknown(options, ["timeout"], `query ${name}`)
-    const encoded = codecOf(schemas.in).encode(input, what)
+    const encoded = codecOf(schemas.in).encodeExact(input, what)
     const timeout = options.timeout === undefined ? this.#core.options.queryTimeoutMs : toMillis(options.timeout, "timeout")
     const at = await this.#locate()
     const answer = await this.#core.request(at.shard, { type: "query", address: at.address, name, input: encoded }, timeout, what)

@@ -1,9 +1,9 @@
 /**
  * What generated code hands to the runtime: a job's kind, key and schemas. Codecs are made from the schemas once, on first use.
  */
-import { Schema, SchemaIssue } from "effect"
+import { Schema } from "effect"
 import type { Job } from "../define/index.ts"
-import { BadInput } from "../errors.ts"
+import { refuseDepth, refuseMismatch, refuseVoid } from "./mismatch.ts"
 
 /** A schema of one message or value; `null` where the type is void. */
 export type AnySchema = Schema.Codec<any, any, never, never>
@@ -90,43 +90,36 @@ export interface AnyHandlers {
 }
 
 export interface Codec {
-  /** Value → JSON-safe value; throws `BadInput` with the path of the wrong field. */
+  /** Value → JSON-safe value; throws `BadInput` with the path of the wrong field. Fields that the type does not have are left out. */
   encode(value: unknown, what: string): unknown
+  /** The same, but a field that the type does not have is refused: for what comes from outside, where it is a mistake that nobody else would see. */
+  encodeExact(value: unknown, what: string): unknown
   /** JSON value → value; excess keys are stripped. */
   decode(json: unknown, what: string): unknown
 }
 
-const voidCodec: Codec = { encode: () => null, decode: () => undefined }
+const voidCodec: Codec = {
+  encode: () => null,
+  encodeExact: (value, what) => (value === undefined || value === null ? null : refuseVoid(value, what)),
+  decode: () => undefined,
+}
 const codecs = new WeakMap<AnySchema, Codec>()
 
-const format = SchemaIssue.makeFormatterStandardSchemaV1()
-
-const refuse = (what: string, error: unknown, value: unknown, advice: string): never => {
-  if (!Schema.isSchemaError(error)) throw error
-  const issues = format(error.issue).issues.map((issue) => ({
-    path: (issue.path ?? []).map((part) => (typeof part === "object" ? String(part.key) : String(part))).join("."),
-    message: issue.message,
-  }))
-  const text = issues.map((issue) => `${issue.path === "" ? "the value" : `\`${issue.path}\``}: ${issue.message}`).join("; ")
-  throw new BadInput(`${what} does not match its type. ${text}. ${advice}`, {
-    what,
-    path: issues[0]?.path ?? "",
-    issues,
-    value,
-  })
-}
+/** Levels of objects and lists in each other. */
+const depthMax = 200
 
 /** `undefined` members are dropped before encoding: an optional field is absent or has a value (api rule 20). */
-const dropUndefined = (value: unknown): unknown => {
-  if (Array.isArray(value)) return value.map(dropUndefined)
+const dropUndefined = (value: unknown, what: string, depth = 0): unknown => {
   if (typeof value !== "object" || value === null) return value
+  if (depth > depthMax) return refuseDepth(what, depthMax)
+  if (Array.isArray(value)) return value.map((item) => dropUndefined(item, what, depth + 1))
   const prototype: unknown = Object.getPrototypeOf(value)
   if (prototype !== Object.prototype && prototype !== null) return value
   let copy: Record<string, unknown> | undefined
   const source = value as Record<string, unknown>
   for (const name of Object.keys(source)) {
     const before = source[name]
-    const after = dropUndefined(before)
+    const after = dropUndefined(before, what, depth + 1)
     if (after === before && after !== undefined) continue
     copy ??= { ...source }
     if (after === undefined) delete copy[name]
@@ -135,30 +128,67 @@ const dropUndefined = (value: unknown): unknown => {
   return copy ?? value
 }
 
+/** A field of a value that its encoded form does not have: the type does not know it. */
+const hasExcess = (value: unknown, encoded: unknown): boolean => {
+  if (value === encoded || typeof value !== "object" || value === null || typeof encoded !== "object" || encoded === null) return false
+  if (Array.isArray(encoded)) {
+    const items = Array.isArray(value) ? value : value instanceof Map || value instanceof Set ? [...value] : []
+    return items.some((item, index) => hasExcess(item, encoded[index]))
+  }
+  const source = value as Record<string, unknown>
+  const made = encoded as Record<string, unknown>
+  for (const name of Object.keys(source)) {
+    const inner = made[name]
+    if (inner === undefined && !Object.hasOwn(made, name)) return true
+    if (typeof inner === "object" && hasExcess(source[name], inner)) return true
+  }
+  return false
+}
+
+const sent = "Nothing was sent or stored: correct the value."
+const read =
+  "Code with another type wrote or sent it, and nothing is lost: let the type accept it (optional fields; for a state stateVersion and upgrade), or end the run."
+
 /** The codec of a schema, cached; `null` is void. */
 export const codecOf = (schema: MaybeSchema): Codec => {
   if (schema === null) return voidCodec
   const known = codecs.get(schema)
   if (known !== undefined) return known
   const json = Schema.toCodecJson(schema)
-  const encode = Schema.encodeUnknownSync(json, { errors: "all" })
-  const decode = Schema.decodeUnknownSync(json, { errors: "all" })
+  // Without options a schema has a fast way, which stops at the first mistake: it is asked again, for all, where there is one.
+  const encode = Schema.encodeUnknownSync(json)
+  const decode = Schema.decodeUnknownSync(json)
+  const tell = (again: (value: unknown) => unknown, what: string, value: unknown, advice: string): unknown => {
+    try {
+      return again(value)
+    } catch (error) {
+      return refuseMismatch(what, error, value, advice)
+    }
+  }
   const codec: Codec = {
     encode(value, what) {
-      const clean = dropUndefined(value)
+      const clean = dropUndefined(value, what)
       try {
         return encode(clean)
-      } catch (error) {
-        return refuse(what, error, value, "Nothing was sent or stored: correct the value.")
+      } catch {
+        return tell(Schema.encodeUnknownSync(json, { errors: "all" }), what, clean, sent)
       }
+    },
+    encodeExact(value, what) {
+      const clean = dropUndefined(value, what)
+      try {
+        const encoded = encode(clean)
+        if (!hasExcess(clean, encoded)) return encoded
+      } catch {
+        // told below
+      }
+      return tell(Schema.encodeUnknownSync(json, { errors: "all", onExcessProperty: "error" }), what, clean, sent)
     },
     decode(value, what) {
       try {
         return decode(value)
-      } catch (error) {
-        const advice =
-          "Code with another type wrote or sent it, and nothing is lost: let the type accept it (optional fields; for a state stateVersion and upgrade), or end the run."
-        return refuse(what, error, value, advice)
+      } catch {
+        return tell(Schema.decodeUnknownSync(json, { errors: "all" }), what, value, read)
       }
     },
   }

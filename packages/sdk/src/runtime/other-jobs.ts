@@ -74,7 +74,7 @@ export class OtherJob {
     const attempt = this.#desk.asker.live(`a start of ${contract.kind}`)
     checkRequest(request)
     const after = request.after === undefined ? undefined : toMillis(request.after, "after")
-    const encoded = codecOf(contract.schemas.input).encode(input, `the input of ${contract.kind}`)
+    const encoded = codecOf(contract.schemas.input).encodeExact(input, `the input of ${contract.kind}`)
     const { headers } = attempt.options.body
     const body = printBody({ input: encoded, ...(headers === undefined ? {} : { headers }) })
     checkBytes(body, attempt.options.limits.payloadBytes, `the input of ${contract.kind}`)
@@ -201,7 +201,7 @@ export class OtherRun {
     const attempt = this.#desk.asker.live("a signal")
     const { payloadBytes } = attempt.options.limits
     const what = `signal ${name} of ${this.#what}`
-    const text = JSON.stringify(codecOf(this.#contract.schemas.signals[name] ?? null).encode(payload, what))
+    const text = JSON.stringify(codecOf(this.#contract.schemas.signals[name] ?? null).encodeExact(payload, what))
     return this.#send(attempt, "signal", name, checkBytes(text, payloadBytes, what), 0)
   }
 
