@@ -9,6 +9,7 @@ import type {
   ChildOptions,
   Done,
   Envelope,
+  FirstSignal,
   Input,
   JobHandlers,
   Out,
@@ -55,7 +56,7 @@ export interface PingRun {
 
 export interface PingRuns {
   /** Starts a child, or joins the live run of the key; resolves when the start was accepted, throws when it was refused. */
-  start(input: Input<PingDefinition>, options?: ChildOptions): Call<PingRun>
+  start(input: Input<PingDefinition>, options?: ChildOptions<never>): Call<PingRun>
   /** The run that has the key; nothing is sent. */
   get(key: string): PingRun
 }
@@ -109,7 +110,7 @@ export interface TenantRun {
 
 export interface TenantRuns {
   /** Starts a child, or joins the live run of the key; resolves when the start was accepted, throws when it was refused. */
-  start(input: Input<TenantDefinition>, options?: ChildOptions): Call<TenantRun>
+  start(input: Input<TenantDefinition>, options?: ChildOptions<never>): Call<TenantRun>
   /** The run that has the key; nothing is sent. */
   get(key: string): TenantRun
 }
@@ -175,7 +176,7 @@ export interface ParkedRun {
 
 export interface ParkedRuns {
   /** Starts a child, or joins the live run of the key; resolves when the start was accepted, throws when it was refused. */
-  start(input: Input<ParkedDefinition>, options?: ChildOptions): Call<ParkedRun>
+  start(input: Input<ParkedDefinition>, options?: ChildOptions<FirstSignal<"wake", SignalPayload<ParkedDefinition, "wake">>>): Call<ParkedRun>
   /** The run that has the key; nothing is sent. */
   get(key: string): ParkedRun
 }
@@ -237,7 +238,7 @@ export interface ListenerRun {
 
 export interface ListenerRuns {
   /** Starts a child, or joins the live run of the key; resolves when the start was accepted, throws when it was refused. */
-  start(input: Input<ListenerDefinition>, options?: ChildOptions): Call<ListenerRun>
+  start(input: Input<ListenerDefinition>, options?: ChildOptions<FirstSignal<"tick", SignalPayload<ListenerDefinition, "tick">>>): Call<ListenerRun>
   /** The run that has the key; nothing is sent. */
   get(key: string): ListenerRun
 }

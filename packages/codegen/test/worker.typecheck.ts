@@ -133,6 +133,10 @@ const context = async (job: TenantFeedJob, one: OneFeedJob, ticking: TickJob): P
   // @ts-expect-error no such activity
   void job.activities.delver({ events: [] })
   await one.activities.flush()
+  await one.activities.flush(undefined, { delay: "1 minute" })
+  await job.activities.deliver({ events: [] }, { delay: "1 minute", priority: 3 })
+  // @ts-expect-error the deadlines are the definition's
+  void job.activities.deliver({ events: [] }, { timeout: 1 })
   const rows = await job.use(table)
   same<Same<typeof rows, { readonly of: string }>>()
   // @ts-expect-error not what `shared` gave
@@ -213,6 +217,13 @@ export const others = async (job: TickJob): Promise<void> => {
 }
 export const siblings = async (job: TenantFeedJob): Promise<void> => {
   await job.jobs.tenantFeed.get("acme").signal.pause({ reason: "billing" })
+  const pause = { name: "pause", payload: { reason: "billing" } } as const
+  await job.jobs.tenantFeed.start(null as never, { ifRunning: "replace", labels: { region: "eu" }, signal: pause })
+  await job.jobs.tenantFeed.start(null as never, { signal: { name: "resume" } })
+  // @ts-expect-error no such signal
+  void job.jobs.tenantFeed.start(null as never, { signal: { name: "stop" } })
+  // @ts-expect-error payload of another type
+  void job.jobs.tenantFeed.start(null as never, { signal: { name: "pause", payload: {} } })
   await job.jobs.tenantFeed.get("acme").signal.resume()
   // @ts-expect-error the payload is missing
   await job.jobs.tenantFeed.get("acme").signal.pause()

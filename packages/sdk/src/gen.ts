@@ -4,6 +4,7 @@
  */
 import type { Effect } from "effect"
 import type { DurationInput, Job } from "./define/index.ts"
+import type { Labels } from "./client/options.ts"
 import type { Shared } from "./runtime/shared.ts"
 import type { ActivityHandlers, JobContract, JobHandlers } from "./runtime/contract.ts"
 
@@ -90,6 +91,14 @@ export interface StepOptions {
   readonly commit?: "now" | "deferred"
 }
 
+/** Of one call of an activity; what is not given is as its definition says. */
+export interface ActivityCallOptions {
+  /** Earliest start of its first try, from the call on. */
+  readonly delay?: DurationInput
+  /** A whole number from 0 (before all others) to 1,000,000: of what waits in its queue, smaller ones are taken first. */
+  readonly priority?: number
+}
+
 /** What `job.saga` gives to its body. */
 export interface Saga {
   /** What undoes the last step; to be called when that has succeeded. `options` as of a step. */
@@ -152,7 +161,7 @@ export interface AgainOptions<On extends string> {
 }
 
 /** Of a child that a handler starts. */
-export interface ChildOptions {
+export interface ChildOptions<FirstSignal = never> {
   /**
    * When this run ends, in whatever way, and the child has not: cancel it (default), terminate it, or leave it alone. A child that was joined is
    * always left alone.
@@ -160,10 +169,14 @@ export interface ChildOptions {
   readonly onParentEnd?: "cancel" | "terminate" | "abandon"
   /** Delay of its first iteration. */
   readonly after?: DurationInput
-  /** A live run has the key: join it (default) or throw `RunExists`. */
-  readonly ifRunning?: "join" | "reject"
+  /** A live run has the key: join it (default), throw `RunExists`, or terminate it and start anew. */
+  readonly ifRunning?: "join" | "reject" | "replace"
   /** An ended run is still retained: start anew (default) or throw `RunEnded`. */
   readonly ifEnded?: "start" | "reject"
+  /** What `list` can filter by; kept for the life of the child. At most 16, names of up to 64 and texts of up to 256 characters. */
+  readonly labels?: Labels
+  /** A signal that comes with the start, in one write: the first iteration finds it. A live run that is joined gets it too. */
+  readonly signal?: FirstSignal
 }
 
 export interface ReceiveOptions<Payload = any> {

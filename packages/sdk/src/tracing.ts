@@ -1,5 +1,5 @@
 /**
- * Tracing by Effect's tracer: interceptors that make a span of each start, attempt, step and activity, in one trace. Where the spans go is said by
+ * Tracing by Effect's tracer: interceptors that make a span of each start, attempt, step, activity and call to another job, in one trace. Where the spans go is said by
  * a layer with a tracer (OTLP, OpenTelemetry), the worker's own and one for the client. The trace goes with a run in its header `traceparent`.
  */
 import { AsyncLocalStorage } from "node:async_hooks"
@@ -30,7 +30,17 @@ const spanned = (
     Effect.tryPromise({ try: () => current.run(span, () => body(span)), catch: (error) => error }),
   )
 
-const nameOf = ({ type, kind, name }: WorkCall): string => (type === "run" ? `run ${kind}` : `${type} ${name}`)
+const nameOf = ({ type, kind, name, to }: WorkCall): string => `${type} ${type === "run" ? kind : name === "" ? (to?.kind ?? kind) : name}`
+
+const kinds: Readonly<Record<WorkCall["type"], Tracer.SpanKind>> = {
+  run: "consumer",
+  activity: "consumer",
+  step: "internal",
+  start: "producer",
+  signal: "producer",
+  cancel: "producer",
+  result: "client",
+}
 
 /** For `createWorker({ layer, interceptors: [traceWork()] })`. */
 export const traceWork =
@@ -43,9 +53,14 @@ export const traceWork =
       "ponos.run": id,
       "ponos.attempt": attempt,
       ...(iteration === undefined ? {} : { "ponos.iteration": iteration }),
+      ...(call.to === undefined ? {} : { "ponos.to.kind": call.to.kind, "ponos.to.key": call.to.key }),
     }
     const parent = current.getStore() ?? parse(call.headers["traceparent"])
-    return run(spanned(nameOf(call), attributes, call.type === "step" ? "internal" : "consumer", parent, () => next()))
+    const body = (span: Tracer.Span): Promise<unknown> => {
+      if (call.outgoing !== undefined) call.outgoing["traceparent"] = print(span)
+      return next()
+    }
+    return run(spanned(nameOf(call), attributes, kinds[call.type], parent, body))
   }
 
 export interface TraceClientOptions {

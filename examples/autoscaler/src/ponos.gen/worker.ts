@@ -39,7 +39,7 @@ export interface ThumbnailRun {
 
 export interface ThumbnailRuns {
   /** Starts a child, or joins the live run of the key; resolves when the start was accepted, throws when it was refused. */
-  start(input: Input<ThumbnailDefinition>, options?: ChildOptions): Call<ThumbnailRun>
+  start(input: Input<ThumbnailDefinition>, options?: ChildOptions<never>): Call<ThumbnailRun>
   /** The run that has the key; nothing is sent. */
   get(key: string): ThumbnailRun
 }

@@ -3,6 +3,7 @@ import * as def from "../jobs.def.ts"
 import * as contracts from "./contracts.ts"
 import type {
   ActivityCall,
+  ActivityCallOptions,
   ActivityHandlers,
   Again,
   AgainOptions,
@@ -13,6 +14,7 @@ import type {
   ChildOptions,
   Done,
   Envelope,
+  FirstSignal,
   In,
   Input,
   JobHandlers,
@@ -48,7 +50,7 @@ export interface TenantFeedJob extends BaseJob {
   receive<N extends TenantFeedSignal["name"]>(name: N, options?: ReceiveFilter<Extract<TenantFeedSignal, { readonly name: N }>["payload"]>): Call<Extract<TenantFeedSignal, { readonly name: N }>>
   receive<N extends TenantFeedSignal["name"]>(name: N, options: ReceiveOptions<Extract<TenantFeedSignal, { readonly name: N }>["payload"]>): Call<Extract<TenantFeedSignal, { readonly name: N }> | undefined>
   readonly activities: {
-    deliver(input: In<TenantFeedDefinition, "activities", "deliver">): Call<OutOf<TenantFeedDefinition, "activities", "deliver">, Rejected>
+    deliver(input: In<TenantFeedDefinition, "activities", "deliver">, options?: ActivityCallOptions): Call<OutOf<TenantFeedDefinition, "activities", "deliver">, Rejected>
   }
   /** Other jobs: children, and runs to signal or to wait for. */
   readonly jobs: Jobs
@@ -109,7 +111,7 @@ export interface TenantFeedRun {
 
 export interface TenantFeedRuns {
   /** Starts a child, or joins the live run of the key; resolves when the start was accepted, throws when it was refused. */
-  start(input: Input<TenantFeedDefinition>, options?: ChildOptions): Call<TenantFeedRun>
+  start(input: Input<TenantFeedDefinition>, options?: ChildOptions<FirstSignal<"pause", SignalPayload<TenantFeedDefinition, "pause">> | FirstSignal<"resume", void>>): Call<TenantFeedRun>
   /** The run that has the key; nothing is sent. */
   get(key: string): TenantFeedRun
 }

@@ -115,7 +115,7 @@ class WorkerPrinter {
         const error = this.#errors(activity.error)
         file.docs(activity.docs, "    ")
         file.line(
-          `    ${propertyName(activity.name)}(${this.#in("activities", activity)}): ${this.#gen("Call")}<${out}${error === "never" ? "" : `, ${error}`}>`,
+          `    ${propertyName(activity.name)}(${this.#callInput(activity)}, options?: ${this.#gen("ActivityCallOptions")}): ${this.#gen("Call")}<${out}${error === "never" ? "" : `, ${error}`}>`,
         )
       }
       file.line("  }")
@@ -233,7 +233,13 @@ class WorkerPrinter {
     file.line(`  cancel(reason?: string): ${call}<void>`, "}", "")
     file.line(`export interface ${this.#prefix}Runs {`)
     file.docs("Starts a child, or joins the live run of the key; resolves when the start was accepted, throws when it was refused.", "  ")
-    file.line(`  start(input: ${this.#types.input}, options?: ${this.#gen("ChildOptions")}): ${call}<${run}>`)
+    const firsts = unionOf(
+      signals.map(({ name: signal, payload }) => {
+        const type = payload.shape === null ? "void" : this.#types.signal(signal)
+        return `${this.#gen("FirstSignal")}<${JSON.stringify(signal)}, ${type}>`
+      }),
+    )
+    file.line(`  start(input: ${this.#types.input}, options?: ${this.#gen("ChildOptions")}<${firsts}>): ${call}<${run}>`)
     file.docs("The run that has the key; nothing is sent.", "  ")
     file.line(`  get(key: ${keyType(this.#job)}): ${run}`, "}", "")
   }
@@ -262,6 +268,10 @@ class WorkerPrinter {
       `export const ${name}: ${prefix}Stub = ${file.value(gen, "makeStub")}(${definition}.${name}, ${contracts}.${name}, ${contracts})`,
       "",
     )
+  }
+
+  #callInput(activity: Operation): string {
+    return activity.input.shape === null ? "input?: undefined" : this.#in("activities", activity)
   }
 
   #in(group: Group, operation: Operation): string {

@@ -1,5 +1,5 @@
 /** `createClient`, for generated code: one member per job of the definition file. */
-import { BadOption, InboxFull, RunEnded, RunExists } from "../errors.ts"
+import { InboxFull, RunEnded, RunExists } from "../errors.ts"
 import { readOptions, refuseUnknown, toMillis } from "../options.ts"
 import type { Engine, StartItem } from "../engine/engine.ts"
 import { printBody } from "../runtime/body.ts"
@@ -12,11 +12,13 @@ import { StatsReader, type PoolStats, type StatsOptions } from "../pool/stats/po
 import { ClientCore } from "./core.ts"
 import { Handle } from "./handle.ts"
 import type { ClientCall } from "./interceptors.ts"
-import { checkHeaders, interceptCall } from "./interceptors.ts"
+import { checkHeaders } from "../runtime/interceptors.ts"
+import { firstSignal } from "../runtime/start-request.ts"
+import { interceptCall } from "./interceptors.ts"
 import { terminateRun } from "./terminate.ts"
 import { readPage } from "./listing.ts"
-import type { AnyFirstSignal, ClientOptions, ListOptions, Listed, Page, PageOptions, StartOptions } from "./options.ts"
-import { checkListOptions, checkMessageOptions, checkPageOptions, checkStartOptions, clientOptionNames } from "./options.ts"
+import type { ClientOptions, ListOptions, Listed, Page, PageOptions, StartOptions } from "./options.ts"
+import { checkListOptions, checkPageOptions, checkStartOptions, clientOptionNames } from "./options.ts"
 
 /** Key of a job client's inner side, for the controller. */
 export const internals: unique symbol = Symbol.for("ponos/internals") as never
@@ -113,7 +115,10 @@ export class JobClient {
       after === undefined && options.ifEnded === undefined
         ? item
         : { ...item, ...(after === undefined ? {} : { after }), ...(options.ifEnded === undefined ? {} : { ifEnded: options.ifEnded }) }
-    if (options.signal !== undefined) asked = { ...asked, signal: this.#firstSignal(options.signal, options.ifRunning) }
+    if (options.signal !== undefined) {
+      const signal = firstSignal(this.contract, options.signal, options.ifRunning, core.options, () => crypto.randomUUID())
+      asked = { ...asked, signal }
+    }
     let reply = await core.start(asked)
     // another one may start between the two: it is replaced as well
     while (reply.status === "running" && options.ifRunning === "replace") {
@@ -134,21 +139,6 @@ export class JobClient {
         { limit: core.options.inboxLimit },
       )
     return new Handle(core, this.contract, at.key, () => Promise.resolve(at))
-  }
-
-  #firstSignal(signal: AnyFirstSignal, ifRunning: StartOptions["ifRunning"]): NonNullable<StartItem["signal"]> {
-    refuseUnknown(signal, ["name", "payload", "id"], "signal of start")
-    const { signals } = this.contract.schemas
-    const { name, payload, id = crypto.randomUUID() } = signal
-    if (!Object.hasOwn(signals, name))
-      throw new BadOption(
-        `expected the signal of start to be one of ${this.kind} (${Object.keys(signals).join(", ") || "it has none"}), got: ${JSON.stringify(name)}`,
-      )
-    checkMessageOptions({ id }, ["id"], `signal ${name}`)
-    const { payloadBytes, inboxLimit, requestRetentionMs: retention } = this.#core.options
-    const what = `signal ${name} of ${this.kind}`
-    const text = checkBytes(JSON.stringify(codecOf(signals[name] ?? null).encodeExact(payload, what)), payloadBytes, what)
-    return { name, id, payload: text, inboxLimit, retention, ifRunning: ifRunning === undefined || ifRunning === "join" ? "send" : "drop" }
   }
 
   /** The handle of a key; nothing is sent. */

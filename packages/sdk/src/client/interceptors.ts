@@ -1,6 +1,4 @@
 /** Interceptors of a client: around each call that changes or asks something. For logging, tracing, rights. */
-import { BadOption } from "../errors.ts"
-
 export interface ClientCall {
   readonly type: "start" | "signal" | "update" | "query" | "cancel" | "terminate"
   readonly kind: string
@@ -15,17 +13,6 @@ export interface ClientCall {
 
 /** `next` makes the call and gives its answer; it must be called once, or not at all (throw then). */
 export type ClientInterceptor = (call: ClientCall, next: () => Promise<unknown>) => Promise<unknown>
-
-/** They are stored with the run, and become headers of other systems. */
-export const checkHeaders = (headers: Record<string, string>): Readonly<Record<string, string>> | undefined => {
-  const names = Object.keys(headers)
-  for (const name of names)
-    if (typeof headers[name] !== "string")
-      throw new BadOption(
-        `expected the header ${JSON.stringify(name)} to be a text, got: ${JSON.stringify(headers[name]) ?? typeof headers[name]}`,
-      )
-  return names.length === 0 ? undefined : { ...headers }
-}
 
 /** The first of the list is the outermost. */
 export const interceptCall = async <A>(

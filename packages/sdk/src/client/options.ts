@@ -6,6 +6,8 @@ import type { Options } from "../options.ts"
 import { refuseUnknown } from "../options.ts"
 import type { Outcome } from "../runtime/body.ts"
 import { checkBytes } from "../runtime/size.ts"
+import type { AnyFirstSignal, IfRunning, Labels } from "../runtime/start-request.ts"
+import { checkLabels, checkRequestId } from "../runtime/start-request.ts"
 import type { ClientInterceptor } from "./interceptors.ts"
 
 /** Options of `createClient`. */
@@ -24,18 +26,11 @@ export interface ClientOptions extends Partial<
 }
 export const clientOptionNames = ["shards", "callTimeoutMs", "queryTimeoutMs", "updateTimeoutMs", "payloadBytes"] as const
 
-/** What comes with a start. */
-export interface AnyFirstSignal {
-  readonly name: string
-  readonly payload?: unknown
-  readonly id?: string
-}
-
 export interface StartOptions<FirstSignal = AnyFirstSignal> {
   /** Delay of the first iteration. */
   readonly after?: DurationInput
   /** A live run has the key: return its handle (default), throw `RunExists`, or terminate it and start anew. */
-  readonly ifRunning?: "join" | "reject" | "replace"
+  readonly ifRunning?: IfRunning
   /** An ended run is still retained: start anew (default) or throw `RunEnded`. */
   readonly ifEnded?: "start" | "reject"
   /** What `list` can filter by; kept for the life of the run. At most 16, names of up to 64 and texts of up to 256 characters. */
@@ -46,7 +41,7 @@ export interface StartOptions<FirstSignal = AnyFirstSignal> {
    */
   readonly signal?: FirstSignal
 }
-export type Labels = Readonly<Record<string, string>>
+export type { AnyFirstSignal, Labels } from "../runtime/start-request.ts"
 
 export interface SignalOptions {
   /** Idempotency id: a second signal with it is dropped while the first is retained; default: a new one. */
@@ -114,21 +109,10 @@ export const checkStartOptions = (options: StartOptions): void => {
   if (ifEnded !== "start" && ifEnded !== "reject") refuse("ifEnded", `"start" or "reject"`, ifEnded)
 }
 
-/** Of a signal or an update: the id becomes part of what the store keeps, as keys do. */
+/** Of a signal or an update. */
 export const checkMessageOptions = (options: UpdateOptions, names: ReadonlyArray<string>, what: string): void => {
   refuseUnknown(options, names, what)
-  const { id } = options
-  // oxlint-disable-next-line no-control-regex -- control characters are what is refused: drivers use them as separators
-  if (id !== undefined && (typeof id !== "string" || id === "" || id.length > 512 || /[\u0000-\u001f\u007f]/.test(id)))
-    refuse("id", "a text of 1 to 512 characters without control characters", id)
-}
-
-const checkLabels = (labels: Labels): void => {
-  const entries = typeof labels === "object" && labels !== null ? Object.entries(labels) : refuse("labels", "an object of texts", labels)
-  const fits = ([name, text]: readonly [string, unknown]): boolean =>
-    name !== "" && name.length <= 64 && typeof text === "string" && text.length <= 256
-  if (entries.length > 16 || !entries.every(fits))
-    refuse("labels", "at most 16 texts of up to 256 characters, with names of 1 to 64", labels)
+  checkRequestId(options.id)
 }
 
 const phases: ReadonlyArray<unknown> = ["ready", "active", "parked", "ended"] satisfies ReadonlyArray<RunPhase>

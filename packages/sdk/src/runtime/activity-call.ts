@@ -5,7 +5,8 @@ import type { Deadline } from "./activity-deadline.ts"
 import { deadlineOf, missed } from "./activity-deadline.ts"
 import type { TaskResult } from "./activity-executor.ts"
 import { failedTry, withTry } from "./activity-history.ts"
-import type { ActivityLimits } from "./activity-limits.ts"
+import type { ActivityLimits, ActivityRequest } from "./activity-limits.ts"
+import { limitsOfCall } from "./activity-limits.ts"
 import type { Attempt, Outstanding, Started } from "./attempt.ts"
 import { delivery } from "./attempt.ts"
 import type { ErrorData, FailedTry, Waiting } from "./body.ts"
@@ -20,17 +21,26 @@ import { checkBytes } from "./size.ts"
 import type { Beat } from "./task.ts"
 import { atTime } from "./timer.ts"
 
-export const startActivity = (attempt: Attempt, iteration: number, name: string, input: unknown): DurableCall<unknown> =>
-  attempt.start("activity", name, (started) => {
-    const { kind, limits } = attempt.options
+export const startActivity = (
+  attempt: Attempt,
+  iteration: number,
+  name: string,
+  input: unknown,
+  request: ActivityRequest | undefined,
+): DurableCall<unknown> => {
+  const { kind, limits } = attempt.options
+  const declared = kind.activities.limits[name]
+  // the handler gives the same again on replay: only the time that came of it is in the journal
+  const own = declared === undefined || request === undefined ? declared : limitsOfCall(declared, name, request)
+  return attempt.start("activity", name, (started) => {
     const schemas = kind.contract.schemas.activities[name]
-    const own = kind.activities.limits[name]
     if (schemas === undefined || own === undefined)
       throw new ActivityFailed(`${kind.kind} has no activity ${JSON.stringify(name)}: declare it and generate again`)
     const encoded = codecOf(schemas.in).encode(input, `the input of activity ${name}`)
     checkBytes(JSON.stringify(encoded), limits.payloadBytes, `the input of activity ${name}`)
     return new ActivityCall({ attempt, iteration, name, input: encoded, schemas, limits: own, started })
   })
+}
 
 interface ActivityCallOptions {
   readonly attempt: Attempt

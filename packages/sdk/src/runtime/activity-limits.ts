@@ -49,6 +49,26 @@ const refuse = (option: string, expected: string, value: unknown): never => {
 const integer = (value: number, max: number, min: number, option: string): number =>
   Number.isInteger(value) && value >= min && value <= max ? value : refuse(option, `an integer from ${min} to ${max}`, value)
 
+/** What one call wants otherwise. */
+export interface ActivityRequest {
+  readonly delay?: DurationInput
+  readonly priority?: number
+}
+
+export const priorityMax = 1_000_000
+
+/** The limits of one call. Throws `BadOption`. */
+export const limitsOfCall = (own: ActivityLimits, name: string, request: ActivityRequest): ActivityLimits => {
+  const what = `of the call of activity ${name}`
+  refuseUnknown(request, ["delay", "priority"], `the call of activity ${name}`)
+  const { delay, priority } = request
+  return {
+    ...own,
+    ...(delay === undefined ? {} : { delay: toMillis(delay, `delay ${what}`) }),
+    ...(priority === undefined ? {} : { priority: integer(priority, priorityMax, 0, `priority ${what}`) }),
+  }
+}
+
 /** All activities of a job, and their queues. Throws `BadOption`. */
 export const activityPlan = (definition: Job): ActivityPlan => {
   const limits: Record<string, ActivityLimits> = {}
@@ -58,7 +78,7 @@ export const activityPlan = (definition: Job): ActivityPlan => {
     refuseUnknown(options, known, `activity ${name} of ${definition.kind}`)
     const own = queueLimits(options, what)
     const queue = queueName(definition.kind, name, options)
-    limits[name] = { ...deadlines(options, what), queue, priority: integer(options.priority ?? 0, 1_000_000, 0, `priority ${what}`) }
+    limits[name] = { ...deadlines(options, what), queue, priority: integer(options.priority ?? 0, priorityMax, 0, `priority ${what}`) }
     queues.set(queue, merge(queues.get(queue), own, queue))
   }
   return { limits, queues }

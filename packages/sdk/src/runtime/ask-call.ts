@@ -7,38 +7,17 @@
  * - A3 A question whose id the other side may have forgotten is not sent again: `OutcomeUnknown`.
  */
 import type { Message } from "../engine/engine.ts"
-import { InboxFull, LinksFull, OutcomeUnknown, RunEnded, RunExists, RunNotFound, StoreUnavailable } from "../errors.ts"
+import { OutcomeUnknown, StoreUnavailable } from "../errors.ts"
 import type { Attempt, Outstanding, Started } from "./attempt.ts"
 import { delivery } from "./attempt.ts"
-import type { ErrorData, Waiting } from "./body.ts"
+import type { Waiting } from "./body.ts"
 import type { DurableCall } from "./call.ts"
+import { interceptedAsk } from "./intercepted-ask.ts"
 import type { Entry } from "./journal.ts"
+import type { Answer, Question } from "./question.ts"
+import { errorOf, refusal } from "./question.ts"
 import type { Reach } from "./reach.ts"
 import { atTime } from "./timer.ts"
-
-const refusals = { InboxFull, LinksFull, OutcomeUnknown, RunEnded, RunExists, RunNotFound }
-
-export type Answer =
-  | { readonly v?: unknown }
-  | { readonly e: ErrorData & { readonly tag: keyof typeof refusals } }
-  /** It comes as a message of kind `result` that has the id of the question as its name. */
-  | "later"
-  /** The asking run has ended meanwhile. */
-  | "over"
-
-export const refusal = (tag: keyof typeof refusals, message: string): Answer => ({ e: { tag, message } })
-
-export interface Question<A> {
-  /** Of the call, for replay. */
-  readonly name: string
-  /** Address of who is asked. */
-  readonly to: string
-  /** Asking twice is harmless at any time. */
-  readonly repeatable: boolean
-  ask(reach: Reach, id: string): Promise<Answer>
-  /** From what was recorded, or the payload of the message, to what the call gives; may throw. */
-  read(value: unknown): A
-}
 
 const retryMs = 250
 /** Of the retention of ids: the clock here is an estimate, and a call takes its time. */
@@ -67,6 +46,8 @@ class AskCall implements Outstanding {
   /** The answer comes by message, which brings the run back. */
   #waits = false
   #stop: (() => void) | undefined
+  /** For interceptors of what is answered later. */
+  #end: PromiseWithResolvers<void> | undefined
 
   constructor(options: AskCallOptions) {
     this.#options = options
@@ -103,7 +84,7 @@ class AskCall implements Outstanding {
       if (doubt !== undefined) await doubt
       if (this.#over || !attempt.shard.trusted()) return
       try {
-        return this.#tell(await question.ask(reach, this.#id))
+        return this.#tell(await this.#ask(reach))
       } catch (error) {
         if (!StoreUnavailable.is(error)) return this.#fail(error)
       }
@@ -112,6 +93,15 @@ class AskCall implements Outstanding {
         const stop = atTime(attempt, attempt.shard.now() + retryMs, resolve)
       })
     }
+  }
+
+  #ask(reach: Reach): Promise<Answer> {
+    const { attempt, iteration, question } = this.#options
+    const { interceptors, body } = attempt.options
+    if (interceptors.length === 0) return question.ask(reach, this.#id, body.headers)
+    this.#end ??= Promise.withResolvers<void>()
+    this.#end.promise.catch(() => undefined)
+    return interceptedAsk(reach, { attempt, iteration, question, id: this.#id, end: this.#end.promise })
   }
 
   #lost(): Answer {
@@ -123,7 +113,12 @@ class AskCall implements Outstanding {
   #fail(error: unknown): void {
     if (this.#over) return
     this.#settled = true
+    this.#reject(error)
+  }
+
+  #reject(error: unknown): void {
     this.#options.started.reject(error)
+    this.#end?.reject(error)
   }
 
   #tell(answer: Answer): void {
@@ -145,21 +140,26 @@ class AskCall implements Outstanding {
 
   settle(entry: Entry): void {
     if (entry.t !== "told") return
-    const { question, started, attempt } = this.#options
     try {
-      if (entry.e !== undefined) throw new refusals[entry.e.tag as keyof typeof refusals](entry.e.message)
-      if (entry.m === undefined) return started.resolve(question.read(entry.v))
-      const message = attempt.options.inbox.get(entry.m)
-      if (message === undefined) throw new OutcomeUnknown(`the answer to ${question.name} is missing from the inbox.`)
-      started.resolve(question.read(JSON.parse(message.payload)))
+      this.#options.started.resolve(this.#read(entry))
+      this.#end?.resolve()
     } catch (error) {
-      started.reject(error)
+      this.#reject(error)
     }
+  }
+
+  #read({ e, m, v }: Extract<Entry, { t: "told" }>): unknown {
+    const { question, attempt } = this.#options
+    if (e !== undefined) throw errorOf(e)
+    if (m === undefined) return question.read(v)
+    const message = attempt.options.inbox.get(m)
+    if (message === undefined) throw new OutcomeUnknown(`the answer to ${question.name} is missing from the inbox.`)
+    return question.read(JSON.parse(message.payload))
   }
 
   reject(error: unknown): void {
     this.#settled = true
-    this.#options.started.reject(error)
+    this.#reject(error)
   }
 
   offer(message: Message): boolean {
@@ -178,5 +178,6 @@ class AskCall implements Outstanding {
 
   stop(): void {
     this.#stop?.()
+    this.#end?.resolve()
   }
 }

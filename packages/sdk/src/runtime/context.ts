@@ -10,6 +10,7 @@ import type { StateHolder } from "./answers.ts"
 import type { Attempt } from "./attempt.ts"
 import { DurableCall } from "./call.ts"
 import { startActivity } from "./activity-call.ts"
+import type { ActivityRequest } from "./activity-limits.ts"
 import type { ReceiveRequest } from "./calls.ts"
 import { startReceive, startSleep } from "./calls.ts"
 import { codecOf } from "./contract.ts"
@@ -58,6 +59,8 @@ const checkStep = (options: StepRequest): void => {
     throw new BadOption(`expected commit of job.step to be "now" or "deferred", got: ${JSON.stringify(commit) ?? typeof commit}`)
 }
 
+type ActivityCalls = Readonly<Record<string, (input: unknown, request?: ActivityRequest) => DurableCall<unknown>>>
+
 export class JobContext {
   readonly #source: AttemptSource
   readonly #holder: StateHolder
@@ -67,7 +70,7 @@ export class JobContext {
   readonly #wake: WakeReason
   /** While `open` runs: durable calls are refused, and the signal is that of the resource's life. */
   #opening = false
-  #activities: Readonly<Record<string, (input: unknown) => DurableCall<unknown>>> | undefined
+  #activities: ActivityCalls | undefined
 
   #jobs: Readonly<Record<string, OtherJob>> | undefined
 
@@ -114,11 +117,11 @@ export class JobContext {
   get abortSignal(): AbortSignal {
     return this.#opening ? this.#source.life.signal : this.#source.attempt().abortSignal
   }
-  get activities(): Readonly<Record<string, (input: unknown) => DurableCall<unknown>>> {
+  get activities(): ActivityCalls {
     this.#activities ??= Object.fromEntries(
       Object.keys(this.#source.kind.contract.schemas.activities).map((name) => [
         name,
-        (input: unknown) => startActivity(this.#live("an activity"), this.iteration, name, input),
+        (input: unknown, request?: ActivityRequest) => startActivity(this.#live("an activity"), this.iteration, name, input, request),
       ]),
     )
     return this.#activities

@@ -1,14 +1,15 @@
 /**
- * Interceptors of a worker: around each attempt of a handler, each try of a step's body, each try of an activity. For logging, tracing, rights. They
- * run as often as what they wrap does (again in every attempt, replays included) and change neither journal nor state; an error that one
- * throws is an error of what it wraps.
+ * Interceptors of a worker: around each attempt of a handler, each try of a step's body, each try of an activity, and what a handler asks of other jobs.
+ * For logging, tracing, rights. They run as often as what they wrap does (a handler again in every attempt, replays included; what is asked of
+ * another job, each time that it is sent) and change neither journal nor state; an error that one throws is an error of what it wraps.
  */
 import type { Effect } from "effect"
 import { BadOption } from "../errors.ts"
 import type { Effects } from "./effects.ts"
 
 export interface WorkCall {
-  readonly type: "run" | "step" | "activity"
+  /** `start`, `signal`, `cancel` and `result`: of another job, by `job.jobs`. */
+  readonly type: "run" | "step" | "activity" | "start" | "signal" | "cancel" | "result"
   readonly kind: string
   readonly key: string
   /** Id of the run. */
@@ -17,11 +18,15 @@ export interface WorkCall {
   readonly iteration: number | undefined
   /** 1, 2, 3 …: of the iteration, for a run and its steps; of the activity. */
   readonly attempt: number
-  /** Of the step or activity; "" for a run. */
+  /** Of the step, activity or signal; else "". */
   readonly name: string
   /** What the interceptors of the client that started the run gave it. */
   readonly headers: Headers
   readonly abortSignal: AbortSignal
+  /** The other job, where one is asked. */
+  readonly to?: { readonly kind: string; readonly key: string }
+  /** Of a `start`: the headers of the new run, those of this one unless they are changed here before `next` is called. */
+  readonly outgoing?: Record<string, string>
 }
 export type Headers = Readonly<Record<string, string>>
 
@@ -32,6 +37,17 @@ export interface WorkTools {
 
 /** `next` does what is wrapped and gives its value; it must be called once, or not at all (throw then). */
 export type WorkInterceptor = (call: WorkCall, next: () => Promise<unknown>, tools: WorkTools) => Promise<unknown>
+
+/** They are stored with the run, and become headers of other systems. */
+export const checkHeaders = (headers: Record<string, string>): Headers | undefined => {
+  const names = Object.keys(headers)
+  for (const name of names)
+    if (typeof headers[name] !== "string")
+      throw new BadOption(
+        `expected the header ${JSON.stringify(name)} to be a text, got: ${JSON.stringify(headers[name]) ?? typeof headers[name]}`,
+      )
+  return names.length === 0 ? undefined : { ...headers }
+}
 
 export const checkInterceptors = <I>(interceptors: ReadonlyArray<I> | undefined): ReadonlyArray<I> => {
   if (interceptors === undefined) return []

@@ -1,28 +1,36 @@
 /** `job.jobs`: what a handler can do with other jobs of its definition file. */
 import type { DurationInput } from "../define/index.ts"
 import { BadOption } from "../errors.ts"
-import { refuseUnknown, toMillis } from "../options.ts"
+import { defaults, refuseUnknown, toMillis } from "../options.ts"
 import { addressOfInput, addressOfKey } from "./address.ts"
 import type { JobAddress } from "./address.ts"
-import type { Answer, Lines } from "./ask-call.ts"
-import { ask, refusal } from "./ask-call.ts"
+import type { Lines } from "./ask-call.ts"
+import { ask } from "./ask-call.ts"
 import type { Attempt } from "./attempt.ts"
 import type { Outcome } from "./body.ts"
 import { printBody } from "./body.ts"
 import type { DurableCall } from "./call.ts"
 import type { JobContract } from "./contract.ts"
 import { codecOf } from "./contract.ts"
+import type { StartItem, TerminateItem } from "../engine/engine.ts"
 import type { LinkReply } from "../engine/links.ts"
+import type { Headers } from "./interceptors.ts"
 import { parseLink, printLink } from "./link.ts"
 import { readOutcome } from "./outcome.ts"
+import type { Answer } from "./question.ts"
+import { refusal } from "./question.ts"
 import type { Reach } from "./reach.ts"
 import { checkBytes } from "./size.ts"
+import type { AnyFirstSignal, IfRunning, Labels } from "./start-request.ts"
+import { checkLabels, firstSignal } from "./start-request.ts"
 
 export interface ChildRequest {
   readonly onParentEnd?: "cancel" | "terminate" | "abandon"
   readonly after?: DurationInput
-  readonly ifRunning?: "join" | "reject"
+  readonly ifRunning?: IfRunning
   readonly ifEnded?: "start" | "reject"
+  readonly labels?: Labels
+  readonly signal?: AnyFirstSignal
 }
 
 /** The attempt, asked for when a call is made. */
@@ -39,9 +47,10 @@ const oneOf = (name: string, value: unknown, known: ReadonlyArray<string>): void
 }
 
 const checkRequest = (request: ChildRequest): void => {
-  refuseUnknown(request, ["onParentEnd", "after", "ifRunning", "ifEnded"], "start")
+  refuseUnknown(request, ["onParentEnd", "after", "ifRunning", "ifEnded", "labels", "signal"], "start")
+  if (request.labels !== undefined) checkLabels(request.labels)
   oneOf("onParentEnd", request.onParentEnd, ["cancel", "terminate", "abandon"])
-  oneOf("ifRunning", request.ifRunning, ["join", "reject"])
+  oneOf("ifRunning", request.ifRunning, ["join", "reject", "replace"])
   oneOf("ifEnded", request.ifEnded, ["start", "reject"])
 }
 
@@ -75,19 +84,37 @@ export class OtherJob {
     checkRequest(request)
     const after = request.after === undefined ? undefined : toMillis(request.after, "after")
     const encoded = codecOf(contract.schemas.input).encodeExact(input, `the input of ${contract.kind}`)
-    const { headers } = attempt.options.body
-    const body = printBody({ input: encoded, ...(headers === undefined ? {} : { headers }) })
-    checkBytes(body, attempt.options.limits.payloadBytes, `the input of ${contract.kind}`)
+    const { labels } = request
+    const body = (headers: Headers | undefined): string => {
+      const given = { input: encoded, ...(headers === undefined ? {} : { headers }), ...(labels === undefined ? {} : { labels }) }
+      return checkBytes(printBody(given), attempt.options.limits.payloadBytes, `the input of ${contract.kind}`)
+    }
+    body(attempt.options.body.headers)
+    const signal =
+      request.signal === undefined
+        ? undefined
+        : firstSignal(contract, request.signal, request.ifRunning, attempt.options.reach?.limits ?? defaults, () => "first")
     const find: Found = (shards) => addressOfInput(contract, encoded, shards)
-    const { address } = find(1)
+    const { address, key } = find(1)
+    if (request.ifRunning === "replace" && address === attempt.options.address)
+      throw new BadOption(`${address} cannot replace itself: it would end before it has started the other run. Use job.again.`)
     return ask(attempt, this.#desk.asker.iteration, this.#desk.lines, {
+      call: { type: "start", name: "", to: { kind: contract.kind, key } },
       name: `start ${address}`,
       to: address,
       repeatable: false,
-      ask: async (reach, run) => {
+      ask: async (reach, run, headers) => {
         this.#desk.starting.add(run)
+        const item = { run, body: body(headers), ...(after === undefined ? {} : { after }) }
         try {
-          return await this.#start(attempt, reach, run, find, body, after, request)
+          // its id is made of that of the question, which is taken by the run, unless it has one
+          return await this.#start(
+            attempt,
+            reach,
+            find,
+            signal === undefined ? item : { ...item, signal: { ...signal, id: request.signal?.id ?? `${run}.first` } },
+            request,
+          )
         } finally {
           this.#desk.starting.delete(run)
         }
@@ -124,14 +151,13 @@ export class OtherJob {
   async #start(
     attempt: Attempt,
     reach: Reach,
-    run: string,
     find: Found,
-    body: string,
-    after: number | undefined,
+    asked: Pick<StartItem, "run" | "body" | "after" | "signal">,
     { onParentEnd = "cancel", ifRunning, ifEnded }: ChildRequest,
   ): Promise<Answer> {
     const { engine, pool, limits } = reach
     const { shard, address } = find(await reach.shards())
+    const { run } = asked
     if (onParentEnd !== "abandon") {
       // before the child is there: whenever the parent ends, its end knows of it
       const link = printLink({ do: onParentEnd, shard, to: address, run })
@@ -140,10 +166,18 @@ export class OtherJob {
       if (status !== "linked") return "over"
     }
     await reach.announce(this.#contract.kind)
-    const item = { shard, address, run, body, remember: limits.requestRetentionMs }
-    const [reply] = await engine.start(pool, [
-      { ...item, ...(after === undefined ? {} : { after }), ...(ifEnded === undefined ? {} : { ifEnded }) },
-    ])
+    const item = { shard, address, ...asked, remember: limits.requestRetentionMs, ...(ifEnded === undefined ? {} : { ifEnded }) }
+    let [reply] = await engine.start(pool, [item])
+    // another one may start between the two: it is replaced as well
+    while (reply?.status === "running" && ifRunning === "replace") {
+      await replace(reach, { shard, address, run: reply.run }, attempt.options.address)
+      ;[reply] = await engine.start(pool, [item])
+    }
+    if (reply?.signal === "full")
+      return refusal(
+        "InboxFull",
+        `the live run ${reply.run} of ${address} has ${limits.inboxLimit} unread messages, so the signal was refused.`,
+      )
     if (reply?.status === "started") return { v: { run } }
     if (reply?.status === "ended")
       return refusal("RunEnded", `${address} has the ended run ${reply.run}, still retained. Use ifEnded: "start" to start it anew.`)
@@ -152,6 +186,17 @@ export class OtherJob {
       ? refusal("RunExists", `${address} already has the live run ${reply.run}. Use ifRunning: "join" to go on with it.`)
       : { v: { run: reply.run } }
   }
+}
+
+/** Ends a run without its handler, for one that takes its key. */
+const replace = async (
+  { engine, pool, limits }: Reach,
+  at: Pick<TerminateItem, "shard" | "address" | "run">,
+  by: string,
+): Promise<void> => {
+  const outcome: Outcome = { type: "terminated", reason: `replaced by a start of ${by}` }
+  const ended = { outcome: JSON.stringify(outcome), newRevision: `t.${crypto.randomUUID()}`, retention: limits.resultRetentionMs }
+  await engine.terminate(pool, [{ ...at, ...ended }])
 }
 
 const noReply: LinkReply = { status: "absent", run: "", outcome: undefined, links: [] }
@@ -215,6 +260,7 @@ export class OtherRun {
 
   #send(attempt: Attempt, kind: "signal" | "cancel", name: string, payload: string, reserve: 0 | undefined): DurableCall<void> {
     return ask(attempt, this.#desk.asker.iteration, this.#desk.lines, {
+      call: { type: kind, name: kind === "cancel" ? "" : name, to: { kind: this.#contract.kind, key: this.key } },
       name: `${kind === "cancel" ? kind : `signal ${name}`} ${this.#what}`,
       to: this.#what,
       repeatable: false,
@@ -249,6 +295,7 @@ export class OtherRun {
     const attempt = this.#desk.asker.live("the result of another job")
     const { address: own, run: ownRun } = attempt.options
     return ask(attempt, this.#desk.asker.iteration, this.#desk.lines, {
+      call: { type: "result", name: "", to: { kind: this.#contract.kind, key: this.key } },
       name: `result ${this.#what}`,
       to: this.#what,
       repeatable: true,

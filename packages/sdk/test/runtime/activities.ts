@@ -66,6 +66,70 @@ export const activitySuite = (name: string, store: () => string): void => {
         expect(await handle.result({ timeout: 10_000 })).toBe("block first high middle low")
       })
 
+      test("a call may have a priority and a delay of its own, which a replay keeps", async () => {
+        const log: Array<string> = []
+        const gate = Promise.withResolvers<void>()
+        const { worker, work } = open({
+          block: { queue: "one", concurrency: 1 },
+          act: { queue: "one", priority: 20, delay: "1 hour" },
+        })
+        let attempts = 0
+        await worker({
+          run: async (job: any) => {
+            attempts++
+            const { block, act } = job.activities
+            const blocked = block("block")
+            await job.receive("stop")
+            const now = { delay: 0 }
+            const calls = [act("as declared", now), act("late", { delay: 0, priority: 30 }), act("early", { ...now, priority: 10 })]
+            const delayed = act("delayed", { delay: "30 minutes", priority: 0 })
+            // the attempt that follows makes the same calls, and finds what became of them
+            await job.step("once", () => attempts)
+            if (attempts === 1) throw new Error("again please")
+            await Promise.all([blocked, ...calls])
+            void delayed
+            return job.done(log.join(", "))
+          },
+          activities: {
+            block: async () => (await gate.promise, "done"),
+            act: (_: any, input: string) => (log.push(input), input),
+          },
+          retry: retry.fixed({ every: 5, attempts: 3 }),
+        })
+        const handle = await work.start({ id: "own" })
+        await handle.signal.stop()
+        const activities = await until(async () => {
+          const seen = await handle.describe()
+          return seen.attempt === 2 && seen.activities.length === 5 ? seen.activities : undefined
+        }, "all were called, twice")
+        expect(activities.map((one: any) => one.startsAt - one.scheduledAt)).toEqual([0, 0, 0, 0, 1_800_000])
+        await waiting(pool as WorkPool, "work.one", 3)
+        gate.resolve()
+        expect(await handle.result({ timeout: 10_000 })).toBe("early, as declared, late")
+      })
+
+      test("wrong options of a call are refused where it is made", async () => {
+        const { worker, work } = open({ act: {} })
+        const errors: Array<string> = []
+        await worker({
+          run: async (job: any) => {
+            for (const options of [{ delay: "soon" }, { priority: -1 }, { priority: 1.5 }, { retries: 3 }, 7])
+              try {
+                await job.activities.act("x", options)
+              } catch (error: any) {
+                errors.push(`${error._tag} ${error.message}`)
+              }
+            return job.done(String(errors.length))
+          },
+          activities: { act: () => "x" },
+        })
+        const handle = await work.start({ id: "wrong" })
+        expect(await handle.result({ timeout: 10_000 })).toBe("5")
+        expect(errors.every((error) => error.startsWith("BadOption"))).toBe(true)
+        expect(errors[0]).toContain("delay of the call of activity act")
+        expect(errors[3]).toContain("`retries`")
+      })
+
       test("a rate limit holds back what exceeds it, and nothing else", async () => {
         const log: Array<string> = []
         const act = (call: any, input: string) => (log.push(input), input)

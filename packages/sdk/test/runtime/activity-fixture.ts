@@ -1,7 +1,7 @@
 /** A job whose activities have the options that a test gives them, and a pool in this process to run it on. */
 import { Schema } from "effect"
-import { activity, defineJob, signal, type } from "../../src/define/index.ts"
-import type { ActivityOptions } from "../../src/define/index.ts"
+import { activity, defineJob, retry, signal, type } from "../../src/define/index.ts"
+import type { ActivityOptions, RetryPolicy } from "../../src/define/index.ts"
 import { makeClient, makeStub } from "../../src/gen.ts"
 import type { JobContract } from "../../src/gen.ts"
 import { RejectedError } from "./fixture.ts"
@@ -10,7 +10,7 @@ import { Workers } from "./workers.ts"
 const text = Schema.String
 const rejected = Schema.TaggedStruct("Rejected", { reason: Schema.String })
 
-export const workStub = (options: Readonly<Record<string, ActivityOptions>>) => {
+export const workStub = (options: Readonly<Record<string, ActivityOptions>>, policy: RetryPolicy = retry.none) => {
   const names = Object.keys(options)
   const definition = defineJob({
     kind: "work",
@@ -19,7 +19,7 @@ export const workStub = (options: Readonly<Record<string, ActivityOptions>>) => 
     result: type<string>(),
     signals: { stop: signal() },
     activities: Object.fromEntries(names.map((name) => [name, activity(options[name])])),
-    retry: { kind: "none", first: 0, factor: 1 },
+    retry: policy,
   })
   const contract: JobContract = {
     name: "work",
@@ -48,7 +48,7 @@ export interface WorkPool {
   readonly work: any
   /** A worker with this `run`, these activities, or both. */
   readonly worker: (
-    handlers: { readonly run?: (job: any) => unknown; readonly activities?: object },
+    handlers: { readonly run?: (job: any) => unknown; readonly activities?: object; readonly retry?: RetryPolicy },
     options?: object,
   ) => Promise<{ close(): Promise<void> }>
   close(): Promise<void>
@@ -56,7 +56,8 @@ export interface WorkPool {
 
 export const workPool = (store: string, pool: string, options: Readonly<Record<string, ActivityOptions>>): WorkPool => {
   const shards = 4
-  const { contract, stub } = workStub(options)
+  const { contract } = workStub(options)
+  const stubOf = (policy?: RetryPolicy) => workStub(options, policy).stub
   const client = makeClient({ pool, store, shards }, { work: contract })
   const workers = new Workers(store, pool, client)
   return {
@@ -64,7 +65,8 @@ export const workPool = (store: string, pool: string, options: Readonly<Record<s
     store,
     shards,
     work: client.work,
-    async worker({ run, activities }, more = {}) {
+    async worker({ run, activities, retry: policy }, more = {}) {
+      const stub = stubOf(policy)
       return await workers.add({
         ...(run === undefined ? {} : { shards }),
         drainMs: 2_000,

@@ -81,6 +81,34 @@ export const childWorkflows: ReadonlyArray<Workflow> = [
     },
   },
   {
+    name: "a child with labels and a first signal replaces the live run of its key, once",
+    result: "true first end OutcomeUnknown",
+    helper: (world) => ({
+      run: async (job: any) => {
+        const got: string[] = []
+        while (got.at(-1) !== "end") {
+          got.push((await job.receive("go")).payload)
+          // the run that is replaced gets none
+          world.note("who got the first", job.run)
+        }
+        return job.done(got.join(" "))
+      },
+    }),
+    handlers: (world) => ({
+      run: async (job: any) => {
+        const { helper: other } = job.jobs
+        const old = await other.start({ id: "wait" }, { onParentEnd: "abandon" })
+        await world.step(job, "begun")
+        const signal = { name: "go", payload: "first" }
+        const child = await other.start({ id: "wait" }, { ifRunning: "replace", labels: { parent: job.key }, signal })
+        await child.signal.go("end")
+        const lost = await old.result().catch((error: any) => error._tag)
+        return job.done([child.run !== old.run, await child.result(), lost].join(" "))
+      },
+    }),
+    after: async (client) => (await client.helper.get("wait").describe()).labels,
+  },
+  {
     name: "what becomes of children when their parent ends",
     result: "parent",
     helper,

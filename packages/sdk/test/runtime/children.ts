@@ -97,8 +97,14 @@ export const childrenSuite = (name: string, store: () => string): void => {
         const replaced = await tagOf(child.result())
         const nobody = await tagOf(other.get("nobody").result())
         const tags = [result, signal, ended, replaced, nobody]
+        await other.start({ id: "wait" })
         for (const call of [
           () => other.start({ id: "x" }, { onParentEnd: "kill" }),
+          () => other.start({ id: "x" }, { labels: { a: 1 } }),
+          () => other.start({ id: "x" }, { signal: { name: "nothing" } }),
+          () => other.start({ id: "x" }, { signal: { name: "go", payload: 7 } }),
+          () => other.start({ id: "x" }, { ifRunning: "stop" }),
+          () => job.jobs.sample.start({ id: job.key }, { ifRunning: "replace" }),
           () => other.start({ id: "x" }, { afer: 1 }),
           () => other.start({ id: 7 }),
           () => other.get("x").signal.go(7),
@@ -110,7 +116,28 @@ export const childrenSuite = (name: string, store: () => string): void => {
           }
         return job.done(tags.join(" "))
       })
-      expect(found).toBe("short RunEnded RunEnded OutcomeUnknown RunNotFound BadOption BadOption BadInput BadInput")
+      const early = "BadOption BadOption BadOption BadInput BadOption BadOption"
+      expect(found).toBe(`short RunEnded RunEnded OutcomeUnknown RunNotFound ${early} BadOption BadInput BadInput`)
+    })
+
+    test("a child's first signal goes to the live run that is joined, and is refused where its inbox is full", async () => {
+      const found = await outcome(
+        async (job: any) => {
+          const { helper: other } = job.jobs
+          const go = (payload: string) => ({ signal: { name: "go", payload } })
+          await other.start({ id: "wait" }, go("one"))
+          const child = await other.start({ id: "wait" }, go("two"))
+          const dropped = await tagOf(other.start({ id: "wait" }, { ...go("never"), ifRunning: "reject" }))
+          await other.start({ id: "wait" }, go("end"))
+          const end = await child.result()
+          // nobody reads it before its time
+          for (const payload of ["1", "2", "3"]) await other.start({ id: "later" }, { ...go(payload), after: "1 hour" })
+          const full = await tagOf(other.start({ id: "later" }, go("4")))
+          return job.done([end, dropped, full].join(" "))
+        },
+        { inboxLimit: 3 },
+      )
+      expect(found).toBe("one two end RunExists InboxFull")
     })
 
     test("a question whose id may be forgotten by now is not asked again", async () => {

@@ -72,6 +72,83 @@ export const interceptorSuite = (name: string, store: () => string): void => {
       ])
     })
 
+    test("a worker's are around what a handler asks of other jobs, each time that it is sent, and give a child its headers", async () => {
+      const seen: Array<string> = []
+      const interceptor = async (call: WorkCall, next: () => Promise<unknown>) => {
+        if (call.type === "run" && call.kind === "helper")
+          seen.push(`run ${call.key} for ${call.headers["tenant"]} by ${call.headers["by"]}`)
+        if (call.to === undefined) return await next()
+        if (call.outgoing !== undefined) call.outgoing["by"] = `${call.kind}/${call.key}`
+        const what = `${call.type} ${call.to.kind}/${call.to.key} ${call.name || "-"} ${call.attempt} of ${call.headers["tenant"]}`
+        if (call.type === "cancel" && call.attempt === 1) throw new Error("not yet")
+        return await next().then(
+          () => void seen.push(what),
+          (error: any) => {
+            seen.push(`${what}: ${error._tag}`)
+            throw error
+          },
+        )
+      }
+      const helper = {
+        run: async (job: any) => {
+          await job.receive("go")
+          return job.done("gone")
+        },
+      }
+      const run = async (job: any) => {
+        const { helper: other } = job.jobs
+        const child = await other.start({ id: "child" })
+        await other.start({ id: "child" }, { ifRunning: "reject" }).catch(() => undefined)
+        const result = child.result()
+        await child.signal.go("on")
+        await result
+        await other.start({ id: "other" }, { onParentEnd: "abandon" })
+        await other.get("other").cancel()
+        return job.done("done")
+      }
+      await pool.worker({ run }, { helper, interceptors: [interceptor] })
+      const fill = async (call: ClientCall, next: () => Promise<unknown>) => {
+        call.headers["tenant"] = "acme"
+        return await next()
+      }
+      const handle = await client({ interceptors: [fill] }).sample.start({ id: "seen" })
+      expect(await handle.result({ timeout: 10_000 })).toBe("done")
+      await expect(pool.client.helper.get("other").result({ timeout: 10_000 })).rejects.toMatchObject({ _tag: "Cancelled" })
+      // the cancel was refused in the first attempt: what had been answered by then is not asked again
+      expect(seen.toSorted()).toEqual(
+        [
+          "cancel helper/other - 2 of acme",
+          "result helper/child - 1 of acme",
+          "run child for acme by sample/seen",
+          "run other for acme by sample/seen",
+          "signal helper/child go 1 of acme",
+          "start helper/child - 1 of acme",
+          "start helper/child - 1 of acme: RunExists",
+          "start helper/other - 1 of acme",
+        ].toSorted(),
+      )
+    })
+
+    test("an interceptor that answers for another job, or gives it headers that are no texts, is a mistake that is told", async () => {
+      const errors: Array<string> = []
+      const helper = { run: (job: any) => job.done("x") }
+      const run = async (job: any) => {
+        for (const id of ["silent", "wrong"])
+          await job.jobs.helper.start({ id }).catch((error: any) => errors.push(`${error._tag} ${error.message}`))
+        return job.done("done")
+      }
+      const interceptor = async (call: WorkCall, next: () => Promise<unknown>) => {
+        if (call.to?.key === "silent") return "nothing"
+        if (call.outgoing !== undefined) (call.outgoing as Record<string, unknown>)["n"] = 7
+        return await next()
+      }
+      await pool.worker({ run }, { helper, interceptors: [interceptor] })
+      const handle = await pool.client.sample.start({ id: "mistaken" })
+      expect(await handle.result({ timeout: 10_000 })).toBe("done")
+      expect(errors[0]).toMatch(/^NotAllowed .*without having called next/)
+      expect(errors[1]).toMatch(/^BadOption .*header "n"/)
+    })
+
     test("a worker's are around each try of an activity; an error of theirs fails it", async () => {
       const seen: Array<string> = []
       const interceptor = async (call: WorkCall, next: () => Promise<unknown>) => {
@@ -179,6 +256,39 @@ export const interceptorSuite = (name: string, store: () => string): void => {
         "run sample #1 in start sample",
         "step one #1 in run sample",
         "run sample #2 in start sample",
+      ])
+      expect(new Set(spans.map(({ traceId }) => traceId)).size).toBe(1)
+    })
+
+    test("the spans of a child and of what is asked of it belong to the trace of its parent", async () => {
+      const spans: Array<Tracer.Span> = []
+      const tracer = Tracer.make({
+        span: (options) => {
+          const span = new Tracer.NativeSpan(options)
+          spans.push(span)
+          return span
+        },
+      })
+      const helper = { run: async (job: any) => job.done((await job.receive("go")).payload) }
+      const run = async (job: any) => {
+        const child = await job.jobs.helper.start({ id: "child" })
+        await child.signal.go("on")
+        return job.done(await child.result())
+      }
+      await pool.worker({ run }, { helper, layer: Layer.succeed(Tracer.Tracer, tracer), interceptors: [traceWork()] })
+      const handle = await client({ interceptors: [traceClient()] }).sample.start({ id: "parent" })
+      expect(await handle.result({ timeout: 10_000 })).toBe("on")
+      await until(() => spans.length === 5 && spans.every(({ status }) => status._tag === "Ended"), "all have ended")
+      const above = ({ parent }: Tracer.Span): string => {
+        const id = parent._tag === "Some" ? parent.value.spanId : ""
+        return spans.find(({ spanId }) => spanId === id)?.name ?? "the client"
+      }
+      expect(spans.map((span) => `${span.name} in ${above(span)}`).toSorted()).toEqual([
+        "result helper in run sample",
+        "run helper in start helper",
+        "run sample in the client",
+        "signal go in run sample",
+        "start helper in run sample",
       ])
       expect(new Set(spans.map(({ traceId }) => traceId)).size).toBe(1)
     })
