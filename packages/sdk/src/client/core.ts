@@ -86,9 +86,10 @@ export class ClientCore {
     if (this.#closed)
       return Promise.reject(new BadOption("expected an open client, got a call after close(): create another one with createClient", {}))
     if (this.#engine === undefined) {
-      const { callTimeout } = { callTimeout: this.options.callTimeoutMs }
       const { engine, store, codecs } = this.#given
-      const opened = engine === undefined ? openEngine(store, { callTimeout }) : Promise.resolve(engine)
+      // a program that has got its answers ends, also where it forgot to close
+      const options = { callTimeout: this.options.callTimeoutMs, background: true }
+      const opened = engine === undefined ? openEngine(store, options) : Promise.resolve(engine)
       this.#engine = codecs === undefined ? opened : opened.then((plain) => codedEngine(plain, new CodecChain(codecs)))
       // a failed opening is not remembered: the next call tries again
       this.#engine.catch(() => (this.#engine = undefined))

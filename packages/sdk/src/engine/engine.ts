@@ -512,6 +512,11 @@ export interface EngineOptions {
    * another thread and with `now`.
    */
   readonly ownThread?: boolean
+  /**
+   * The engine keeps the process alive only while one of its calls is under way: for clients, whose `close` may be forgotten. Default false. A `file:`
+   * store is so anyway.
+   */
+  readonly background?: boolean
   /** Receives warnings (eviction policy, old server …); default: one line on stderr. */
   readonly onWarning?: (text: string) => void
 }

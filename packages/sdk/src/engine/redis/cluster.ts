@@ -222,6 +222,7 @@ export class Cluster implements Servers, Route {
     this.#timerAt = at
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => void this.#refresh(), ms)
+    if (this.#options.background === true) this.#timer.unref()
   }
 
   async #refresh(): Promise<void> {

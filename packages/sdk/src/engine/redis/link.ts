@@ -16,6 +16,8 @@ import { Waiters } from "./waiters.ts"
 export interface LinkOptions {
   readonly callTimeout: number
   readonly connectTimeout: number
+  /** Connections, and waits for better times, do not keep the process alive: calls do. */
+  readonly background?: boolean
 }
 
 /** Quick at first, for a blip or a restart; then gentle to a server that is down. */
@@ -132,7 +134,11 @@ export class Link implements Route {
     // Also while it is being made: calls that are sent there in one turn share it.
     if (this.#detour?.place === place) return this.#detour.opening
     this.#endDetour("the slot moves elsewhere")
-    const detour = { place, opening: Connection.open(there, ms).catch((error: unknown) => void (this.lastError = error)) }
+    const opening = Connection.open(there, ms).then(
+      (connection) => this.#held(connection),
+      (error: unknown) => void (this.lastError = error),
+    )
+    const detour = { place, opening }
     this.#detour = detour
     const end = (): void => {
       if (this.#detour === detour) this.#detour = undefined
@@ -146,10 +152,15 @@ export class Link implements Route {
     this.#detour = undefined
   }
 
+  #held(connection: Connection): Connection {
+    if (this.#options.background === true) connection.unref()
+    return connection
+  }
+
   async #connect(timeout: number): Promise<Connection> {
     const deadline = performance.now() + timeout
     const target = await this.#locator.locate(timeout)
-    const connection = await Connection.open(target, Math.max(1, deadline - performance.now()))
+    const connection = this.#held(await Connection.open(target, Math.max(1, deadline - performance.now())))
     if (connection.info.primary || !this.#locator.primaryOnly) return connection
     connection.destroy("a replica")
     throw new Error(`READONLY ${target.shown} is a replica`)
@@ -182,6 +193,7 @@ export class Link implements Route {
         () => this.#look(connection),
       )
     }, ms)
+    if (this.#options.background === true) this.#watch.unref()
   }
 
   async #reconnect(): Promise<void> {
@@ -189,7 +201,7 @@ export class Link implements Route {
     this.#connecting = true
     for (let attempt = 0; !this.closed && !this.#connection; attempt++) {
       const delay = backoff[Math.min(attempt, backoff.length - 1)] ?? 0
-      if (delay > 0) await pause(delay)
+      if (delay > 0) await pause(delay, this.#options.background)
       if (this.closed) break
       try {
         const connection = await this.#connect(this.#options.connectTimeout)

@@ -75,6 +75,8 @@ export class Askable {
     this.#open.set(name, open)
     try {
       const connection = await open
+      // what is asked has a deadline; what serves keeps the process alive
+      connection.unref()
       connection.onLost(() => this.#open.delete(name))
       return connection
     } catch (error) {

@@ -29,6 +29,7 @@ export async function openRedisEngine(url: string, options: EngineOptions = {}):
     {
       callTimeout: options.callTimeout ?? defaults.callTimeout,
       connectTimeout: options.connectTimeout ?? defaults.connectTimeout,
+      background: options.background ?? false,
     },
     (pool) => keys.pool(pool).settings,
   )

@@ -25,7 +25,12 @@ export type Call = (connection: Connection, timeout: number) => Promise<unknown>
 /** Between repetitions of a call that the server refused for the moment. */
 const refusedPause = 50
 const shortestTry = 100
-export const pause = (ms: number) => new Promise<void>((done) => setTimeout(done, ms))
+/** `background`: it does not keep the process alive. */
+export const pause = (ms: number, background = false) =>
+  new Promise<void>((done) => {
+    const timer = setTimeout(done, ms)
+    if (background) timer.unref()
+  })
 
 export async function repeated(route: Route, key: string, call: Call): Promise<unknown> {
   const { callTimeout } = route
