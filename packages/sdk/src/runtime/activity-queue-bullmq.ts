@@ -7,6 +7,8 @@ import type { Job } from "bullmq"
 import { queueConnection, type QueueConnection } from "../engine/redis/queue-connection.ts"
 import { Cancelled } from "../errors.ts"
 import { leaving } from "./activity-leaving.ts"
+import type { QueueLimits } from "./activity-limits.ts"
+import { Watchdog } from "./activity-watchdog.ts"
 import type { ServeOptions, Task, TaskQueue, TaskRef } from "./task.ts"
 
 /** The store's bus: what is published may be lost. */
@@ -22,11 +24,22 @@ export interface BullTaskQueueOptions {
   readonly pool: string
   readonly bus: Bus
   readonly onError: (error: Error) => void
+  /** Of tests: how often consumers are looked after, ms, and how they are made. */
+  readonly watchMs?: number
+  readonly newWorker?: (...args: ConstructorParameters<typeof Worker<Task>>) => Worker<Task>
+}
+
+interface Served extends Pick<ServeOptions, "handler" | "onLost"> {
+  readonly name: string
+  readonly rate: QueueLimits["rate"]
+  readonly concurrency: number
 }
 
 /** How long a try keeps its BullMQ lock without renewal, and how often lost ones are looked for, ms. */
 const lockMs = 5_000
 const stalledMs = 2_500
+/** Between two looks at whether a consumer takes what waits: two of them are far below a `startTimeout`, and one call each. */
+const watchMs = 5_000
 
 /** Where those who run tries of a queue hear that one counts no more. */
 const cancelChannel = (queue: string): string => `cancels:${queue}`
@@ -35,7 +48,8 @@ export class BullTaskQueue implements TaskQueue {
   readonly #options: BullTaskQueueOptions
   readonly #store: QueueConnection
   readonly #queues = new Map<string, Queue<Task>>()
-  readonly #workers: Array<Worker<Task>> = []
+  readonly #workers = new Set<Worker<Task>>()
+  readonly #watchdogs = new Set<Watchdog>()
   readonly #running = new Map<string, AbortController>()
   readonly #subscriptions: Array<() => Promise<void>> = []
 
@@ -85,32 +99,71 @@ export class BullTaskQueue implements TaskQueue {
   }
 
   async serve({ queues, concurrency, handler, onLost }: ServeOptions): Promise<void> {
+    for (const [name, limits] of queues) {
+      this.#consume({ name, rate: limits.rate, concurrency: limits.concurrency ?? concurrency, handler, onLost })
+      this.#subscriptions.push(await this.#options.bus.subscribe(cancelChannel(name), (text) => this.#onCancel(text)))
+    }
+    await Promise.all(Array.from(this.#workers, (worker) => worker.waitUntilReady()))
+  }
+
+  #consume(served: Served): void {
+    const tally = { taken: 0, running: 0 }
+    const worker = this.#worker(served, tally)
+    this.#workers.add(worker)
+    const { name, concurrency, rate } = served
+    const watchdog = new Watchdog(
+      {
+        concurrency,
+        look: async () => {
+          const queue = this.#queue(name)
+          const next = await queue.getRanges(["wait", "prioritized"], 0, 0, true)
+          const held = next.length > 0 && rate !== undefined && (await queue.getRateLimitTtl(rate.max)) > 0
+          return { ...tally, next, held }
+        },
+        replace: () => {
+          this.#options.onError(
+            new Error(`the consumer of queue ${name} took nothing while tasks waited and it had room: it was replaced by another one`),
+          )
+          watchdog.stop()
+          this.#watchdogs.delete(watchdog)
+          this.#workers.delete(worker)
+          // what it runs may end; where its connection hangs, closing may never end
+          worker.close().catch(() => undefined)
+          this.#consume(served)
+        },
+      },
+      this.#options.watchMs ?? watchMs,
+    )
+    this.#watchdogs.add(watchdog)
+  }
+
+  #worker({ name, concurrency, rate, handler, onLost }: Served, tally: { taken: number; running: number }): Worker<Task> {
     const process = async (job: Job<Task>): Promise<void> => {
       const abort = new AbortController()
+      tally.taken++
+      tally.running++
       this.#running.set(job.data.id, abort)
       try {
         await handler(job.data, { abortSignal: abort.signal })
       } finally {
+        tally.running--
         this.#running.delete(job.data.id)
       }
     }
-    for (const [name, limits] of queues) {
-      const worker = new Worker<Task>(name, process, {
-        connection: this.#store.connection,
-        prefix: this.#prefix(name),
-        concurrency: limits.concurrency ?? concurrency,
-        ...(limits.rate === undefined ? {} : { limiter: { max: limits.rate.max, duration: limits.rate.perMs } }),
-        maxStalledCount: 0,
-        // a try whose worker died is seen within lockMs + stalledMs, instead of BullMQ's 60 s, and its owner is told
-        lockDuration: lockMs,
-        stalledInterval: stalledMs,
-      })
-      worker.on("error", this.#options.onError)
-      worker.on("failed", (job) => job !== undefined && onLost(job.data))
-      this.#workers.push(worker)
-      this.#subscriptions.push(await this.#options.bus.subscribe(cancelChannel(name), (text) => this.#onCancel(text)))
-    }
-    await Promise.all(this.#workers.map((worker) => worker.waitUntilReady()))
+    const { newWorker = (...args) => new Worker<Task>(...args) } = this.#options
+    const worker = newWorker(name, process, {
+      connection: this.#store.connection,
+      prefix: this.#prefix(name),
+      concurrency,
+      ...(rate === undefined ? {} : { limiter: { max: rate.max, duration: rate.perMs } }),
+      maxStalledCount: 0,
+      // a try whose worker died is seen within lockMs + stalledMs, instead of BullMQ's 60 s, and its owner is told
+      lockDuration: lockMs,
+      stalledInterval: stalledMs,
+    })
+    worker.on("error", this.#options.onError)
+    worker.on("failed", (job) => job !== undefined && onLost(job.data))
+    return worker
   }
 
   #onCancel(text: string): void {
@@ -122,7 +175,8 @@ export class BullTaskQueue implements TaskQueue {
     const timer = setTimeout(() => {
       for (const abort of this.#running.values()) abort.abort(leaving())
     }, deadline)
-    await Promise.allSettled(this.#workers.map((worker) => worker.close()))
+    for (const watchdog of this.#watchdogs) watchdog.stop()
+    await Promise.allSettled(Array.from(this.#workers, (worker) => worker.close()))
     clearTimeout(timer)
     await Promise.allSettled(this.#subscriptions.splice(0).map((unsubscribe) => unsubscribe()))
     await Promise.allSettled([...this.#queues.values()].map((queue) => queue.close()))
