@@ -5,7 +5,7 @@ import type { Codec } from "./codec/codec.ts"
 import { CodecChain } from "./codec/codec.ts"
 import { codedEngine } from "./engine/coded-engine.ts"
 import { codedTasks } from "./runtime/coded-tasks.ts"
-import { Batcher } from "./engine/batcher.ts"
+import { ShardBatcher } from "./engine/shard-batcher.ts"
 import type { Engine } from "./engine/engine.ts"
 import { openEngine } from "./engine/open.ts"
 import { BadOption, HandlerMissing, PoolNotFound } from "./errors.ts"
@@ -218,7 +218,7 @@ export const startWorker = async (options: object, test: { readonly storeClock?:
         limits,
         interceptors,
         worker: `${hostname()}:${process.pid}`,
-        messages: new Batcher((items) => engine.message(given.pool, items)),
+        messages: ShardBatcher.of(engine, given.pool, (items) => engine.message(given.pool, items)),
         beat: engine.driver === "sqlite" ? (task, beat) => tellHere(member, runner, task, beat) : publishBeat(engine, given.pool),
       }
       await tasks.serve({

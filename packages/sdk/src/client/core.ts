@@ -17,9 +17,9 @@ import type {
 import type { Codec } from "../codec/codec.ts"
 import { CodecChain } from "../codec/codec.ts"
 import { codedEngine } from "../engine/coded-engine.ts"
-import { Batcher } from "../engine/batcher.ts"
 import { openEngine } from "../engine/open.ts"
 import { openPool } from "../engine/open-pool.ts"
+import { ShardBatcher } from "../engine/shard-batcher.ts"
 import { BadOption, NoWorker } from "../errors.ts"
 import type { Options } from "../options.ts"
 import { defaults } from "../options.ts"
@@ -54,6 +54,7 @@ export class ClientCore {
   readonly interceptors: ReadonlyArray<ClientInterceptor>
   readonly #given: ClientCoreOptions
   #engine: Promise<Engine> | undefined
+  #opened: Engine | undefined
   #shards: Promise<number> | undefined
   /** Number of shards, once it is known: starts need not wait for it again. */
   knownShards: number | undefined
@@ -64,22 +65,36 @@ export class ClientCore {
   readonly #id = crypto.randomUUID()
   #replies: Promise<Unsubscribe> | undefined
   #closed = false
-  readonly #start: Batcher<StartItem, StartReply>
-  readonly #message: Batcher<MessageItem, MessageReply>
-  readonly #terminate: Batcher<TerminateItem, TerminateReply>
-  readonly #read: Batcher<{ shard: number; address: string }, LoadedRun | undefined>
-  readonly #answers: Batcher<{ shard: number; id: string }, string | undefined>
+  readonly #start: ShardBatcher<StartItem, StartReply>
+  readonly #message: ShardBatcher<MessageItem, MessageReply>
+  readonly #terminate: ShardBatcher<TerminateItem, TerminateReply>
+  readonly #read: ShardBatcher<{ shard: number; address: string }, LoadedRun | undefined>
+  readonly #answers: ShardBatcher<{ shard: number; id: string }, string | undefined>
 
   constructor(given: ClientCoreOptions) {
     this.#given = given
     this.interceptors = checkInterceptors(given.interceptors)
     this.pool = given.pool
     this.options = { ...defaults, ...given }
-    this.#start = new Batcher(async (items) => (await this.engine()).start(this.pool, items), 3)
-    this.#message = new Batcher(async (items) => (await this.engine()).message(this.pool, items), 3)
-    this.#terminate = new Batcher(async (items) => (await this.engine()).terminate(this.pool, items))
-    this.#read = new Batcher(async (items) => (await this.engine()).read(this.pool, items))
-    this.#answers = new Batcher(async (items) => (await this.engine()).answers(this.pool, items))
+    this.#start = this.#batcher((engine, items) => engine.start(this.pool, items), 3)
+    this.#message = this.#batcher((engine, items) => engine.message(this.pool, items), 3)
+    this.#terminate = this.#batcher((engine, items) => engine.terminate(this.pool, items))
+    this.#read = this.#batcher((engine, items) => engine.read(this.pool, items))
+    this.#answers = this.#batcher((engine, items) => engine.answers(this.pool, items))
+  }
+
+  #batcher<Item extends { readonly shard: number }, Reply>(
+    verb: (engine: Engine, items: ReadonlyArray<Item>) => Promise<ReadonlyArray<Reply>>,
+    maxInFlight?: number,
+  ): ShardBatcher<Item, Reply> {
+    return new ShardBatcher({
+      // Who has a shard's number has opened the engine.
+      engine: () => this.#opened,
+      pool: this.pool,
+      shardOf: (item) => item.shard,
+      send: async (items) => await verb(await this.engine(), items),
+      ...(maxInFlight === undefined ? {} : { maxInFlight }),
+    })
   }
 
   engine(): Promise<Engine> {
@@ -92,7 +107,10 @@ export class ClientCore {
       const opened = engine === undefined ? openEngine(store, options) : Promise.resolve(engine)
       this.#engine = codecs === undefined ? opened : opened.then((plain) => codedEngine(plain, new CodecChain(codecs)))
       // a failed opening is not remembered: the next call tries again
-      this.#engine.catch(() => (this.#engine = undefined))
+      this.#engine.then(
+        (ready) => (this.#opened = ready),
+        () => (this.#engine = undefined),
+      )
     }
     return this.#engine
   }

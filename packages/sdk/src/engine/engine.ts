@@ -401,6 +401,11 @@ export interface Engine extends AuditVerbs, LinkVerbs, MapVerbs, StreamVerbs {
   readonly url: string
   /** One call may serve many shards; where not, on a cluster, a verb over many shards is as many calls (B2). */
   readonly spansShards: boolean
+  /**
+   * Only where calls do not span shards: names the server that has the shard now, as far as is known. Calls for different servers are made apart, so
+   * that one which does not answer holds up nobody else (shard-batcher.ts, server-turns.ts).
+   */
+  serverOf?(pool: string, shard: number): string
 
   // --- pool -------------------------------------------------------------------------------------------------------
   /** Creates the pool's settings if absent, else compares: throws `PoolMismatch`. */

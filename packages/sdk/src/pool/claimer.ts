@@ -11,6 +11,7 @@
  */
 import type { ClaimItem, Engine, ShardHeader } from "../engine/engine.ts"
 import { coalesce } from "./loop.ts"
+import { ServerTurns } from "./server-turns.ts"
 
 export interface ClaimerHost {
   readonly engine: Engine
@@ -50,16 +51,16 @@ export class Claimer {
   #all = false
   #stopped = false
   readonly #turn: () => void
+  readonly #rounds: ServerTurns
 
   constructor(host: ClaimerHost) {
     this.#host = host
-    this.#turn = coalesce(
-      () => this.#round(),
-      (error) => {
-        host.onFault(error)
-        this.#later()
-      },
-    )
+    const onFault = (error: unknown): void => {
+      host.onFault(error)
+      this.#later()
+    }
+    this.#turn = coalesce(() => this.#round(), onFault)
+    this.#rounds = new ServerTurns({ engine: host.engine, pool: host.pool, onFault, onFree: this.evaluate })
   }
 
   /** Looks at all shards that this session shall hold. */
@@ -93,13 +94,22 @@ export class Claimer {
   }
 
   async #round(): Promise<void> {
-    const { engine, pool, session } = this.#host
     if (this.#stopped) return
     const all = this.#all
     this.#all = false
     this.#host.giveUpForeign()
     const wanted = this.#host.wanted().filter((shard) => all || this.#told.has(shard))
     if (wanted.length === 0 || !this.#host.mayClaim()) return
+    // On a cluster each server by itself: what an orphan is on, and what is down, are two things.
+    await this.#rounds.run(
+      wanted,
+      (shard) => shard,
+      (some) => this.#claim(some),
+    )
+  }
+
+  async #claim(wanted: ReadonlyArray<number>): Promise<void> {
+    const { engine, pool, session } = this.#host
     await this.#host.listen(wanted)
     const headers = await this.#headers(wanted)
     const doubtful = headers.some(({ session: holder, epoch }) => (holder !== "" && holder !== session) || epoch === 0)
@@ -142,8 +152,8 @@ export class Claimer {
       const told = this.#told.get(shard)
       if (told === undefined || told.epoch < this.#epochOf(shard)) unknown.push(shard)
       else headers.push(told)
+      this.#told.delete(shard)
     }
-    this.#told.clear()
     if (unknown.length > 0) headers.push(...(await this.#host.engine.headers(this.#host.pool, unknown)))
     for (const header of headers) this.note(header)
     return headers

@@ -1,11 +1,12 @@
 /**
- * Commits of all owned shards, coalesced per event-loop turn into one call (B1). A call whose outcome is unknown is repeated while trust
+ * Commits of all owned shards, coalesced per event-loop turn into one call (B1), on a cluster into one for each shard. A call whose outcome is unknown is repeated while trust
  * lasts: the store then gives the first answer (O3).
  *
  * The hottest path of a worker: who writes is called back, and asked for its item when the call is made, so that a write costs neither a promise nor
  * a closure, and what came meanwhile travels with it.
  */
 import type { CommitGroup, CommitItem, CommitReply, Engine } from "../engine/engine.ts"
+import { ShardBatcher } from "../engine/shard-batcher.ts"
 import { StoreUnavailable } from "../errors.ts"
 import type { CommitSource } from "./consumer.ts"
 import type { ShardRunner } from "./shard-runner.ts"
@@ -42,45 +43,78 @@ export class CommitBatch implements CommitGroup {
   }
 }
 
-/** Calls under way at once: the next batch gathers and travels while the store works on the last one. */
+interface Waiting {
+  readonly runner: ShardRunner
+  readonly source: CommitSource
+}
+
+/** Calls under way at once, to each server: the next batch gathers and travels while the store works on the last one. */
 const callsMax = 4
 const retryMs = 50
 
 export class CommitSender {
   readonly #host: CommitsHost
-  #runners: Array<ShardRunner> = []
-  #sources: Array<CommitSource> = []
+  /** Where calls do not span shards. */
+  readonly #apart: ShardBatcher<Waiting, undefined> | undefined
+  #waiting: Array<Waiting> = []
   #inFlight = 0
   #scheduled = false
 
   constructor(host: CommitsHost) {
     this.#host = host
+    const { engine, pool } = host
+    if (engine.serverOf === undefined) return
+    this.#apart = new ShardBatcher({
+      engine: () => engine,
+      pool,
+      shardOf: ({ runner }) => runner.shard,
+      send: async (waiting) => {
+        await this.#write(waiting)
+        return waiting.map(() => undefined)
+      },
+      maxInFlight: callsMax,
+    })
   }
 
   send(runner: ShardRunner, source: CommitSource): void {
     if (!runner.trusted()) return queueMicrotask(() => source.refused(runner.deposed("trust in its lease is over")))
-    this.#runners.push(runner)
-    this.#sources.push(source)
     runner.committing.push(source)
+    if (this.#apart !== undefined) return void this.#apart.add({ runner, source }).catch(this.#host.onFault)
+    this.#waiting.push({ runner, source })
     this.#schedule()
   }
 
   #schedule(): void {
-    if (this.#scheduled || this.#inFlight >= callsMax || this.#sources.length === 0) return
+    if (this.#scheduled || this.#inFlight >= callsMax || this.#waiting.length === 0) return
     this.#scheduled = true
     setImmediate(this.#flush)
   }
 
   readonly #flush = (): void => {
     this.#scheduled = false
-    const runners = this.#runners
-    const sources = this.#sources
-    this.#runners = []
-    this.#sources = []
+    const waiting = this.#waiting
+    this.#waiting = []
+    this.#inFlight++
+    this.#write(waiting).then(this.#answered, (error: unknown) => {
+      this.#host.onFault(error)
+      this.#answered()
+    })
+  }
+
+  readonly #answered = (): void => {
+    this.#inFlight--
+    this.#schedule()
+  }
+
+  async #write(waiting: ReadonlyArray<Waiting>): Promise<void> {
+    const batches = this.#gather(waiting)
+    if (batches.length > 0) await this.#call(batches)
+  }
+
+  #gather(waiting: ReadonlyArray<Waiting>): Array<CommitBatch> {
     const batches: Array<CommitBatch> = []
-    for (let i = 0; i < sources.length; i++) {
-      const runner = runners[i] as ShardRunner
-      const source = sources[i] as CommitSource
+    for (let i = 0; i < waiting.length; i++) {
+      const { runner, source } = waiting[i] as Waiting
       const item = this.#itemOf(source)
       if (item === undefined) {
         runner.forget(source)
@@ -92,12 +126,7 @@ export class CommitSender {
       runner.batch.sources.push(source)
     }
     for (const { runner } of batches) runner.batch = undefined
-    if (batches.length === 0) return
-    this.#inFlight++
-    this.#call(batches).then(this.#answered, (error: unknown) => {
-      this.#host.onFault(error)
-      this.#answered()
-    })
+    return batches
   }
 
   #itemOf(source: CommitSource): CommitItem | undefined {
@@ -107,11 +136,6 @@ export class CommitSender {
       source.refused(error)
       return undefined
     }
-  }
-
-  readonly #answered = (): void => {
-    this.#inFlight--
-    this.#schedule()
   }
 
   async #call(given: Array<CommitBatch>): Promise<void> {

@@ -9,8 +9,8 @@
  *   the first part of the time until the deadline.
  * - H4 A shard that is lost already (`deposed`) is given up at once, without a release.
  */
-import { Batcher } from "../engine/batcher.ts"
 import type { Engine, ReleaseItem } from "../engine/engine.ts"
+import { ShardBatcher } from "../engine/shard-batcher.ts"
 import { StoreUnavailable } from "../errors.ts"
 import type { GiveUpReason, ShardConsumer } from "./consumer.ts"
 import type { PoolEvent } from "./events.ts"
@@ -61,14 +61,14 @@ interface Leaving {
 export class HandOver {
   readonly #host: HandOverHost
   readonly #leaving = new Map<number, Leaving>()
-  readonly #releases: Batcher<ReleaseItem, "released" | "stale">
+  readonly #releases: ShardBatcher<ReleaseItem, "released" | "stale">
   /** Shards that are to move, by the time from which they may. */
   readonly #moving = new Map<ShardRunner, number>()
   #pumping = false
 
   constructor(host: HandOverHost) {
     this.#host = host
-    this.#releases = new Batcher((items: ReadonlyArray<ReleaseItem>) => host.engine.release(host.pool, items))
+    this.#releases = ShardBatcher.of(host.engine, host.pool, (items) => host.engine.release(host.pool, items))
   }
 
   /** The shard is being given up: until its handlers have settled it is not claimed again here. */

@@ -3,7 +3,7 @@
  * workers come and go. A program that only dispatches needs no worker.
  */
 import { randomBytes } from "node:crypto"
-import { Batcher } from "../engine/batcher.ts"
+import { ShardBatcher } from "../engine/shard-batcher.ts"
 import type { Engine, MessageItem, MessageReply, StartItem, StartReply, TerminateItem, TerminateReply } from "../engine/engine.ts"
 import { openEngine } from "../engine/open.ts"
 import { openPool } from "../engine/open-pool.ts"
@@ -100,9 +100,9 @@ export class Pool implements AsyncDisposable {
   readonly #given: PoolJoinOptions
   readonly #limits: Limits
   readonly #workers = new Set<Worker>()
-  readonly #starts: Batcher<StartItem, StartReply>
-  readonly #messages: Batcher<MessageItem, MessageReply>
-  readonly #stops: Batcher<TerminateItem, TerminateReply>
+  readonly #starts: ShardBatcher<StartItem, StartReply>
+  readonly #messages: ShardBatcher<MessageItem, MessageReply>
+  readonly #stops: ShardBatcher<TerminateItem, TerminateReply>
   readonly #stats: StatsReader
   readonly #ends: Ends
   readonly #begins: Starts
@@ -122,9 +122,9 @@ export class Pool implements AsyncDisposable {
     this.#ends = new Ends(engine, name)
     this.#begins = new Starts({ engine, pool: name, id: this.#replyTo })
     this.#stats = new StatsReader(name, () => Promise.resolve({ engine, shards }))
-    this.#starts = new Batcher((items: ReadonlyArray<StartItem>) => engine.start(name, items))
-    this.#messages = new Batcher((items: ReadonlyArray<MessageItem>) => engine.message(name, items))
-    this.#stops = new Batcher((items: ReadonlyArray<TerminateItem>) => engine.terminate(name, items))
+    this.#starts = ShardBatcher.of(engine, name, (items) => engine.start(name, items))
+    this.#messages = ShardBatcher.of(engine, name, (items) => engine.message(name, items))
+    this.#stops = ShardBatcher.of(engine, name, (items) => engine.terminate(name, items))
   }
 
   /** Opens the pool, for dispatching, and for adding workers. */

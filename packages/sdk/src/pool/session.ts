@@ -174,7 +174,7 @@ export class Session {
       storeNow: () => this.#storeNow(),
       setStoreNow: (now) => this.#answered(now),
       onStale: (runner) => this.#depose(runner, "the store refused a take"),
-      onUnknown: () => this.#sweeper.hurry(),
+      onUnknown: (some) => this.#sweeper.doubt(some),
     })
     this.#commits = new CommitSender({
       engine,

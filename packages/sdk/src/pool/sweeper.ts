@@ -1,12 +1,13 @@
 /**
  * The slow cycle that proves what hints only promise (W7): finds ready and due runs, active runs that nobody executes (a lost reply, W1),
  * executing runs that were ended (a lost `terminated` hint), headers that name this session wrongly (O1), shards that nobody claims (A4);
- * and trims.
+ * and trims. On a cluster each server by itself (server-turns.ts).
  */
 import type { Address, Engine, ShardHeader, ShardStatus } from "../engine/engine.ts"
 import type { ShardConsumer } from "./consumer.ts"
 import type { PoolEvent } from "./events.ts"
 import { startLoop, type Loop } from "./loop.ts"
+import { ServerTurns } from "./server-turns.ts"
 import type { ShardRunner } from "./shard-runner.ts"
 import type { WorkerStats } from "./stats/worker-stats.ts"
 
@@ -52,6 +53,11 @@ const unclaimedMs = 1_000
 export class Sweeper {
   readonly #host: SweeperHost
   readonly #loop: Loop
+  readonly #proofs: ServerTurns
+  readonly #headers: ServerTurns
+  readonly #trims: ServerTurns
+  /** To be asked out of turn: answers of theirs were lost. */
+  readonly #doubted = new Set<ShardRunner>()
   /** As each was seen last: for what waits in all of them. */
   readonly #statuses = new Map<number, ShardStatus>()
   #turn = 0
@@ -67,13 +73,22 @@ export class Sweeper {
 
   constructor(host: SweeperHost) {
     this.#host = host
+    this.#proofs = new ServerTurns(host)
+    this.#headers = new ServerTurns(host)
+    this.#trims = new ServerTurns(host)
     this.#loop = startLoop(host.sweepMs, () => this.#sweep(), host.onFault)
   }
 
-  /** Sweeps now: after an answer of the store was lost. `everything`: all headers too, after the store itself was lost (O1). */
+  /** Sweeps now. `everything`: all headers too, after the store itself was lost (O1). */
   hurry(everything = false): void {
     this.#everything ||= everything
     this.#hurried = true
+    this.#loop.hurry()
+  }
+
+  /** Sweeps now: an answer of the store about these shards was lost. */
+  doubt(runners: ReadonlyArray<ShardRunner>): void {
+    for (const runner of runners) this.#doubted.add(runner)
     this.#loop.hurry()
   }
 
@@ -92,7 +107,7 @@ export class Sweeper {
     this.#host.evaluate()
     const headers = this.#everything || this.#unclaimed.size > 0 || this.#turn % headersEvery === 0
     // Where calls are counted, one of the two at a time.
-    if (this.#host.engine.spansShards || this.#hurried || !headers) await this.#prove()
+    if (this.#host.engine.spansShards || this.#hurried || this.#doubted.size > 0 || !headers) await this.#prove()
     if (headers) await this.#readHeaders()
     if (!this.#trimIdle || this.#turn % trimIdleEvery === 0) await this.#trim()
   }
@@ -107,22 +122,30 @@ export class Sweeper {
   }
 
   async #prove(): Promise<void> {
-    const { engine, pool, consumer } = this.#host
-    const asked = this.#some(
-      [...this.#host.runners.values()].filter((runner) => !runner.closing),
-      this.#proveAt,
-      this.#hurried,
-    )
+    const open = [...this.#host.runners.values()].filter((runner) => !runner.closing)
+    const next = this.#some(open, this.#proveAt, this.#hurried)
+    const asked = new Set([...next, ...open.filter((runner) => this.#doubted.has(runner))])
     this.#hurried = false
-    this.#proveAt += asked.length
-    if (asked.length === 0) return this.#host.stats.swept([])
+    this.#doubted.clear()
+    this.#proveAt += next.length
+    for (const shard of this.#statuses.keys()) if (!this.#host.runners.has(shard)) this.#statuses.delete(shard)
+    if (asked.size === 0) return this.#host.stats.swept([])
+    await this.#proofs.run(
+      [...asked],
+      (runner) => runner.shard,
+      (some) => this.#proveThese(some),
+    )
+  }
+
+  async #proveThese(asked: ReadonlyArray<ShardRunner>): Promise<void> {
+    const { engine, pool, consumer } = this.#host
     const before = asked.map((runner) => ({ takes: runner.takes, executing: new Set(consumer.executing(runner)) }))
     const statuses = await engine.sweep(
       pool,
       asked.map((runner) => runner.shard),
     )
-    for (const shard of this.#statuses.keys()) if (!this.#host.runners.has(shard)) this.#statuses.delete(shard)
     for (const status of statuses) {
+      if (!this.#host.runners.has(status.shard)) continue
       this.#statuses.delete(status.shard)
       this.#statuses.set(status.shard, status)
     }
@@ -188,7 +211,6 @@ export class Sweeper {
   }
 
   async #readHeaders(): Promise<void> {
-    const { engine, pool, session, clock } = this.#host
     const shards = this.#some(
       Array.from({ length: this.#host.shards }, (_, shard) => shard),
       this.#headersAt,
@@ -196,6 +218,15 @@ export class Sweeper {
     )
     this.#everything = false
     this.#headersAt += shards.length
+    await this.#headers.run(
+      shards,
+      (shard) => shard,
+      (some) => this.#readThese(some),
+    )
+  }
+
+  async #readThese(shards: ReadonlyArray<number>): Promise<void> {
+    const { engine, pool, session, clock } = this.#host
     const headers = await engine.headers(pool, shards)
     const { counters } = await engine.renew(pool, undefined)
     // O1: mine by name, but not held: the answer to a claim was lost, or trust was.
@@ -230,11 +261,17 @@ export class Sweeper {
     if (all.length === 0) return
     const start = this.#trimAt % all.length
     const some = all.slice(start, start + trimShards)
-    const replies = await engine.trim(
-      pool,
-      some.map(({ shard, session, epoch }) => ({ shard, session, epoch, limit: trimItems })),
+    await this.#trims.run(
+      some,
+      (runner) => runner.shard,
+      async (part) => {
+        const replies = await engine.trim(
+          pool,
+          part.map(({ shard, session, epoch }) => ({ shard, session, epoch, limit: trimItems })),
+        )
+        for (const reply of replies) if (reply !== "stale") this.#trimmed += reply
+      },
     )
-    for (const reply of replies) if (reply !== "stale") this.#trimmed += reply
     this.#trimAt = start + some.length
     if (this.#trimAt < all.length) return
     this.#trimAt = 0

@@ -2,6 +2,10 @@
  * Takes: brings runs of the owned shards to the consumer (W1, W7, W8). Every reason to take (hint, timer, sweep, reload, capacity, `more`)
  * only marks its shard; one pump turns all marks of an event-loop turn into one call, within the consumer's capacity. A shard has one
  * take under way at a time, so that its runs arrive in the order in which the store gave them.
+ *
+ * Where calls do not span shards, each shard is asked by itself, and who does not answer holds up nobody else: what a late call has asked for is
+ * not kept free for it. When it is answered after all, the consumer has more than it wanted, at most one call's worth a shard, and takes
+ * nothing until it has less again.
  */
 import type { Address, Engine, TakeGroup, TakeReply } from "../engine/engine.ts"
 import { StoreUnavailable } from "../errors.ts"
@@ -22,7 +26,7 @@ export interface TakerHost {
   readonly setStoreNow: (now: number) => void
   readonly onStale: (runner: ShardRunner) => void
   /** A take failed: what it moved to active is unknown, the sweep finds it. */
-  readonly onUnknown: (error: unknown) => void
+  readonly onUnknown: (runners: ReadonlyArray<ShardRunner>) => void
   readonly onFault: (error: unknown) => void
 }
 
@@ -37,6 +41,17 @@ const backlogMax = 64
 const waitMaxMs = 60_000
 const waitMinMs = 1
 const retryMs = 100
+/** Far above what a call takes, also under load, and far below what a failover does. */
+const lateMs = 100
+
+interface Call {
+  readonly groups: Array<TakeGroup>
+  readonly runners: Array<ShardRunner>
+  readonly asked: Array<ReadonlySet<Address>>
+  /** What is kept free for it. */
+  room: number
+}
+const newCall = (): Call => ({ groups: [], runners: [], asked: [], room: 0 })
 
 export class Taker {
   readonly #host: TakerHost
@@ -100,15 +115,15 @@ export class Taker {
   readonly #flush = (): void => {
     this.#scheduled = false
     if (!this.#host.mayTake()) return
-    let groups: Array<TakeGroup> = []
-    let runners: Array<ShardRunner> = []
-    let asked: Array<ReadonlySet<Address>> = []
+    const apart = !this.#host.engine.spansShards
+    const calls: Array<Call> = []
+    let call = newCall()
     let expected = 0
     const send = (): void => {
-      if (groups.length > 0) this.#take(groups, runners, asked).catch(this.#host.onFault)
-      groups = []
-      runners = []
-      asked = []
+      if (call.groups.length === 0) return
+      this.#take(call).catch(this.#host.onFault)
+      calls.push(call)
+      call = newCall()
       expected = 0
     }
     let room = this.#host.consumer.capacity() - this.#asked
@@ -119,10 +134,11 @@ export class Taker {
       const wants = runner.ready || runner.timers
       const limit = wants ? Math.max(0, Math.min(runner.backlog ? backlogMax : share, room)) : 0
       if (limit === 0 && addresses === undefined) continue
-      if (runner.backlog && expected + limit > groupMax) send()
+      if (apart || (runner.backlog && expected + limit > groupMax)) send()
       expected += runner.backlog ? limit : 1
       room -= limit
       this.#asked += limit
+      call.room += limit
       runner.taking = true
       runner.takes++
       const timers = runner.timers && limit > 0
@@ -134,18 +150,24 @@ export class Taker {
       for (const address of addresses ?? []) runner.addresses.delete(address)
       if (!runner.ready && !runner.timers && runner.addresses.size === 0) this.#needs.delete(runner)
       const { shard, session, epoch } = runner
-      groups.push({ shard, session, epoch, limit, timers, ...(addresses === undefined ? {} : { addresses }) })
-      runners.push(runner)
-      asked.push(new Set(addresses))
+      call.groups.push({ shard, session, epoch, limit, timers, ...(addresses === undefined ? {} : { addresses }) })
+      call.runners.push(runner)
+      call.asked.push(new Set(addresses))
     }
     send()
+    if (apart && calls.length > 0) setTimeout(() => this.#freeRoom(calls), lateMs).unref()
   }
 
-  async #take(
-    groups: ReadonlyArray<TakeGroup>,
-    runners: ReadonlyArray<ShardRunner>,
-    asked: ReadonlyArray<ReadonlySet<Address>>,
-  ): Promise<void> {
+  #freeRoom(calls: ReadonlyArray<Call>): void {
+    for (const call of calls) {
+      this.#asked -= call.room
+      call.room = 0
+    }
+    this.pump()
+  }
+
+  async #take(call: Call): Promise<void> {
+    const { groups, runners, asked } = call
     let replies: ReadonlyArray<TakeReply> | undefined
     let failure: unknown
     const sentAt = performance.now()
@@ -155,11 +177,12 @@ export class Taker {
     } catch (error) {
       failure = error
     }
+    this.#asked -= call.room
+    call.room = 0
     for (let i = 0; i < runners.length; i++) {
       const runner = runners[i]
       const group = groups[i]
       if (runner === undefined || group === undefined) continue
-      this.#asked -= group.limit
       runner.taking = false
       runner.takes++
       const reply = replies?.[i]
@@ -168,7 +191,7 @@ export class Taker {
       else this.#deliver(runner, group, reply)
     }
     if (replies === undefined) {
-      this.#host.onUnknown(failure)
+      this.#host.onUnknown(runners)
       if (!StoreUnavailable.is(failure)) this.#host.onFault(failure)
       setTimeout(() => this.pump(), retryMs)
     } else this.pump()

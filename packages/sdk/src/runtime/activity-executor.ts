@@ -1,5 +1,5 @@
 /** Runs activity tries: decodes, calls the handler, and writes the result to the shard as a message; only then the task is over (T1). */
-import type { Batcher } from "../engine/batcher.ts"
+import type { ShardBatcher } from "../engine/shard-batcher.ts"
 import type { MessageItem, MessageReply } from "../engine/engine.ts"
 import { ActivityTimeout, PayloadTooLarge } from "../errors.ts"
 import type { Options } from "../options.ts"
@@ -36,7 +36,7 @@ export type TaskResult = (
 export interface ExecutorOptions {
   readonly handlers: ReadonlyMap<string, ActivityHandlers<any>>
   readonly effects: Effects
-  readonly messages: Batcher<MessageItem, MessageReply>
+  readonly messages: ShardBatcher<MessageItem, MessageReply>
   /** Tells the owner of the run how a try is. Volatile. */
   readonly beat: (task: Task, beat: Beat) => void
   readonly interceptors: ReadonlyArray<WorkInterceptor>

@@ -9,6 +9,7 @@ import { StoreUnavailable } from "../errors.ts"
 import { splitAddress } from "../key.ts"
 import type { Options } from "../options.ts"
 import type { OwnedShard } from "../pool/consumer.ts"
+import { settlesWithin } from "../pool/loop.ts"
 import type { Outcome } from "./body.ts"
 import type { RuntimeEvent } from "./host.ts"
 import { errorOf } from "./host.ts"
@@ -24,11 +25,15 @@ export interface ForwarderHost {
 
 /** Entries in memory at once, each with an outcome. */
 const batch = 16
+/** Where shards have different servers: what takes longer is not waited for by the rest of its batch. */
+const lateMs = 100
 
 export class Forwarder {
   readonly #host: ForwarderHost
   /** Shards whose outbox is being sent; true: something came meanwhile. */
   readonly #busy = new Map<OwnedShard, boolean>()
+  /** Entries that are still being sent to a server that did not answer in time. */
+  readonly #late = new Set<string>()
 
   constructor(host: ForwarderHost) {
     this.#host = host
@@ -62,12 +67,27 @@ export class Forwarder {
       if (!shard.trusted()) return
       const [reply] = await engine.forward(pool, [{ shard: number, session, epoch, sent, limit: batch }])
       if (reply?.status !== "forwarded") return
-      const done = await Promise.all(reply.entries.map((entry) => this.#deliver(shard, entry)))
+      const done = await Promise.all(reply.entries.map((entry) => this.#inTime(shard, entry)))
       sent = reply.entries.filter((_, n) => done[n])
     } while (sent.length > 0)
   }
 
-  /** True: the entry is done, or can never be. */
+  async #inTime(shard: OwnedShard, entry: OutboxEntry): Promise<boolean> {
+    if (this.#host.engine.serverOf === undefined) return await this.#deliver(shard, entry)
+    const id = `${entry.run}\t${entry.link}`
+    if (this.#late.has(id)) return false
+    const delivered = this.#deliver(shard, entry)
+    if (await settlesWithin(delivered, lateMs)) return await delivered
+    this.#late.add(id)
+    void delivered.then((done) => {
+      this.#late.delete(id)
+      // Counts once, and leaves the outbox.
+      if (done) this.send(shard)
+    })
+    return false
+  }
+
+  /** True: the entry is done, or can never be. Never rejects. */
   async #deliver(shard: OwnedShard, entry: OutboxEntry): Promise<boolean> {
     let link: Link | undefined
     try {

@@ -23,6 +23,8 @@ describeStores("a sweep that goes round", (url) => {
     await ground.join("b", { engine: counted(), options })
     await until(() => ground.members.every((member) => member.owned().length === shards / 2), "both hold their half")
     asked.length = 0
+    // What is taken with the claims would find them too.
+    await until(() => asked.length >= 4, "both have swept")
     await ground.start(engine, keys(40))
     await until(() => ground.history.running().length === 40, "all are found")
     expect(new Set(asked.map((call) => call.shards))).toEqual(new Set([3]))

@@ -137,16 +137,19 @@ export class Bus {
       const link = this.#servers.linkOf(channel)
       return link === undefined || this.#at.get(channel) !== link
     })
-    const begun = channels.filter((channel) => this.#begun.has(channel))
     const followed = await Promise.all(
-      channels.map((channel) =>
-        this.#subscribe(channel).then(
-          () => true,
-          () => false,
-        ),
-      ),
+      channels.map(async (channel) => {
+        const begun = this.#begun.has(channel)
+        try {
+          await this.#subscribe(channel)
+        } catch {
+          return false
+        }
+        // Not together with the others: one of their servers may not answer.
+        if (begun) this.#tellGap([channel])
+        return true
+      }),
     )
-    this.#tellGap(begun)
     if (followed.includes(false)) this.#followSoon()
   }
 

@@ -24,6 +24,7 @@ const refreshAmissMs = 250
 const refreshMs = 5_000
 
 interface Node {
+  readonly name: string
   readonly primary: Primary
   link: Link | undefined
 }
@@ -104,10 +105,14 @@ export class Cluster implements Servers, Route {
     return node && this.#linkTo(node)
   }
 
+  serverOf(key: string): string {
+    return this.#served[slotOf(key)]?.name ?? ""
+  }
+
   /** Whether a connection is to who serves the key, as far as is known. */
   serves(key: string, { target }: Connection): boolean {
     const node = this.#served[slotOf(key)]
-    return node === undefined || placeText(node.primary) === placeText(target)
+    return node === undefined || node.name === placeText(target)
   }
 
   onLink(listener: (link: Link) => void): void {
@@ -167,7 +172,7 @@ export class Cluster implements Servers, Route {
     const name = placeText(primary)
     const known = this.#nodes.get(name)
     if (known) return known
-    const node: Node = { primary, link: undefined }
+    const node: Node = { name, primary, link: undefined }
     this.#nodes.set(name, node)
     return node
   }

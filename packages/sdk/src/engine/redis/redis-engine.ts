@@ -70,6 +70,7 @@ function engine(url: string, deployment: Deployment, keys: Keys, options: Engine
     driver: "redis",
     url,
     spansShards: !servers.cluster,
+    ...(servers.cluster ? { serverOf: (pool: string, shard: number) => servers.serverOf(keys.pool(pool).shard(shard)) } : {}),
     openPool: async (pool, settings) => await pools.openPool(pool, atPool(pool), settings),
     poolInfo: async (pool) => await pools.poolInfo(atPool(pool)),
     addKinds: async (pool, kinds) => await pools.addKinds(atPool(pool), kinds),

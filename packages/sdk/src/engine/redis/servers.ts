@@ -13,6 +13,8 @@ export interface Servers extends Caller {
   readonly cluster: boolean
   /** Where the key's calls go now; undefined: nowhere, as far as is known. */
   linkOf(key: string): Link | undefined
+  /** The name of who has the key now, "" where nobody is known to. */
+  serverOf(key: string): string
   /** Told of each link, those that are there and those that come, before its first connection is in use. */
   onLink(listener: (link: Link) => void): void
   /** Told when keys may have moved to other links. */
@@ -27,6 +29,7 @@ export const single = (link: Link): Servers => ({
   run: (script, keys, args) => link.run(script, keys, args),
   command: (name, args) => link.command(name, args),
   linkOf: () => link,
+  serverOf: () => "",
   onLink: (listener) => listener(link),
   onMoved: () => {},
   refresh: () => {},
