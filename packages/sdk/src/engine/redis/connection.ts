@@ -51,6 +51,7 @@ export class Connection {
   readonly #redis: Redis
   readonly #pending = new Set<(error: Error) => void>()
   #lost: Error | undefined
+  #gathering = false
   #onLost: ((error: Error) => void) | undefined
   readonly target: Target
   info: ServerInfo = unknownServer
@@ -149,6 +150,7 @@ export class Connection {
   }
 
   #send(command: Command, timeout: number): Promise<unknown> {
+    this.#gather()
     return this.#bounded(this.#redis.sendCommand(command) as Promise<unknown>, timeout)
   }
 
@@ -163,6 +165,18 @@ export class Connection {
       if (this.#lost) throw this.#lost
       return await this.#send(new ScriptCall(script.sha1, keys, args), timeout)
     }
+  }
+
+  /** What is sent in one turn goes to the system in one write. */
+  #gather(): void {
+    const { stream } = this.#redis
+    if (this.#gathering || stream === undefined) return
+    this.#gathering = true
+    stream.cork()
+    process.nextTick(() => {
+      this.#gathering = false
+      stream.uncork()
+    })
   }
 
   destroy(why: string): void {
