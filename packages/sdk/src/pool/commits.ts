@@ -5,6 +5,7 @@
  * The hottest path of a worker: who writes is called back, and asked for its item when the call is made, so that a write costs neither a promise nor
  * a closure, and what came meanwhile travels with it.
  */
+import { AsyncLocalStorage } from "node:async_hooks"
 import type { CommitGroup, CommitItem, CommitReply, Engine } from "../engine/engine.ts"
 import { ShardBatcher } from "../engine/shard-batcher.ts"
 import { StoreUnavailable } from "../errors.ts"
@@ -90,7 +91,8 @@ export class CommitSender {
     setImmediate(this.#flush)
   }
 
-  readonly #flush = (): void => {
+  /** In the context of whoever made the pool, and not of the job that happens to write first. */
+  readonly #flush = AsyncLocalStorage.bind((): void => {
     this.#scheduled = false
     const waiting = this.#waiting
     this.#waiting = []
@@ -99,7 +101,7 @@ export class CommitSender {
       this.#host.onFault(error)
       this.#answered()
     })
-  }
+  })
 
   readonly #answered = (): void => {
     this.#inFlight--

@@ -7,6 +7,7 @@
  * not kept free for it. When it is answered after all, the consumer has more than it wanted, at most one call's worth a shard, and takes
  * nothing until it has less again.
  */
+import { AsyncLocalStorage } from "node:async_hooks"
 import type { Address, Engine, TakeGroup, TakeReply } from "../engine/engine.ts"
 import { StoreUnavailable } from "../errors.ts"
 import type { ShardConsumer } from "./consumer.ts"
@@ -112,7 +113,8 @@ export class Taker {
     for (const runner of this.#host.runners.values()) if (runner.dueAt > now && runner.dueAt < this.#timerAt) this.arm(runner)
   }
 
-  readonly #flush = (): void => {
+  /** In the context of whoever made the pool: what is taken belongs to no job that happens to be at work. */
+  readonly #flush = AsyncLocalStorage.bind((): void => {
     this.#scheduled = false
     if (!this.#host.mayTake()) return
     const apart = !this.#host.engine.spansShards
@@ -156,7 +158,7 @@ export class Taker {
     }
     send()
     if (apart && calls.length > 0) setTimeout(() => this.#freeRoom(calls), lateMs).unref()
-  }
+  })
 
   #freeRoom(calls: ReadonlyArray<Call>): void {
     for (const call of calls) {

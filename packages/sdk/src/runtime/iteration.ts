@@ -43,6 +43,7 @@ import { loadState } from "./state.ts"
 import type { WakeReason } from "./wake.ts"
 import { planWake } from "./wake.ts"
 import type { WriteTarget } from "./writes.ts"
+import { isThenable } from "./thenable.ts"
 import { nextOf, park, writeRun } from "./writes.ts"
 
 /** How long a blocked run waits before it is tried again, in case code was deployed that fits, ms. */
@@ -122,7 +123,16 @@ export class Iteration implements AttemptSource, Pass {
     return this.#runner.useShared(this.#resident, shared, abortSignal)
   }
 
-  async execute(): Promise<void> {
+  /** Plain functions from here to the end, which only pass a promise on: what an `async` one leaves to the collector is a kilobyte a run. */
+  execute(): Promise<void> {
+    try {
+      return this.#pass()
+    } catch (error) {
+      return Promise.reject(errorOf(error))
+    }
+  }
+
+  #pass(): Promise<void> {
     const { shard } = this.#resident
     const unread = this.#inbox.unread()
     const { due } = this.#loaded
@@ -148,7 +158,7 @@ export class Iteration implements AttemptSource, Pass {
     } catch (error) {
       return this.#wake === undefined ? this.#block(errorOf(error)) : this.#fail(errorOf(error))
     }
-    return await (plan.do === "park" ? this.#repark(holder) : this.#run(holder, plan.wake))
+    return plan.do === "park" ? this.#repark(holder) : this.#run(holder, plan.wake)
   }
 
   /** What an earlier attempt read, and wrote down, is no unread signal of the end, and updates were answered: no attempt comes that would know. */
@@ -255,8 +265,8 @@ export class Iteration implements AttemptSource, Pass {
     return this.#body.waiting ?? (due === undefined ? undefined : { due })
   }
 
-  async #run(holder: StateHolder, planned: WakeReason): Promise<void> {
-    const { shard, kind, life } = this.#resident
+  #run(holder: StateHolder, planned: WakeReason): Promise<void> {
+    const { shard, kind } = this.#resident
     if (this.#underWay) {
       try {
         this.#entries = parseJournal(this.#what, this.#loaded.journal)
@@ -268,44 +278,72 @@ export class Iteration implements AttemptSource, Pass {
     const wake = this.#entries[0]?.w ?? planned
     this.#wake = wake
     this.#holder = holder
-    const { run, iteration: limit } = kind.timeouts
+    const { run } = kind.timeouts
     this.#began = this.#body.began ?? this.#entries[0]?.b ?? shard.now()
     if (run !== undefined) this.#body = { ...this.#body, until: this.#body.until ?? Math.ceil(this.#began + run) }
-    if (this.#answers.length > 0 || this.#body.changed === true) await this.#commitApplied(holder, wake)
+    if (this.#answers.length === 0 && this.#body.changed !== true) return this.#begin(holder, wake)
+    return this.#commitApplied(holder, wake).then(() => this.#begin(holder, wake))
+  }
+
+  #begin(holder: StateHolder, wake: WakeReason): Promise<void> {
+    const { shard, kind } = this.#resident
+    const { run, iteration: limit } = kind.timeouts
     // what is recorded must be met by the handler's calls, and by their absence (R3); a limit in time needs somebody who minds it
     if (this.#underWay || run !== undefined || limit !== undefined) this.attempt()
-    const iteration = this.#body.iteration ?? 1
-    const context = new JobContext({ source: this, holder, input: this.#input, iteration, tries: (this.#body.failures ?? 0) + 1, wake })
+    const { iteration = 1, failures = 0 } = this.#body
+    const context = new JobContext({ source: this, holder, input: this.#input, iteration, tries: failures + 1, wake })
     const doubt = shard.confirmed()
-    if (doubt !== undefined) await doubt
+    return doubt === undefined ? this.#enter(context, holder) : doubt.then(() => this.#enter(context, holder))
+  }
+
+  #enter(context: JobContext, holder: StateHolder): Promise<void> {
     // The loop may have stood still since the run was taken, and nobody has told it yet that its trust is over (S5).
-    if (!shard.trusted()) throw new Deposed(`this worker no longer owns shard ${shard.shard}: ${this.#what} goes on elsewhere.`)
+    this.#checkTrust()
     this.#resident.handling = true
     this.#resident.source = this
-    let value: unknown
-    let failure: { readonly error: unknown } | undefined
     let handling: unknown
     try {
       handling = this.#handle(context)
       if (this.#attempt?.hasNews === true) this.#attempt.messages()
-      value = handling instanceof Promise ? await this.#unlessInterrupted(handling) : await handling
     } catch (error) {
-      failure = { error }
+      return this.#settled(holder, undefined, { error })
     }
-    // what is thrown by these is no failure of the handler
-    if (value === forced) return this.#force(handling as Promise<unknown>)
-    if (value === leaving) return this.#leave(handling as Promise<unknown>)
-    const attempt = failure === undefined && !life.aborted ? this.#attempt : this.attempt()
-    this.#over = true
-    if (attempt !== undefined) {
-      const ending = attempt.finish(failure === undefined)
-      const mismatch = ending instanceof Promise ? await ending : ending
-      if (attempt.dead !== undefined) return this.#died(attempt.dead, attempt)
-      if (mismatch !== undefined && shard.trusted()) return this.#fail(mismatch, attempt)
-    }
+    if (!isThenable(handling)) return this.#settled(holder, handling, undefined)
+    const running = handling instanceof Promise ? handling : Promise.resolve(handling)
+    return this.#unlessInterrupted(running).then(
+      (value) => {
+        if (value === forced) return this.#force(running)
+        if (value === leaving) return this.#leave(running)
+        return this.#settled(holder, value, undefined)
+      },
+      (error: unknown) => this.#settled(holder, undefined, { error }),
+    )
+  }
+
+  #checkTrust(): void {
+    const { shard } = this.#resident
     if (!shard.trusted()) throw new Deposed(`this worker no longer owns shard ${shard.shard}: ${this.#what} goes on elsewhere.`)
-    // awaited here: a promise that an async function returns costs it another one, and two turns
-    return await (failure === undefined ? this.#finish(value, holder, attempt) : this.#handlerFailed(failure.error, this.attempt()))
+  }
+
+  /** The handler gave this value, or failed. What is thrown from here on is no failure of it. */
+  #settled(holder: StateHolder, value: unknown, failure: { readonly error: unknown } | undefined): Promise<void> {
+    const attempt = failure === undefined && !this.#resident.life.aborted ? this.#attempt : this.attempt()
+    this.#over = true
+    if (attempt === undefined) return this.#conclude(holder, value)
+    const ending = attempt.finish(failure === undefined)
+    const conclude = (mismatch: Error | undefined): Promise<void> => {
+      if (attempt.dead !== undefined) return this.#died(attempt.dead, attempt)
+      if (mismatch !== undefined && this.#resident.shard.trusted()) return this.#fail(mismatch, attempt)
+      if (failure === undefined) return this.#conclude(holder, value, attempt)
+      this.#checkTrust()
+      return this.#handlerFailed(failure.error, attempt)
+    }
+    return ending instanceof Promise ? ending.then(conclude) : conclude(ending)
+  }
+
+  #conclude(holder: StateHolder, value: unknown, attempt?: Attempt): Promise<void> {
+    this.#checkTrust()
+    return this.#finish(value, holder, attempt)
   }
 
   /** Gives `forced` when the handler was asked to end and had its time for it, `leaving` when it only waits and shall leave memory. */
@@ -563,24 +601,26 @@ export class Iteration implements AttemptSource, Pass {
     throw reason
   }
 
-  async #end(outcome: Outcome, attempt?: Attempt, body = this.#body): Promise<void> {
-    const { shard, kind, key, run } = this.#resident
+  #end(outcome: Outcome, attempt?: Attempt, body = this.#body): Promise<void> {
+    const { shard } = this.#resident
     const { resultRetentionMs } = this.#runner.options.limits
-    for (;;) {
-      const pending = this.#inbox.unread()
-      const target = this.#target(attempt?.journalLength, this.#refuseUpdates(pending))
-      const unread = pending.filter((message) => message.kind === "signal")
-      const listed = unread.length === 0 ? outcome : { ...outcome, unread: unread.map((message) => message.name).slice(0, 100) }
-      const { reply } = await writeRun(
-        shard,
-        target,
-        endedBody(body),
-        { phase: "ended", outcome: JSON.stringify(listed), retention: resultRetentionMs, ifUnseen: "refuse" },
-        "clear",
-      )
-      if (reply.status === "ok") break
-      await this.#loadUnseen(reply)
-    }
+    const pending = this.#inbox.unread()
+    const unread = pending.length === 0 ? none : pending.filter((message) => message.kind === "signal")
+    const listed = unread.length === 0 ? outcome : { ...outcome, unread: unread.map((message) => message.name).slice(0, 100) }
+    return writeRun(
+      shard,
+      this.#target(attempt?.journalLength, this.#refuseUpdates(pending)),
+      endedBody(body),
+      { phase: "ended", outcome: JSON.stringify(listed), retention: resultRetentionMs, ifUnseen: "refuse" },
+      "clear",
+    ).then(({ reply }) => {
+      if (reply.status === "ok") return this.#ended(outcome, attempt)
+      return this.#loadUnseen(reply).then(() => this.#end(outcome, attempt, body))
+    })
+  }
+
+  #ended(outcome: Outcome, attempt: Attempt | undefined): void {
+    const { kind, key, run } = this.#resident
     attempt?.abandon(`the run ${run} of ${this.#what} has ended: the result of this try counts no more.`)
     this.#report({ type: "ended", kind: kind.kind, key, run, outcome: outcome.type })
     this.#runner.ended(this.#resident)
@@ -588,7 +628,7 @@ export class Iteration implements AttemptSource, Pass {
 
   /** What is answered with the end: what was answered before, and updates that nobody will apply. */
   #refuseUpdates(pending: ReadonlyArray<Message>): ReadonlyArray<{ readonly id: string; readonly answer: string }> {
-    const refused = pending.filter((message) => message.kind === "update")
+    const refused = pending.length === 0 ? none : pending.filter((message) => message.kind === "update")
     if (refused.length === 0) return this.#answers
     return [...this.#answers, ...refused.map(({ id }) => ({ id, answer: runEnded(this.#what, this.#resident.run) }))]
   }

@@ -11,6 +11,7 @@ import { intercepted } from "./interceptors.ts"
 import type { Entry } from "./journal.ts"
 import { retryDelay } from "./retry.ts"
 import { checkBytes } from "./size.ts"
+import { isThenable } from "./thenable.ts"
 import { atTime } from "./timer.ts"
 import { decodeValue, encodeValue } from "./value.ts"
 
@@ -222,9 +223,6 @@ class StepCall implements Outstanding, Live {
     })
   }
 }
-
-const isThenable = (value: unknown): value is PromiseLike<unknown> =>
-  ((typeof value === "object" && value !== null) || typeof value === "function") && "then" in value
 
 /** Most results: JSON as they are, and below every limit. */
 const isSmall = (value: unknown): boolean =>
