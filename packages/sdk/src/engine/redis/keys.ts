@@ -10,6 +10,7 @@
  * | `a`          | zset | agenda: positive = due time of a parked run, negative = -expiry of an ended one |
  * | `i:<address>`| list | inbox; exists only when not empty                                             |
  * | `j:<address>`| list | journal of the current iteration; exists only when not empty                   |
+ * | `b`          | set  | addresses that may have an inbox or a journal; what is not in it has neither  |
  * | `d`          | zset | request id → expiry                                                           |
  * | `o`          | hash | request id → answer                                                           |
  * | `k`          | hash | per controller: fence, count, first and second sum                             |

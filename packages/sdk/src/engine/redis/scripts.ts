@@ -17,9 +17,10 @@ export const scripts = {
     name: "answers",
     caller: "reader",
     keys: "shard…",
-    sha1: "9e424c2eda9b951627cbce1189f81bacecfe9732",
+    sha1: "de7c2b99a9847f04545d3b74dbe3255d42a42649",
     source: `#!lua flags=no-writes
-local call = redis.call
+local call, ARGV, KEYS = redis.call, ARGV, KEYS
+local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
 local function groups(handle)
   local replies, at = {}, 2
   for g = 1, #KEYS do
@@ -41,9 +42,10 @@ end)
     name: "append_stream",
     caller: "client",
     keys: "stream",
-    sha1: "bcebb13d79aeb726fc3afeff8090df439a1cbaf4",
+    sha1: "b5852e1d3080cfa7c44978f31f185a13fbb084b4",
     source: `#!lua
-local call = redis.call
+local call, ARGV, KEYS = redis.call, ARGV, KEYS
+local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
 local store_time
 local function now()
   if store_time then return store_time end
@@ -72,13 +74,13 @@ end
 local function trim_stream(log, max_length, max_age)
   call("XTRIM", log, "MAXLEN", max_length)
   local oldest = now() - max_age
-  if oldest > 0 then call("XTRIM", log, "MINID", string.format("%.0f", oldest)) end
+  if oldest > 0 then call("XTRIM", log, "MINID", format("%.0f", oldest)) end
 end
 local stream = KEYS[1]
 local log, meta = stream .. "l", stream .. "m"
 local last = call("HMGET", meta, "at", "number")
 local at, number = tonumber(last[1] or 0), tonumber(last[2] or 0)
-local function whole(value) return string.format("%.0f", value) end
+local function whole(value) return format("%.0f", value) end
 forget_requests(stream)
 at = math.max(at, now())
 local replies, arg, appended = {}, 2, false
@@ -110,9 +112,10 @@ return replies
     name: "assign",
     caller: "member",
     keys: "settings assignment channel",
-    sha1: "784fba58e85507dd5a6ae311292f74ecc11126b8",
+    sha1: "e2ea1e74d166439ac916b4340e00a5ac2c29c161",
     source: `#!lua flags=allow-oom
-local call = redis.call
+local call, ARGV, KEYS = redis.call, ARGV, KEYS
+local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
 local versions = call("HMGET", KEYS[1], "assignment", "members")
 local version, members = tonumber(versions[1] or 0), versions[2] or "0"
 if version == ARGV[2] + 1 then
@@ -130,9 +133,10 @@ return 1
     name: "assignment",
     caller: "reader",
     keys: "settings assignment",
-    sha1: "1ed1c58aa5b477e7884189278a6dbadb77edddd4",
+    sha1: "7f730b6fcc61eb7a3878e87f310990bbc15fd795",
     source: `#!lua flags=no-writes
-local call = redis.call
+local call, ARGV, KEYS = redis.call, ARGV, KEYS
+local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
 local stored = call("HMGET", KEYS[2], "members", "value")
 return { call("HGET", KEYS[1], "assignment"), stored[1], stored[2] }
 `,
@@ -141,9 +145,10 @@ return { call("HGET", KEYS[1], "assignment"), stored[1], stored[2] }
     name: "audit",
     caller: "reader",
     keys: "shard…",
-    sha1: "cef253b0726dcc8be59d1d309d8fe883a7dadd62",
+    sha1: "ae3f0a20a896893ad82bab210d77d51df3565dce",
     source: `#!lua flags=no-writes
-local call = redis.call
+local call, ARGV, KEYS = redis.call, ARGV, KEYS
+local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
 local function groups(handle)
   local replies, at = {}, 2
   for g = 1, #KEYS do
@@ -159,7 +164,7 @@ end
 return groups(function(shard, at)
   local h = shard .. "h"
   local oldest = call("LINDEX", h, 0)
-  local from = oldest and math.max(ARGV[at] + 1 - tonumber(string.match(oldest, "^%d+")), 0) or 0
+  local from = oldest and math.max(ARGV[at] + 1 - tonumber(match(oldest, "^%d+")), 0) or 0
   local reply = call("LRANGE", h, from, from + ARGV[at + 1])
   table.insert(reply, 1, call("HGET", shard .. "r", "") or "")
   return reply
@@ -170,9 +175,10 @@ end)
     name: "beat_sink",
     caller: "member",
     keys: "stream",
-    sha1: "af41ecb5f17f833283dd1823e7caae022c235300",
+    sha1: "034b52f13200ce29625507ab682906ace320a559",
     source: `#!lua flags=allow-oom
-local call = redis.call
+local call, ARGV, KEYS = redis.call, ARGV, KEYS
+local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
 local counters = KEYS[1] .. "c:" .. ARGV[2]
 if call("HEXISTS", counters, ARGV[3]) == 1 then call("HINCRBY", counters, ARGV[3], 1) end
 return call("HGETALL", counters)
@@ -182,9 +188,10 @@ return call("HGETALL", counters)
     name: "change_map",
     caller: "client",
     keys: "map",
-    sha1: "934a52ac192be30d00a6939be1676c5e1142b648",
+    sha1: "47d2bc843975c207968aa90ef2729f1ca8192e7e",
     source: `#!lua
-local call = redis.call
+local call, ARGV, KEYS = redis.call, ARGV, KEYS
+local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
 local store_time
 local function now()
   if store_time then return store_time end
@@ -199,20 +206,20 @@ end
 local function items_of(text)
   local items, at = {}, 2
   if not text or text == "[]" then return items end
-  if string.sub(text, 1, 1) ~= "[" then return nil end
+  if sub(text, 1, 1) ~= "[" then return nil end
   while true do
-    if string.sub(text, at, at) ~= '"' then return nil end
+    if sub(text, at, at) ~= '"' then return nil end
     local from = at
     at = at + 1
     while true do
-      local hit = string.find(text, '["\\\\]', at)
+      local hit = find(text, '["\\\\]', at)
       if not hit then return nil end
       at = hit + 1
-      if string.sub(text, hit, hit) == '"' then break end
+      if sub(text, hit, hit) == '"' then break end
       at = at + 1
     end
-    items[#items + 1] = string.sub(text, from, at - 1)
-    local follows = string.sub(text, at, at)
+    items[#items + 1] = sub(text, from, at - 1)
+    local follows = sub(text, at, at)
     at = at + 1
     if follows == "]" then return at > #text and items or nil end
     if follows ~= "," then return nil end
@@ -242,7 +249,7 @@ if expiry > 0 and expiry <= now() then
   revision, bytes, expiry = 0, 0, 0
 end
 forget_requests(map)
-local function whole(number) return string.format("%.0f", number) end
+local function whole(number) return format("%.0f", number) end
 local function joined(items) return #items > 0 and "[" .. table.concat(items, ",") .. "]" end
 local function appended(list, at, count, unique)
   local known = {}
@@ -262,7 +269,7 @@ local function removed(list, at, count)
 end
 local function increased(value, by)
   local number = tonumber(value or "0")
-  if value and not string.find(value, "^%-?%d+$") or math.abs(number) > MAX_SAFE then return nil end
+  if value and not find(value, "^%-?%d+$") or math.abs(number) > MAX_SAFE then return nil end
   number = number + by
   return math.abs(number) <= MAX_SAFE and whole(number) or nil
 end
@@ -362,9 +369,10 @@ return replies
     name: "claim",
     caller: "worker",
     keys: "shard…",
-    sha1: "ac609dfd2f9a9080114347b21b01468aae375b0f",
+    sha1: "db2dc044a1ab9578c358d06207713d3441000dfc",
     source: `#!lua flags=allow-oom
-local call = redis.call
+local call, ARGV, KEYS = redis.call, ARGV, KEYS
+local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
 local store_time
 local function now()
   if store_time then return store_time end
@@ -391,8 +399,8 @@ end
 local function append_audit(shard, keep, entry)
   local h = shard .. "h"
   local last = call("LINDEX", h, -1)
-  local number = last and tonumber(string.match(last, "^%d+")) or 0
-  call("RPUSH", h, string.format("%.0f", number + 1) .. "\\t" .. entry)
+  local number = last and tonumber(match(last, "^%d+")) or 0
+  call("RPUSH", h, format("%.0f", number + 1) .. "\\t" .. entry)
   if keep then call("LTRIM", h, -keep, -1) end
 end
 local EPOCH_ZERO = 1735689600000 -- 2025-01-01
@@ -400,21 +408,21 @@ return groups(function(shard, at)
   local from, session, known, padding = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3]
   local r = shard .. "r"
   local header = call("HGET", r, "") or ""
-  local owner, epoch = string.match(header, "^([^\\t]*)\\t(%d+)\\t")
+  local owner, epoch = match(header, "^([^\\t]*)\\t(%d+)\\t")
   epoch = tonumber(epoch or 0)
   if header == from then
-    local before = string.format("%.0f", epoch)
+    local before = format("%.0f", epoch)
     epoch = math.max(epoch + 1, now() - EPOCH_ZERO, known + 1)
-    local granted = string.format("%.0f", epoch)
+    local granted = format("%.0f", epoch)
     call("HSET", r, "", session .. "\\t" .. granted .. "\\t" .. padding)
-    local entry = { "c", string.format("%.0f", now()), granted, session, before, owner or "", ARGV[at + 2] }
+    local entry = { "c", format("%.0f", now()), granted, session, before, owner or "", ARGV[at + 2] }
     append_audit(shard, ARGV[at + 4], table.concat(entry, "\\t"))
   elseif owner ~= session or epoch <= known then
     return { 0, header }
   end
   local reply = call("SMEMBERS", shard .. "w")
   table.insert(reply, 1, 1)
-  table.insert(reply, 2, string.format("%.0f", epoch))
+  table.insert(reply, 2, format("%.0f", epoch))
   return reply
 end)
 `,
@@ -423,9 +431,10 @@ end)
     name: "commit",
     caller: "worker",
     keys: "shard…",
-    sha1: "561fdf8ed46b5321c669e2e6908a34bb8db4844a",
+    sha1: "19f0db5195977283b1e68eb6112b7ea5eacd7838",
     source: `#!lua flags=allow-oom
-local call = redis.call
+local call, ARGV, KEYS = redis.call, ARGV, KEYS
+local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
 local store_time
 local function now()
   if store_time then return store_time end
@@ -450,16 +459,16 @@ local function groups(handle)
   return replies
 end
 local function parse(record)
-  return string.match(record, "^(%a)%d*\\t([^\\t]*\\t[^\\t]*)\\t(%d*)\\t(%d*)\\t([^\\t]*)\\t([^\\t]*)\\t()")
+  return match(record, "^(%a)%d*\\t([^\\t]*\\t[^\\t]*)\\t(%d*)\\t(%d*)\\t([^\\t]*)\\t([^\\t]*)\\t()")
 end
 local function run_of(ident)
-  return string.match(ident, "^[^\\t]*")
+  return match(ident, "^[^\\t]*")
 end
 local function is_on(on, kind, name)
-  return kind ~= "s" or string.find(on, "\\31" .. name .. "\\31", 1, true) ~= nil
+  return kind ~= "s" or find(on, "\\31" .. name .. "\\31", 1, true) ~= nil
 end
 local function digest(shard, control, sign)
-  local controller, first, second = string.match(control, "^([^\\31]*)\\31[^\\31]*\\31(%d+)\\31(%d+)$")
+  local controller, first, second = match(control, "^([^\\31]*)\\31[^\\31]*\\31(%d+)\\31(%d+)$")
   local k = shard .. "k"
   call("HINCRBY", k, controller .. "\\tcount", sign .. "1")
   call("HINCRBY", k, controller .. "\\tfirst", first == "0" and first or sign .. first)
@@ -467,7 +476,7 @@ local function digest(shard, control, sign)
 end
 local since_text
 local function since()
-  since_text = since_text or string.format("%.0f", now())
+  since_text = since_text or format("%.0f", now())
   return since_text
 end
 local ACTIVE, READY, PARKED, END = 97, 114, 112, 101
@@ -488,20 +497,20 @@ local replies = groups(function(shard, at, last)
 local function append_audit(shard, keep, entry)
   local h = shard .. "h"
   local last = call("LINDEX", h, -1)
-  local number = last and tonumber(string.match(last, "^%d+")) or 0
-  call("RPUSH", h, string.format("%.0f", number + 1) .. "\\t" .. entry)
+  local number = last and tonumber(match(last, "^%d+")) or 0
+  call("RPUSH", h, format("%.0f", number + 1) .. "\\t" .. entry)
   if keep then call("LTRIM", h, -keep, -1) end
 end
 local KEPT = 16
 local function refuse(shard, verb, writer)
   local h = shard .. "h"
-  local session, epoch = string.match(writer, "^([^\\t]*)\\t(%d+)\\t")
-  local time = string.format("%.0f", now())
+  local session, epoch = match(writer, "^([^\\t]*)\\t(%d+)\\t")
+  local time = format("%.0f", now())
   local who = epoch .. "\\t" .. session .. "\\t" .. verb .. "\\t"
   local recent = call("LRANGE", h, -KEPT, -1)
   local refusals, newest = 0, nil
   for n = #recent, 1, -1 do
-    local start, was, header, count, last, others = string.match(recent[n], "^(%d+\\tx\\t%d+\\t)(%d+\\t[^\\t]*\\t%a+\\t)(%d+\\t[^\\t]*\\t)(%d+)\\t(%d+)\\t(%d+)$")
+    local start, was, header, count, last, others = match(recent[n], "^(%d+\\tx\\t%d+\\t)(%d+\\t[^\\t]*\\t%a+\\t)(%d+\\t[^\\t]*\\t)(%d+)\\t(%d+)\\t(%d+)$")
     if not start then break end
     refusals = refusals + 1
     if was == who then
@@ -514,7 +523,7 @@ local function refuse(shard, verb, writer)
     call("LSET", h, -1, newest)
     return "stale"
   end
-  local owner, owned = string.match(call("HGET", shard .. "r", "") or "", "^([^\\t]*)\\t(%d+)\\t")
+  local owner, owned = match(call("HGET", shard .. "r", "") or "", "^([^\\t]*)\\t(%d+)\\t")
   append_audit(shard, nil, "x\\t" .. time .. "\\t" .. who .. (owned or "0") .. "\\t" .. (owner or "") .. "\\t1\\t" .. time .. "\\t0")
   return "stale"
 end
@@ -522,21 +531,15 @@ end
     return "."
   end
   local active = call("SMISMEMBER", w, unpack(ARGV, first, first + count - 1))
-  local lists = {}
-  for n = 0, count - 1 do
-    local address = ARGV[first + n]
-    lists[2 * n + 1] = shard .. "i:" .. address
-    lists[2 * n + 2] = shard .. "j:" .. address
-  end
-  lists[#lists + 1] = shard .. "y"
-  local any = call("EXISTS", unpack(lists)) > 0
+  local laden = call("SMISMEMBER", shard .. "b", unpack(ARGV, first, first + count - 1))
   local reply, ended = {}, {}
   local set, agenda, leave, ready, drop, later, events = { "HSET", r }, { "ZADD", shard .. "a" }, { "SREM", w }, {}, { "DEL" }, {}, {}
+  local load, unload, linked = { "SADD", shard .. "b" }, { "SREM", shard .. "b" }, nil
   at = first + count
   for n = 1, count do
     local address = ARGV[first + n - 1]
     local ident, new_ident, op, consumed = ARGV[at], ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3])
-    local phase, has_body, journal, has_answers = string.byte(op, 1, 4)
+    local phase, has_body, journal, has_answers = byte(op, 1, 4)
     at = at + 4
     local outcome_length, outcome, retention, due, on, seen, body, length, appended, entries, answered, ids
     if phase == END then
@@ -558,24 +561,31 @@ end
       answered, ids = tonumber(ARGV[at]), at + 1
       at = ids + 2 * answered
     end
-    local inbox, journal_key = lists[2 * n - 1], lists[2 * n]
+    local any, inbox, journal_key = laden[n] == 1, nil, nil
+    if any or (appended and appended > 0) then
+      inbox, journal_key = shard .. "i:" .. address, shard .. "j:" .. address
+    end
     local stored = records[n + 1]
     local code, newest = "c", 0
     if stored then
       local stored_phase, stored_ident, stored_consumed, _, _, control, body_at = parse(stored)
+      local consumed_text = stored_consumed
       stored_consumed = tonumber(stored_consumed)
       local waiting = any and call("LLEN", inbox) or 0
       newest = stored_consumed + waiting
       local appends_only = phase == ACTIVE and not body and journal ~= CLEAR
       local written = any and journal == KEEP and call("LLEN", journal_key) or 0
       if stored_ident == new_ident and not appends_only then
-        code = active[n] == 1 and "a" or string.sub(stored_phase, 1, 1)
+        code = active[n] == 1 and "a" or sub(stored_phase, 1, 1)
       elseif stored_ident ~= ident or active[n] == 0 or stored_phase == "e" then
         newest = 0
       elseif appends_only then
         if written == length then
           code = "a"
-          if appended > 0 then later[#later + 1] = { "RPUSH", journal_key, unpack(ARGV, entries, entries + appended - 1) } end
+          if appended > 0 then
+            later[#later + 1] = { "RPUSH", journal_key, unpack(ARGV, entries, entries + appended - 1) }
+            if not any then load[#load + 1] = address end
+          end
         elseif written == length + appended and is_written(journal_key, length, entries, appended) then
           code = "a"
         else
@@ -587,11 +597,11 @@ end
         code = "u"
       else
         local due_text, on_text = "", ""
-        code = string.char(phase)
+        code = char(phase)
         if phase == PARKED and newest > seen then
           local unseen = call("LRANGE", inbox, math.max(seen - stored_consumed, 0), -1)
           for m = 1, #unseen do
-            local kind, name = string.match(unseen[m], "^(%a)\\t([^\\t]*)")
+            local kind, name = match(unseen[m], "^(%a)\\t([^\\t]*)")
             if is_on(on, kind, name) then
               code = "r"
               break
@@ -609,8 +619,8 @@ end
           elseif code == "p" then
             on_text = on
             if due ~= "" then
-              local time = string.byte(due) == 43 and now() + string.sub(due, 2) or tonumber(due)
-              due_text = string.format("%.0f", time)
+              local time = byte(due) == 43 and now() + sub(due, 2) or tonumber(due)
+              due_text = format("%.0f", time)
               agenda[#agenda + 1] = due_text
               agenda[#agenda + 1] = address
             end
@@ -620,23 +630,29 @@ end
             agenda[#agenda + 1] = address
             events[#events + 1] = "e\\t" .. address .. "\\t" .. run_of(ident)
             if control ~= "" then later[#later + 1] = control end
-            if any then ended[#ended + 1] = { address, run_of(ident), outcome } end
+            if linked == nil then linked = call("EXISTS", shard .. "y") == 1 end
+            if linked then ended[#ended + 1] = { address, run_of(ident), outcome } end
           end
         end
         set[#set + 1] = address
-        set[#set + 1] = letter .. "\\t" .. new_ident .. "\\t" .. string.format("%.0f", math.max(consumed, stored_consumed)) .. "\\t" .. due_text .. "\\t" .. on_text .. "\\t" .. control
-          .. "\\t" .. (outcome or "") .. (body or string.sub(stored, body_at))
+        set[#set + 1] = letter .. "\\t" .. new_ident .. "\\t" .. (consumed > stored_consumed and format("%.0f", consumed) or consumed_text) .. "\\t" .. due_text .. "\\t" .. on_text .. "\\t" .. control
+          .. "\\t" .. (outcome or "") .. (body or sub(stored, body_at))
         if any then
           if code == "e" then
             drop[#drop + 1] = inbox
             drop[#drop + 1] = journal_key
+            unload[#unload + 1] = address
           else
             if consumed > stored_consumed then later[#later + 1] = { "LTRIM", inbox, consumed - stored_consumed, -1 } end
-            if journal == CLEAR then drop[#drop + 1] = journal_key end
+            if journal == CLEAR then
+              drop[#drop + 1] = journal_key
+              if newest <= math.max(consumed, stored_consumed) then unload[#unload + 1] = address end
+            end
           end
         end
         if appended and appended > 0 and code ~= "e" then
           later[#later + 1] = { "RPUSH", journal_key, unpack(ARGV, entries, entries + appended - 1) }
+          if not any then load[#load + 1] = address end
         end
       end
       if answered and code ~= "c" and code ~= "u" then
@@ -647,13 +663,15 @@ end
       end
       newest = math.max(newest, code == "c" and 0 or consumed)
     end
-    reply[n] = newest > 0 and code .. string.format("%.0f", newest) or code
+    reply[n] = newest > 0 and code .. format("%.0f", newest) or code
   end
   if #set > 2 then call(unpack(set)) end
   if #agenda > 2 then call(unpack(agenda)) end
   if #leave > 2 then call(unpack(leave)) end
   if #ready > 0 then call("RPUSH", shard .. "q", unpack(ready)) end
   if #drop > 1 then call(unpack(drop)) end
+  if #load > 2 then call(unpack(load)) end
+  if #unload > 2 then call(unpack(unload)) end
   for n = 1, #later do
     if type(later[n]) == "table" then call(unpack(later[n])) else digest(shard, later[n], "-") end
   end
@@ -673,9 +691,9 @@ end
   if #events > 0 then call("SPUBLISH", shard .. "event", table.concat(events, "\\n")) end
   return table.concat(reply)
 end)
-replies[#replies + 1] = string.format("%.0f", now())
+replies[#replies + 1] = format("%.0f", now())
 for g = 1, #replies do
-  if string.byte(replies[g]) == 33 then replies[g] = string.gsub(replies[g], "\\n", " ") end
+  if byte(replies[g]) == 33 then replies[g] = gsub(replies[g], "\\n", " ") end
 end
 return table.concat(replies, "\\n")
 `,
@@ -684,9 +702,10 @@ return table.concat(replies, "\\n")
     name: "destroy_map",
     caller: "member",
     keys: "map",
-    sha1: "29ac735b941f8d540446aae1a2fd28dbaaf6a81f",
+    sha1: "36581b38a3b749fb0b0f6aa2e9809207bf54e0be",
     source: `#!lua flags=allow-oom
-local call = redis.call
+local call, ARGV, KEYS = redis.call, ARGV, KEYS
+local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
 local map = KEYS[1]
 if call("DEL", map .. "e", map .. "m", map .. "d", map .. "o") > 0 then call("SPUBLISH", map .. "change", "") end
 return 1
@@ -696,9 +715,10 @@ return 1
     name: "destroy_sink",
     caller: "member",
     keys: "stream",
-    sha1: "8a490ed10a89f84a6e202497b53f0e866886d694",
+    sha1: "837cc05893742963afbff3e237e66d8ddae3ba72",
     source: `#!lua flags=allow-oom
-local call = redis.call
+local call, ARGV, KEYS = redis.call, ARGV, KEYS
+local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
 redis.pcall("XGROUP", "DESTROY", KEYS[1] .. "l", ARGV[2])
 call("DEL", KEYS[1] .. "c:" .. ARGV[2], KEYS[1] .. "r:" .. ARGV[2])
 return 1
@@ -708,9 +728,10 @@ return 1
     name: "destroy_stream",
     caller: "member",
     keys: "stream",
-    sha1: "d764ce80b586663cbb52bb6a38436632fbcf60ac",
+    sha1: "c6bb248858269d3438a76d34ebf100dc250bbc99",
     source: `#!lua flags=allow-oom
-local call = redis.call
+local call, ARGV, KEYS = redis.call, ARGV, KEYS
+local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
 local stream = KEYS[1]
 local keys = { stream .. "l", stream .. "m", stream .. "d", stream .. "o" }
 if call("EXISTS", keys[1]) == 1 then
@@ -727,9 +748,10 @@ return 1
     name: "digests",
     caller: "client",
     keys: "shard…",
-    sha1: "d672e21894a8e3a77b996dbb6aaec72d377eb019",
+    sha1: "f77cb5cc72e54a674fdc395ae3e26be1490b0ef0",
     source: `#!lua
-local call = redis.call
+local call, ARGV, KEYS = redis.call, ARGV, KEYS
+local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
 local function groups(handle)
   local replies, at = {}, 2
   for g = 1, #KEYS do
@@ -760,9 +782,10 @@ end)
     name: "forbid",
     caller: "client",
     keys: "shard…",
-    sha1: "6005c4eb1dcfc298bc79e22900201b23fd6e7b7c",
+    sha1: "812332f9440c8078d60befb90894319f5a1ef213",
     source: `#!lua
-local call = redis.call
+local call, ARGV, KEYS = redis.call, ARGV, KEYS
+local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
 local store_time
 local function now()
   if store_time then return store_time end
@@ -801,9 +824,10 @@ end)
     name: "forward",
     caller: "worker",
     keys: "shard…",
-    sha1: "7e820b4475eae76eb64f017cd32a57da76cdcdb5",
+    sha1: "9c992780b9bf6668247f8d2bdc6dfeb30662229e",
     source: `#!lua flags=allow-oom
-local call = redis.call
+local call, ARGV, KEYS = redis.call, ARGV, KEYS
+local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
 local store_time
 local function now()
   if store_time then return store_time end
@@ -835,20 +859,20 @@ return groups(function(shard, at, last)
 local function append_audit(shard, keep, entry)
   local h = shard .. "h"
   local last = call("LINDEX", h, -1)
-  local number = last and tonumber(string.match(last, "^%d+")) or 0
-  call("RPUSH", h, string.format("%.0f", number + 1) .. "\\t" .. entry)
+  local number = last and tonumber(match(last, "^%d+")) or 0
+  call("RPUSH", h, format("%.0f", number + 1) .. "\\t" .. entry)
   if keep then call("LTRIM", h, -keep, -1) end
 end
 local KEPT = 16
 local function refuse(shard, verb, writer)
   local h = shard .. "h"
-  local session, epoch = string.match(writer, "^([^\\t]*)\\t(%d+)\\t")
-  local time = string.format("%.0f", now())
+  local session, epoch = match(writer, "^([^\\t]*)\\t(%d+)\\t")
+  local time = format("%.0f", now())
   local who = epoch .. "\\t" .. session .. "\\t" .. verb .. "\\t"
   local recent = call("LRANGE", h, -KEPT, -1)
   local refusals, newest = 0, nil
   for n = #recent, 1, -1 do
-    local start, was, header, count, last, others = string.match(recent[n], "^(%d+\\tx\\t%d+\\t)(%d+\\t[^\\t]*\\t%a+\\t)(%d+\\t[^\\t]*\\t)(%d+)\\t(%d+)\\t(%d+)$")
+    local start, was, header, count, last, others = match(recent[n], "^(%d+\\tx\\t%d+\\t)(%d+\\t[^\\t]*\\t%a+\\t)(%d+\\t[^\\t]*\\t)(%d+)\\t(%d+)\\t(%d+)$")
     if not start then break end
     refusals = refusals + 1
     if was == who then
@@ -861,7 +885,7 @@ local function refuse(shard, verb, writer)
     call("LSET", h, -1, newest)
     return "stale"
   end
-  local owner, owned = string.match(call("HGET", shard .. "r", "") or "", "^([^\\t]*)\\t(%d+)\\t")
+  local owner, owned = match(call("HGET", shard .. "r", "") or "", "^([^\\t]*)\\t(%d+)\\t")
   append_audit(shard, nil, "x\\t" .. time .. "\\t" .. who .. (owned or "0") .. "\\t" .. (owner or "") .. "\\t1\\t" .. time .. "\\t0")
   return "stale"
 end
@@ -877,9 +901,10 @@ end)
     name: "headers",
     caller: "reader",
     keys: "shard…",
-    sha1: "d9ecf3e4296fae921ed7a7b4c186c0666653af63",
+    sha1: "3fb7b49c7d0af0dfc6a1a706bb02c06b575cbb46",
     source: `#!lua flags=no-writes
-local call = redis.call
+local call, ARGV, KEYS = redis.call, ARGV, KEYS
+local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
 local function groups(handle)
   local replies, at = {}, 2
   for g = 1, #KEYS do
@@ -901,9 +926,10 @@ end)
     name: "join",
     caller: "member",
     keys: "settings members counters channel",
-    sha1: "52d8e7b3a96fe78d733b27880c00619bb4bb055c",
+    sha1: "499e6a3791128ad2a38ad88a8d7d93c0b13591ed",
     source: `#!lua flags=allow-oom
-local call = redis.call
+local call, ARGV, KEYS = redis.call, ARGV, KEYS
+local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
 local function members_changed(settings, channel)
   local version = call("HINCRBY", settings, "members", 1)
   call("SPUBLISH", channel, tostring(version))
@@ -918,9 +944,10 @@ return members_changed(KEYS[1], KEYS[4])
     name: "join_sink",
     caller: "client",
     keys: "stream",
-    sha1: "3f355bef5c52efdce6ae76be040270411c34d077",
+    sha1: "92c6c4451dd47e6b2aa7bc8dcf822697941308e7",
     source: `#!lua
-local call = redis.call
+local call, ARGV, KEYS = redis.call, ARGV, KEYS
+local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
 local log, sink, start = KEYS[1] .. "l", ARGV[2], ARGV[4] == "" and "0" or ARGV[4]
 redis.pcall("XGROUP", "CREATE", log, sink, start, "MKSTREAM")
 call("HSETNX", KEYS[1] .. "c:" .. sink, ARGV[3], 1)
@@ -932,9 +959,10 @@ return 1
     name: "leave",
     caller: "member",
     keys: "settings members counters channel",
-    sha1: "3fffdd887a9a9a3a825b054148b2adbf8668599a",
+    sha1: "b662a4db9b509cc6ca31d118d5225d10364c5e76",
     source: `#!lua flags=allow-oom
-local call = redis.call
+local call, ARGV, KEYS = redis.call, ARGV, KEYS
+local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
 local function members_changed(settings, channel)
   local version = call("HINCRBY", settings, "members", 1)
   call("SPUBLISH", channel, tostring(version))
@@ -949,9 +977,10 @@ return 1
     name: "leave_sink",
     caller: "member",
     keys: "stream",
-    sha1: "78d78ed7c6c8e95937cc23d1f2c9c6a23f672d38",
+    sha1: "e414d38eba47a2aeed57d903de2e74d6d8c64238",
     source: `#!lua flags=allow-oom
-local call = redis.call
+local call, ARGV, KEYS = redis.call, ARGV, KEYS
+local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
 local stream, sink, consumer, counter = KEYS[1], ARGV[2], ARGV[3], ARGV[4]
 local log, counters = stream .. "l", stream .. "c:" .. sink
 if counter ~= "" and call("HGET", counters, consumer) ~= counter then return 0 end
@@ -978,9 +1007,10 @@ return 1
     name: "link",
     caller: "client",
     keys: "shard…",
-    sha1: "8381af8003888488580a5aae0d38d77482f6e1f5",
+    sha1: "426fc9beb727bc28f865feb01c2b27c22217a0d9",
     source: `#!lua
-local call = redis.call
+local call, ARGV, KEYS = redis.call, ARGV, KEYS
+local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
 local function groups(handle)
   local replies, at = {}, 2
   for g = 1, #KEYS do
@@ -994,10 +1024,10 @@ local function groups(handle)
   return replies
 end
 local function parse(record)
-  return string.match(record, "^(%a)%d*\\t([^\\t]*\\t[^\\t]*)\\t(%d*)\\t(%d*)\\t([^\\t]*)\\t([^\\t]*)\\t()")
+  return match(record, "^(%a)%d*\\t([^\\t]*\\t[^\\t]*)\\t(%d*)\\t(%d*)\\t([^\\t]*)\\t([^\\t]*)\\t()")
 end
 local function run_of(ident)
-  return string.match(ident, "^[^\\t]*")
+  return match(ident, "^[^\\t]*")
 end
 local function add(shard, address, at)
   local link, limit, outbox_limit, dropped = ARGV[at], tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3])
@@ -1041,9 +1071,10 @@ end)
     name: "list",
     caller: "reader",
     keys: "shard",
-    sha1: "e52e9bbe4492f66147c3a7fbe0a9fe2877e96895",
+    sha1: "34d3996b9f447a51720405383067e21d30b1ea8f",
     source: `#!lua flags=no-writes
-local call = redis.call
+local call, ARGV, KEYS = redis.call, ARGV, KEYS
+local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
 local page = call("HSCAN", KEYS[1] .. "r", ARGV[2], "COUNT", ARGV[3])
 local reply, found = { page[1] }, page[2]
 for n = 1, #found, 2 do
@@ -1060,9 +1091,10 @@ return reply
     name: "mark_dead",
     caller: "member",
     keys: "settings members counters channel",
-    sha1: "03a8070f4a7a380b9a24bc514c1c695d8af0ab29",
+    sha1: "8c3401251ec7375a87796d0ef817d4e734e39d3b",
     source: `#!lua flags=allow-oom
-local call = redis.call
+local call, ARGV, KEYS = redis.call, ARGV, KEYS
+local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
 local function members_changed(settings, channel)
   local version = call("HINCRBY", settings, "members", 1)
   call("SPUBLISH", channel, tostring(version))
@@ -1082,9 +1114,10 @@ return 1
     name: "members",
     caller: "reader",
     keys: "settings members",
-    sha1: "9fca7e0f436e7535721e928acae067f1cbc119dd",
+    sha1: "482a3d95c4a783d0373ccfd5196dc54173379fcd",
     source: `#!lua flags=no-writes
-local call = redis.call
+local call, ARGV, KEYS = redis.call, ARGV, KEYS
+local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
 local reply = call("HGETALL", KEYS[2])
 table.insert(reply, 1, call("HGET", KEYS[1], "members"))
 return reply
@@ -1094,9 +1127,10 @@ return reply
     name: "message",
     caller: "client",
     keys: "shard…",
-    sha1: "e52b375858890abf04663c65ec45ae8cf7b9241e",
+    sha1: "d00979669e7e3477d22d0fc5a6232620362081e6",
     source: `#!lua
-local call = redis.call
+local call, ARGV, KEYS = redis.call, ARGV, KEYS
+local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
 local function groups(handle)
   local replies, at = {}, 2
   for g = 1, #KEYS do
@@ -1110,10 +1144,10 @@ local function groups(handle)
   return replies
 end
 local function parse(record)
-  return string.match(record, "^(%a)%d*\\t([^\\t]*\\t[^\\t]*)\\t(%d*)\\t(%d*)\\t([^\\t]*)\\t([^\\t]*)\\t()")
+  return match(record, "^(%a)%d*\\t([^\\t]*\\t[^\\t]*)\\t(%d*)\\t(%d*)\\t([^\\t]*)\\t([^\\t]*)\\t()")
 end
 local function run_of(ident)
-  return string.match(ident, "^[^\\t]*")
+  return match(ident, "^[^\\t]*")
 end
 local function superseded(shard, controller, fence)
   local field = controller .. "\\tfence"
@@ -1123,7 +1157,7 @@ local function superseded(shard, controller, fence)
   return false
 end
 local function spec_of(control)
-  return string.match(control, "^[^\\31]*\\31([^\\31]*)") or ""
+  return match(control, "^[^\\31]*\\31([^\\31]*)") or ""
 end
 local store_time
 local function now()
@@ -1137,18 +1171,18 @@ local function now()
   return store_time
 end
 local function digest(shard, control, sign)
-  local controller, first, second = string.match(control, "^([^\\31]*)\\31[^\\31]*\\31(%d+)\\31(%d+)$")
+  local controller, first, second = match(control, "^([^\\31]*)\\31[^\\31]*\\31(%d+)\\31(%d+)$")
   local k = shard .. "k"
   call("HINCRBY", k, controller .. "\\tcount", sign .. "1")
   call("HINCRBY", k, controller .. "\\tfirst", first == "0" and first or sign .. first)
   call("HINCRBY", k, controller .. "\\tsecond", second == "0" and second or sign .. second)
 end
 local function is_on(on, kind, name)
-  return kind ~= "s" or string.find(on, "\\31" .. name .. "\\31", 1, true) ~= nil
+  return kind ~= "s" or find(on, "\\31" .. name .. "\\31", 1, true) ~= nil
 end
 local function hint_ready(shard)
   local header = call("HGET", shard .. "r", "")
-  local epoch = header and string.match(header, "\\t(%d+)\\t") or "0"
+  local epoch = header and match(header, "\\t(%d+)\\t") or "0"
   call("SPUBLISH", shard .. "hint", "r\\t" .. epoch)
 end
 local function push_ready(shard, addresses)
@@ -1156,13 +1190,15 @@ local function push_ready(shard, addresses)
 end
 local since_text
 local function since()
-  since_text = since_text or string.format("%.0f", now())
+  since_text = since_text or format("%.0f", now())
   return since_text
 end
 local function accept(shard, address, stored, kind, name, id, payload, retention, control)
   local phase, ident, consumed, due, on, stored_control, body_at = parse(stored)
-  local text = kind .. "\\t" .. name .. "\\t" .. id .. "\\t" .. string.format("%.0f", now()) .. "\\t" .. payload
-  local number = consumed + call("RPUSH", shard .. "i:" .. address, text)
+  local text = kind .. "\\t" .. name .. "\\t" .. id .. "\\t" .. format("%.0f", now()) .. "\\t" .. payload
+  local waiting = call("RPUSH", shard .. "i:" .. address, text)
+  if waiting == 1 then call("SADD", shard .. "b", address) end
+  local number = consumed + waiting
   call("ZADD", shard .. "d", now() + retention, id)
   local active = call("SISMEMBER", shard .. "w", address) == 1
   local wakes = phase == "p" and not active and is_on(on, kind, name)
@@ -1171,10 +1207,10 @@ local function accept(shard, address, stored, kind, name, id, payload, retention
     digest(shard, control, "")
   end
   if wakes or control then
-    local front = string.match(stored, "^%a%d*")
+    local front = match(stored, "^%a%d*")
     if wakes then front, on = "r" .. since(), "" end
     local head = front .. "\\t" .. ident .. "\\t" .. consumed .. "\\t" .. due .. "\\t" .. on .. "\\t" .. (control or stored_control) .. "\\t"
-    call("HSET", shard .. "r", address, head .. string.sub(stored, body_at))
+    call("HSET", shard .. "r", address, head .. sub(stored, body_at))
   end
   if wakes then
     call("ZREM", shard .. "a", address)
@@ -1207,11 +1243,11 @@ return groups(function(shard, at, last)
     local item, mode = at, ARGV[at + 8]
     local controller, fence, control, expected
     at = at + 9
-    if string.find(mode, "c", 1, true) then
+    if find(mode, "c", 1, true) then
       controller, fence, control = ARGV[at], ARGV[at + 1], ARGV[at + 2]
       at = at + 3
     end
-    if string.find(mode, "s", 1, true) then
+    if find(mode, "s", 1, true) then
       expected = ARGV[at]
       at = at + 1
     end
@@ -1226,9 +1262,10 @@ end)
     name: "open_pool",
     caller: "client",
     keys: "settings",
-    sha1: "cf6110255bb594a42fcfbe2fe2e2b503488ddafb",
+    sha1: "c7a788aab30e1a2fceffc9aa71a2da74deb9f6ab",
     source: `#!lua
-local call = redis.call
+local call, ARGV, KEYS = redis.call, ARGV, KEYS
+local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
 local store_time
 local function now()
   if store_time then return store_time end
@@ -1250,9 +1287,10 @@ return { stored[1], stored[2], now() }
     name: "pool_info",
     caller: "reader",
     keys: "settings",
-    sha1: "62cb4d448910896370cf1c4f028ba1b1c28e4186",
+    sha1: "0e0ca1954d479db0fc1e3963fbabdc0673fd3837",
     source: `#!lua flags=no-writes
-local call = redis.call
+local call, ARGV, KEYS = redis.call, ARGV, KEYS
+local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
 local store_time
 local function now()
   if store_time then return store_time end
@@ -1272,9 +1310,10 @@ return { stored[1], stored[2], now() }
     name: "queues",
     caller: "reader",
     keys: "shard…",
-    sha1: "a4c937a9923fc70445d84c2ab84f9a5733782ceb",
+    sha1: "e592b56d14f1b43ad2dca5e2337ce4d0ea25d9e4",
     source: `#!lua flags=no-writes
-local call = redis.call
+local call, ARGV, KEYS = redis.call, ARGV, KEYS
+local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
 local store_time
 local function now()
   if store_time then return store_time end
@@ -1302,7 +1341,7 @@ local function queue(shard)
   local ready, oldest = call("LLEN", shard .. "q"), ""
   if ready > 0 then
     local record = call("HGET", shard .. "r", call("LINDEX", shard .. "q", 0))
-    oldest = record and string.match(record, "^%a(%d*)") or ""
+    oldest = record and match(record, "^%a(%d*)") or ""
   end
   local first, due = call("ZRANGEBYSCORE", shard .. "a", "(0", "+inf", "WITHSCORES", "LIMIT", 0, 1)[2], 0
   if first and tonumber(first) <= now() then
@@ -1323,9 +1362,10 @@ return replies
     name: "read",
     caller: "reader",
     keys: "shard…",
-    sha1: "66c962569add8ce00ad609f47cff05ca8c00bcdc",
+    sha1: "1c44909abdb03a136638c78b88e3e001c08e512e",
     source: `#!lua flags=no-writes
-local call = redis.call
+local call, ARGV, KEYS = redis.call, ARGV, KEYS
+local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
 local function groups(handle)
   local replies, at = {}, 2
   for g = 1, #KEYS do
@@ -1339,16 +1379,12 @@ local function groups(handle)
   return replies
 end
 local function load(shard, addresses, records, reply)
-  local inbox, journal = shard .. "i:", shard .. "j:"
-  local lists = {}
-  for n = 1, #addresses do
-    lists[2 * n - 1] = inbox .. addresses[n]
-    lists[2 * n] = journal .. addresses[n]
-  end
-  local any = call("EXISTS", unpack(lists)) > 0
+  local laden = call("SMISMEMBER", shard .. "b", unpack(addresses))
   for n = 1, #addresses do
     local run = addresses[n] .. "\\t" .. records[n]
-    if any then run = { run, call("LRANGE", lists[2 * n - 1], 0, -1), call("LRANGE", lists[2 * n], 0, -1) } end
+    if laden[n] == 1 then
+      run = { run, call("LRANGE", shard .. "i:" .. addresses[n], 0, -1), call("LRANGE", shard .. "j:" .. addresses[n], 0, -1) }
+    end
     reply[#reply + 1] = run
   end
 end
@@ -1373,9 +1409,10 @@ end)
     name: "read_map",
     caller: "reader",
     keys: "map",
-    sha1: "70b70582b714bb4228a032fc4af43abd84acd3f9",
+    sha1: "da3866c52fb2e6d2014a4114184a970d511a1e29",
     source: `#!lua flags=no-writes
-local call = redis.call
+local call, ARGV, KEYS = redis.call, ARGV, KEYS
+local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
 local store_time
 local function now()
   if store_time then return store_time end
@@ -1402,9 +1439,10 @@ return reply
     name: "read_stream",
     caller: "reader",
     keys: "stream",
-    sha1: "5f2c3742f4adcf5a271871dd106c6546fb0c2b79",
+    sha1: "6b7d47966dbdeec1021264c673ae92b1e1111941",
     source: `#!lua flags=no-writes
-local call = redis.call
+local call, ARGV, KEYS = redis.call, ARGV, KEYS
+local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
 local PAGE = 16
 local function pages(found, limit, max_bytes, read)
   local bytes = 0
@@ -1438,9 +1476,10 @@ return reply
     name: "release",
     caller: "worker",
     keys: "shard…",
-    sha1: "5d7e88f099baa4fe2c141e24b7b363a2d046b944",
+    sha1: "e2126b0dc21d4a3460fbaabc77f0d1f94813624e",
     source: `#!lua flags=allow-oom
-local call = redis.call
+local call, ARGV, KEYS = redis.call, ARGV, KEYS
+local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
 local store_time
 local function now()
   if store_time then return store_time end
@@ -1470,8 +1509,8 @@ end
 local function append_audit(shard, keep, entry)
   local h = shard .. "h"
   local last = call("LINDEX", h, -1)
-  local number = last and tonumber(string.match(last, "^%d+")) or 0
-  call("RPUSH", h, string.format("%.0f", number + 1) .. "\\t" .. entry)
+  local number = last and tonumber(match(last, "^%d+")) or 0
+  call("RPUSH", h, format("%.0f", number + 1) .. "\\t" .. entry)
   if keep then call("LTRIM", h, -keep, -1) end
 end
 return groups(function(shard, at)
@@ -1481,13 +1520,13 @@ return groups(function(shard, at)
 local KEPT = 16
 local function refuse(shard, verb, writer)
   local h = shard .. "h"
-  local session, epoch = string.match(writer, "^([^\\t]*)\\t(%d+)\\t")
-  local time = string.format("%.0f", now())
+  local session, epoch = match(writer, "^([^\\t]*)\\t(%d+)\\t")
+  local time = format("%.0f", now())
   local who = epoch .. "\\t" .. session .. "\\t" .. verb .. "\\t"
   local recent = call("LRANGE", h, -KEPT, -1)
   local refusals, newest = 0, nil
   for n = #recent, 1, -1 do
-    local start, was, header, count, last, others = string.match(recent[n], "^(%d+\\tx\\t%d+\\t)(%d+\\t[^\\t]*\\t%a+\\t)(%d+\\t[^\\t]*\\t)(%d+)\\t(%d+)\\t(%d+)$")
+    local start, was, header, count, last, others = match(recent[n], "^(%d+\\tx\\t%d+\\t)(%d+\\t[^\\t]*\\t%a+\\t)(%d+\\t[^\\t]*\\t)(%d+)\\t(%d+)\\t(%d+)$")
     if not start then break end
     refusals = refusals + 1
     if was == who then
@@ -1500,15 +1539,15 @@ local function refuse(shard, verb, writer)
     call("LSET", h, -1, newest)
     return "stale"
   end
-  local owner, owned = string.match(call("HGET", shard .. "r", "") or "", "^([^\\t]*)\\t(%d+)\\t")
+  local owner, owned = match(call("HGET", shard .. "r", "") or "", "^([^\\t]*)\\t(%d+)\\t")
   append_audit(shard, nil, "x\\t" .. time .. "\\t" .. who .. (owned or "0") .. "\\t" .. (owner or "") .. "\\t1\\t" .. time .. "\\t0")
   return "stale"
 end
     return refuse(shard, "release", header)
   end
   call("HSET", shard .. "r", "", released)
-  local session = string.match(header, "^[^\\t]*")
-  append_audit(shard, ARGV[at + 3], table.concat({ "l", string.format("%.0f", now()), ARGV[at + 2], session, ARGV[at + 4] }, "\\t"))
+  local session = match(header, "^[^\\t]*")
+  append_audit(shard, ARGV[at + 3], table.concat({ "l", format("%.0f", now()), ARGV[at + 2], session, ARGV[at + 4] }, "\\t"))
   call("SPUBLISH", shard .. "hint", "l\\t" .. ARGV[at + 2])
   return "released"
 end)
@@ -1518,9 +1557,10 @@ end)
     name: "renew",
     caller: "member",
     keys: "settings counters",
-    sha1: "cb41425a5e459711a95ad1d8bd9072101c463529",
+    sha1: "ccaf0a1f35ec0711fc7ccab57e11ea628e03a8c0",
     source: `#!lua flags=allow-oom
-local call = redis.call
+local call, ARGV, KEYS = redis.call, ARGV, KEYS
+local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
 local store_time
 local function now()
   if store_time then return store_time end
@@ -1548,9 +1588,10 @@ return reply
     name: "start",
     caller: "client",
     keys: "shard…",
-    sha1: "98620cd846705c83498ec1b06c021435e6c6da27",
+    sha1: "a42c85b987cd85f9ec1990ef3a4f1f785bff84d1",
     source: `#!lua
-local call = redis.call
+local call, ARGV, KEYS = redis.call, ARGV, KEYS
+local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
 local store_time
 local function now()
   if store_time then return store_time end
@@ -1575,10 +1616,10 @@ local function groups(handle)
   return replies
 end
 local function parse(record)
-  return string.match(record, "^(%a)%d*\\t([^\\t]*\\t[^\\t]*)\\t(%d*)\\t(%d*)\\t([^\\t]*)\\t([^\\t]*)\\t()")
+  return match(record, "^(%a)%d*\\t([^\\t]*\\t[^\\t]*)\\t(%d*)\\t(%d*)\\t([^\\t]*)\\t([^\\t]*)\\t()")
 end
 local function run_of(ident)
-  return string.match(ident, "^[^\\t]*")
+  return match(ident, "^[^\\t]*")
 end
 local function superseded(shard, controller, fence)
   local field = controller .. "\\tfence"
@@ -1588,7 +1629,7 @@ local function superseded(shard, controller, fence)
   return false
 end
 local function digest(shard, control, sign)
-  local controller, first, second = string.match(control, "^([^\\31]*)\\31[^\\31]*\\31(%d+)\\31(%d+)$")
+  local controller, first, second = match(control, "^([^\\31]*)\\31[^\\31]*\\31(%d+)\\31(%d+)$")
   local k = shard .. "k"
   call("HINCRBY", k, controller .. "\\tcount", sign .. "1")
   call("HINCRBY", k, controller .. "\\tfirst", first == "0" and first or sign .. first)
@@ -1596,7 +1637,7 @@ local function digest(shard, control, sign)
 end
 local function hint_ready(shard)
   local header = call("HGET", shard .. "r", "")
-  local epoch = header and string.match(header, "\\t(%d+)\\t") or "0"
+  local epoch = header and match(header, "\\t(%d+)\\t") or "0"
   call("SPUBLISH", shard .. "hint", "r\\t" .. epoch)
 end
 local function push_ready(shard, addresses)
@@ -1604,7 +1645,7 @@ local function push_ready(shard, addresses)
 end
 local since_text
 local function since()
-  since_text = since_text or string.format("%.0f", now())
+  since_text = since_text or format("%.0f", now())
   return since_text
 end
 local HSETNX, DELAYED = "HSETNX", 100
@@ -1613,7 +1654,7 @@ local function is_earliest(shard, delayed)
   return delayed[first] ~= nil
 end
 local function run_in(record)
-  return string.match(record, "^%a%d*\\t([^\\t]*)")
+  return match(record, "^%a%d*\\t([^\\t]*)")
 end
 return groups(function(shard, at, last)
   local r, now_ready = shard .. "r", "r" .. since()
@@ -1622,23 +1663,23 @@ return groups(function(shard, at, last)
     local address, record, mode = ARGV[at], ARGV[at + 1], ARGV[at + 2]
     at = at + 3
     local due, control, refused, known, remember, signal
-    if string.byte(mode) ~= DELAYED then record = now_ready .. record end
+    if byte(mode) ~= DELAYED then record = now_ready .. record end
     if mode ~= "" then
-      if string.find(mode, "d", 1, true) then
+      if find(mode, "d", 1, true) then
         due = now() + ARGV[at]
-        record = record .. string.format("%.0f", due) .. ARGV[at + 1]
+        record = record .. format("%.0f", due) .. ARGV[at + 1]
         at = at + 2
       end
-      if string.find(mode, "c", 1, true) then
+      if find(mode, "c", 1, true) then
         refused = superseded(shard, ARGV[at], ARGV[at + 1])
         control = ARGV[at + 2]
         at = at + 3
       end
-      if string.find(mode, "q", 1, true) then
+      if find(mode, "q", 1, true) then
         remember, at = tonumber(ARGV[at]), at + 1
         known = call("ZSCORE", shard .. "d", run_in(record))
       end
-      if string.find(mode, "m", 1, true) then
+      if find(mode, "m", 1, true) then
         signal, at = at, at + 6
       end
     end
@@ -1657,7 +1698,7 @@ return groups(function(shard, at, last)
         reply = "s"
       elseif phase ~= "e" then
         reply = "r" .. run
-      elseif string.find(mode, "x", 1, true) then
+      elseif find(mode, "x", 1, true) then
         reply = "e" .. run
       else
         call("HSET", r, address, record)
@@ -1678,12 +1719,14 @@ return groups(function(shard, at, last)
     end
     if signal then
 local function is_on(on, kind, name)
-  return kind ~= "s" or string.find(on, "\\31" .. name .. "\\31", 1, true) ~= nil
+  return kind ~= "s" or find(on, "\\31" .. name .. "\\31", 1, true) ~= nil
 end
 local function accept(shard, address, stored, kind, name, id, payload, retention, control)
   local phase, ident, consumed, due, on, stored_control, body_at = parse(stored)
-  local text = kind .. "\\t" .. name .. "\\t" .. id .. "\\t" .. string.format("%.0f", now()) .. "\\t" .. payload
-  local number = consumed + call("RPUSH", shard .. "i:" .. address, text)
+  local text = kind .. "\\t" .. name .. "\\t" .. id .. "\\t" .. format("%.0f", now()) .. "\\t" .. payload
+  local waiting = call("RPUSH", shard .. "i:" .. address, text)
+  if waiting == 1 then call("SADD", shard .. "b", address) end
+  local number = consumed + waiting
   call("ZADD", shard .. "d", now() + retention, id)
   local active = call("SISMEMBER", shard .. "w", address) == 1
   local wakes = phase == "p" and not active and is_on(on, kind, name)
@@ -1692,10 +1735,10 @@ local function accept(shard, address, stored, kind, name, id, payload, retention
     digest(shard, control, "")
   end
   if wakes or control then
-    local front = string.match(stored, "^%a%d*")
+    local front = match(stored, "^%a%d*")
     if wakes then front, on = "r" .. since(), "" end
     local head = front .. "\\t" .. ident .. "\\t" .. consumed .. "\\t" .. due .. "\\t" .. on .. "\\t" .. (control or stored_control) .. "\\t"
-    call("HSET", shard .. "r", address, head .. string.sub(stored, body_at))
+    call("HSET", shard .. "r", address, head .. sub(stored, body_at))
   end
   if wakes then
     call("ZREM", shard .. "a", address)
@@ -1706,7 +1749,7 @@ local function accept(shard, address, stored, kind, name, id, payload, retention
   return number
 end
 local function first_signal(shard, address, reply, run, at)
-  local running = type(reply) == "string" and string.match(reply, "^r(.*)")
+  local running = type(reply) == "string" and match(reply, "^r(.*)")
   if running and ARGV[at + 5] == "1" then
     run = running
   elseif reply ~= 1 and reply ~= "s" then
@@ -1737,9 +1780,10 @@ end)
     name: "sweep",
     caller: "reader",
     keys: "shard…",
-    sha1: "dbe5747ae1c0203ce7ba252e76f748433bd97e7e",
+    sha1: "dbdeadc75c782ab79e45c0e3d80436e8a1c3b748",
     source: `#!lua flags=no-writes
-local call = redis.call
+local call, ARGV, KEYS = redis.call, ARGV, KEYS
+local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
 local store_time
 local function now()
   if store_time then return store_time end
@@ -1767,7 +1811,7 @@ local function queue(shard)
   local ready, oldest = call("LLEN", shard .. "q"), ""
   if ready > 0 then
     local record = call("HGET", shard .. "r", call("LINDEX", shard .. "q", 0))
-    oldest = record and string.match(record, "^%a(%d*)") or ""
+    oldest = record and match(record, "^%a(%d*)") or ""
   end
   local first, due = call("ZRANGEBYSCORE", shard .. "a", "(0", "+inf", "WITHSCORES", "LIMIT", 0, 1)[2], 0
   if first and tonumber(first) <= now() then
@@ -1795,9 +1839,10 @@ return replies
     name: "take",
     caller: "worker",
     keys: "shard…",
-    sha1: "cc9cca3f2a819d535b15ab85ebc4014cb247e884",
+    sha1: "9f57691e8aca97aeb471e5e1d5004d1c272e5cee",
     source: `#!lua flags=allow-oom
-local call = redis.call
+local call, ARGV, KEYS = redis.call, ARGV, KEYS
+local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
 local store_time
 local function now()
   if store_time then return store_time end
@@ -1825,20 +1870,16 @@ local function fence(shard, header)
   return call("HGET", shard .. "r", "") == header
 end
 local function load(shard, addresses, records, reply)
-  local inbox, journal = shard .. "i:", shard .. "j:"
-  local lists = {}
-  for n = 1, #addresses do
-    lists[2 * n - 1] = inbox .. addresses[n]
-    lists[2 * n] = journal .. addresses[n]
-  end
-  local any = call("EXISTS", unpack(lists)) > 0
+  local laden = call("SMISMEMBER", shard .. "b", unpack(addresses))
   for n = 1, #addresses do
     local run = addresses[n] .. "\\t" .. records[n]
-    if any then run = { run, call("LRANGE", lists[2 * n - 1], 0, -1), call("LRANGE", lists[2 * n], 0, -1) } end
+    if laden[n] == 1 then
+      run = { run, call("LRANGE", shard .. "i:" .. addresses[n], 0, -1), call("LRANGE", shard .. "j:" .. addresses[n], 0, -1) }
+    end
     reply[#reply + 1] = run
   end
 end
-local ENDED = string.byte("e")
+local ENDED = byte("e")
 local function take_due(shard, limit, fresh)
   local found = call("ZRANGEBYSCORE", shard .. "a", "(0", "+inf", "WITHSCORES", "LIMIT", 0, limit + 1)
   local due, next_due, more = {}, "", 0
@@ -1861,20 +1902,20 @@ local replies = groups(function(shard, at, last)
 local function append_audit(shard, keep, entry)
   local h = shard .. "h"
   local last = call("LINDEX", h, -1)
-  local number = last and tonumber(string.match(last, "^%d+")) or 0
-  call("RPUSH", h, string.format("%.0f", number + 1) .. "\\t" .. entry)
+  local number = last and tonumber(match(last, "^%d+")) or 0
+  call("RPUSH", h, format("%.0f", number + 1) .. "\\t" .. entry)
   if keep then call("LTRIM", h, -keep, -1) end
 end
 local KEPT = 16
 local function refuse(shard, verb, writer)
   local h = shard .. "h"
-  local session, epoch = string.match(writer, "^([^\\t]*)\\t(%d+)\\t")
-  local time = string.format("%.0f", now())
+  local session, epoch = match(writer, "^([^\\t]*)\\t(%d+)\\t")
+  local time = format("%.0f", now())
   local who = epoch .. "\\t" .. session .. "\\t" .. verb .. "\\t"
   local recent = call("LRANGE", h, -KEPT, -1)
   local refusals, newest = 0, nil
   for n = #recent, 1, -1 do
-    local start, was, header, count, last, others = string.match(recent[n], "^(%d+\\tx\\t%d+\\t)(%d+\\t[^\\t]*\\t%a+\\t)(%d+\\t[^\\t]*\\t)(%d+)\\t(%d+)\\t(%d+)$")
+    local start, was, header, count, last, others = match(recent[n], "^(%d+\\tx\\t%d+\\t)(%d+\\t[^\\t]*\\t%a+\\t)(%d+\\t[^\\t]*\\t)(%d+)\\t(%d+)\\t(%d+)$")
     if not start then break end
     refusals = refusals + 1
     if was == who then
@@ -1887,7 +1928,7 @@ local function refuse(shard, verb, writer)
     call("LSET", h, -1, newest)
     return "stale"
   end
-  local owner, owned = string.match(call("HGET", shard .. "r", "") or "", "^([^\\t]*)\\t(%d+)\\t")
+  local owner, owned = match(call("HGET", shard .. "r", "") or "", "^([^\\t]*)\\t(%d+)\\t")
   append_audit(shard, nil, "x\\t" .. time .. "\\t" .. who .. (owned or "0") .. "\\t" .. (owner or "") .. "\\t1\\t" .. time .. "\\t0")
   return "stale"
 end
@@ -1915,7 +1956,7 @@ end
   local records = call("HMGET", r, unpack(wanted))
   local addresses, live, taken = {}, {}, {}
   for n = 1, #wanted do
-    if records[n] and string.byte(records[n]) ~= ENDED then
+    if records[n] and byte(records[n]) ~= ENDED then
       addresses[#addresses + 1] = wanted[n]
       live[#live + 1] = records[n]
       if n > again then taken[#taken + 1] = wanted[n] end
@@ -1933,9 +1974,10 @@ return replies
     name: "take_events",
     caller: "member",
     keys: "stream",
-    sha1: "14e3f4935a84aba709519f829bb6d7a97448906b",
+    sha1: "67a2fd063866715672c663b79450276fa38a70b3",
     source: `#!lua flags=allow-oom
-local call = redis.call
+local call, ARGV, KEYS = redis.call, ARGV, KEYS
+local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
 local store_time
 local function now()
   if store_time then return store_time end
@@ -1969,7 +2011,7 @@ end
 local function date_deliveries(log, sink, consumer, events)
   if ARGV[1] == "" then return end
   for _, event in ipairs(events) do
-    call("XCLAIM", log, sink, consumer, 0, event[1], "TIME", string.format("%.0f", now()), "JUSTID")
+    call("XCLAIM", log, sink, consumer, 0, event[1], "TIME", format("%.0f", now()), "JUSTID")
   end
 end
 local stream, sink, consumer, request = KEYS[1], ARGV[2], ARGV[3], ARGV[4]
@@ -1990,7 +2032,7 @@ local function reclaim()
   local ended = false
   pages(found, limit, max_bytes, function(wanted)
     if ended then return {} end
-    local page = call("XAUTOCLAIM", log, sink, consumer, string.format("%.0f", idle), cursor, "COUNT", wanted)
+    local page = call("XAUTOCLAIM", log, sink, consumer, format("%.0f", idle), cursor, "COUNT", wanted)
     cursor = page[1]
     ended = cursor == "0-0"
     return page[2]
@@ -1998,7 +2040,7 @@ local function reclaim()
   call("HSET", takes, "", cursor)
 end
 local last = call("HGET", takes, consumer)
-local known, ids = string.match(last or "", "^(%S*) ?(.*)$")
+local known, ids = match(last or "", "^(%S*) ?(.*)$")
 if last and known == request then
   again(ids)
 else
@@ -2027,9 +2069,10 @@ return reply
     name: "terminate",
     caller: "client",
     keys: "shard…",
-    sha1: "b8ecc4a80c854676ec03234d798a3e4986847c24",
+    sha1: "530bff3e255c587eda6a4cd2a01544e96e22650f",
     source: `#!lua
-local call = redis.call
+local call, ARGV, KEYS = redis.call, ARGV, KEYS
+local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
 local store_time
 local function now()
   if store_time then return store_time end
@@ -2054,10 +2097,10 @@ local function groups(handle)
   return replies
 end
 local function parse(record)
-  return string.match(record, "^(%a)%d*\\t([^\\t]*\\t[^\\t]*)\\t(%d*)\\t(%d*)\\t([^\\t]*)\\t([^\\t]*)\\t()")
+  return match(record, "^(%a)%d*\\t([^\\t]*\\t[^\\t]*)\\t(%d*)\\t(%d*)\\t([^\\t]*)\\t([^\\t]*)\\t()")
 end
 local function run_of(ident)
-  return string.match(ident, "^[^\\t]*")
+  return match(ident, "^[^\\t]*")
 end
 local function superseded(shard, controller, fence)
   local field = controller .. "\\tfence"
@@ -2067,10 +2110,10 @@ local function superseded(shard, controller, fence)
   return false
 end
 local function spec_of(control)
-  return string.match(control, "^[^\\31]*\\31([^\\31]*)") or ""
+  return match(control, "^[^\\31]*\\31([^\\31]*)") or ""
 end
 local function digest(shard, control, sign)
-  local controller, first, second = string.match(control, "^([^\\31]*)\\31[^\\31]*\\31(%d+)\\31(%d+)$")
+  local controller, first, second = match(control, "^([^\\31]*)\\31[^\\31]*\\31(%d+)\\31(%d+)$")
   local k = shard .. "k"
   call("HINCRBY", k, controller .. "\\tcount", sign .. "1")
   call("HINCRBY", k, controller .. "\\tfirst", first == "0" and first or sign .. first)
@@ -2098,9 +2141,9 @@ local function decide(shard, at, fenced, expected)
   if phase == "e" then return ident == new_ident and "terminated" or "ended", stored_run end
   if expected and spec_of(control) ~= expected then return "replaced", stored_run end
   local head = "e\\t" .. new_ident .. "\\t" .. consumed .. "\\t" .. ARGV[at + 3] .. "\\t\\t" .. control .. "\\t"
-  call("HSET", shard .. "r", address, head .. ARGV[at + 4] .. string.sub(stored, body_at))
+  call("HSET", shard .. "r", address, head .. ARGV[at + 4] .. sub(stored, body_at))
   call("ZADD", shard .. "a", -(now() + ARGV[at + 5]), address)
-  call("DEL", shard .. "i:" .. address, shard .. "j:" .. address)
+  if call("SREM", shard .. "b", address) == 1 then call("DEL", shard .. "i:" .. address, shard .. "j:" .. address) end
   release_links(shard, address, stored_run, ARGV[at + 4])
   if control ~= "" then digest(shard, control, "-") end
   if call("SREM", shard .. "w", address) == 1 then
@@ -2116,11 +2159,11 @@ return groups(function(shard, at, last)
     local item, mode = at, ARGV[at + 6]
     local fenced, expected
     at = at + 7
-    if string.find(mode, "c", 1, true) then
+    if find(mode, "c", 1, true) then
       fenced = superseded(shard, ARGV[at], ARGV[at + 1])
       at = at + 2
     end
-    if string.find(mode, "s", 1, true) then
+    if find(mode, "s", 1, true) then
       expected = ARGV[at]
       at = at + 1
     end
@@ -2138,9 +2181,10 @@ end)
     name: "trim",
     caller: "worker",
     keys: "shard…",
-    sha1: "18d323fd0fc33410542ee54ec753db14c4655268",
+    sha1: "72f11c97a2cbe1a8d4c3ce4b05d60d8d0adaab3b",
     source: `#!lua flags=allow-oom
-local call = redis.call
+local call, ARGV, KEYS = redis.call, ARGV, KEYS
+local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
 local store_time
 local function now()
   if store_time then return store_time end
@@ -2172,20 +2216,20 @@ return groups(function(shard, at)
 local function append_audit(shard, keep, entry)
   local h = shard .. "h"
   local last = call("LINDEX", h, -1)
-  local number = last and tonumber(string.match(last, "^%d+")) or 0
-  call("RPUSH", h, string.format("%.0f", number + 1) .. "\\t" .. entry)
+  local number = last and tonumber(match(last, "^%d+")) or 0
+  call("RPUSH", h, format("%.0f", number + 1) .. "\\t" .. entry)
   if keep then call("LTRIM", h, -keep, -1) end
 end
 local KEPT = 16
 local function refuse(shard, verb, writer)
   local h = shard .. "h"
-  local session, epoch = string.match(writer, "^([^\\t]*)\\t(%d+)\\t")
-  local time = string.format("%.0f", now())
+  local session, epoch = match(writer, "^([^\\t]*)\\t(%d+)\\t")
+  local time = format("%.0f", now())
   local who = epoch .. "\\t" .. session .. "\\t" .. verb .. "\\t"
   local recent = call("LRANGE", h, -KEPT, -1)
   local refusals, newest = 0, nil
   for n = #recent, 1, -1 do
-    local start, was, header, count, last, others = string.match(recent[n], "^(%d+\\tx\\t%d+\\t)(%d+\\t[^\\t]*\\t%a+\\t)(%d+\\t[^\\t]*\\t)(%d+)\\t(%d+)\\t(%d+)$")
+    local start, was, header, count, last, others = match(recent[n], "^(%d+\\tx\\t%d+\\t)(%d+\\t[^\\t]*\\t%a+\\t)(%d+\\t[^\\t]*\\t)(%d+)\\t(%d+)\\t(%d+)$")
     if not start then break end
     refusals = refusals + 1
     if was == who then
@@ -2198,7 +2242,7 @@ local function refuse(shard, verb, writer)
     call("LSET", h, -1, newest)
     return "stale"
   end
-  local owner, owned = string.match(call("HGET", shard .. "r", "") or "", "^([^\\t]*)\\t(%d+)\\t")
+  local owner, owned = match(call("HGET", shard .. "r", "") or "", "^([^\\t]*)\\t(%d+)\\t")
   append_audit(shard, nil, "x\\t" .. time .. "\\t" .. who .. (owned or "0") .. "\\t" .. (owner or "") .. "\\t1\\t" .. time .. "\\t0")
   return "stale"
 end
@@ -2223,9 +2267,10 @@ end)
     name: "trim_stream",
     caller: "member",
     keys: "stream",
-    sha1: "e872f2f778d42795890644837e9d37bacc24bbff",
+    sha1: "d1625afa7ca0d0688127885610078a4d3792a843",
     source: `#!lua flags=allow-oom
-local call = redis.call
+local call, ARGV, KEYS = redis.call, ARGV, KEYS
+local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
 local store_time
 local function now()
   if store_time then return store_time end
@@ -2240,7 +2285,7 @@ end
 local function trim_stream(log, max_length, max_age)
   call("XTRIM", log, "MAXLEN", max_length)
   local oldest = now() - max_age
-  if oldest > 0 then call("XTRIM", log, "MINID", string.format("%.0f", oldest)) end
+  if oldest > 0 then call("XTRIM", log, "MINID", format("%.0f", oldest)) end
 end
 trim_stream(KEYS[1] .. "l", ARGV[2], ARGV[3])
 return 1
@@ -2250,9 +2295,10 @@ return 1
     name: "update_member",
     caller: "member",
     keys: "settings members counters channel",
-    sha1: "e78a68c9041baee80a1e67ba6c9049d5a9ccf548",
+    sha1: "0f14da125e2096241881b7f08d945c0da9f683ee",
     source: `#!lua flags=allow-oom
-local call = redis.call
+local call, ARGV, KEYS = redis.call, ARGV, KEYS
+local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
 local function members_changed(settings, channel)
   local version = call("HINCRBY", settings, "members", 1)
   call("SPUBLISH", channel, tostring(version))

@@ -8,7 +8,7 @@ local stream = KEYS[1]
 local log, meta = stream .. "l", stream .. "m"
 local last = call("HMGET", meta, "at", "number")
 local at, number = tonumber(last[1] or 0), tonumber(last[2] or 0)
-local function whole(value) return string.format("%.0f", value) end
+local function whole(value) return format("%.0f", value) end
 
 forget_requests(stream)
 at = math.max(at, now())

@@ -8,7 +8,7 @@
 return groups(function(shard, at)
   local h = shard .. "h"
   local oldest = call("LINDEX", h, 0)
-  local from = oldest and math.max(ARGV[at] + 1 - tonumber(string.match(oldest, "^%d+")), 0) or 0
+  local from = oldest and math.max(ARGV[at] + 1 - tonumber(match(oldest, "^%d+")), 0) or 0
   local reply = call("LRANGE", h, from, from + ARGV[at + 1])
   table.insert(reply, 1, call("HGET", shard .. "r", "") or "")
   return reply

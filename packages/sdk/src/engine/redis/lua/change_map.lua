@@ -19,7 +19,7 @@ if expiry > 0 and expiry <= now() then
 end
 forget_requests(map)
 
-local function whole(number) return string.format("%.0f", number) end
+local function whole(number) return format("%.0f", number) end
 
 local function joined(items) return #items > 0 and "[" .. table.concat(items, ",") .. "]" end
 
@@ -43,7 +43,7 @@ end
 
 local function increased(value, by)
   local number = tonumber(value or "0")
-  if value and not string.find(value, "^%-?%d+$") or math.abs(number) > MAX_SAFE then return nil end
+  if value and not find(value, "^%-?%d+$") or math.abs(number) > MAX_SAFE then return nil end
   number = number + by
   return math.abs(number) <= MAX_SAFE and whole(number) or nil
 end

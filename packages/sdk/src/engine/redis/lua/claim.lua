@@ -12,20 +12,20 @@ return groups(function(shard, at)
   local from, session, known, padding = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3]
   local r = shard .. "r"
   local header = call("HGET", r, "") or ""
-  local owner, epoch = string.match(header, "^([^\t]*)\t(%d+)\t")
+  local owner, epoch = match(header, "^([^\t]*)\t(%d+)\t")
   epoch = tonumber(epoch or 0)
   if header == from then
-    local before = string.format("%.0f", epoch)
+    local before = format("%.0f", epoch)
     epoch = math.max(epoch + 1, now() - EPOCH_ZERO, known + 1)
-    local granted = string.format("%.0f", epoch)
+    local granted = format("%.0f", epoch)
     call("HSET", r, "", session .. "\t" .. granted .. "\t" .. padding)
-    local entry = { "c", string.format("%.0f", now()), granted, session, before, owner or "", ARGV[at + 2] }
+    local entry = { "c", format("%.0f", now()), granted, session, before, owner or "", ARGV[at + 2] }
     append_audit(shard, ARGV[at + 4], table.concat(entry, "\t"))
   elseif owner ~= session or epoch <= known then
     return { 0, header }
   end
   local reply = call("SMEMBERS", shard .. "w")
   table.insert(reply, 1, 1)
-  table.insert(reply, 2, string.format("%.0f", epoch))
+  table.insert(reply, 2, format("%.0f", epoch))
   return reply
 end)

@@ -34,23 +34,17 @@ local replies = groups(function(shard, at, last)
     return "."
   end
   local active = call("SMISMEMBER", w, unpack(ARGV, first, first + count - 1))
-  local lists = {}
-  for n = 0, count - 1 do
-    local address = ARGV[first + n]
-    lists[2 * n + 1] = shard .. "i:" .. address
-    lists[2 * n + 2] = shard .. "j:" .. address
-  end
-  -- the shard's linked runs, in the same command: most shards have none
-  lists[#lists + 1] = shard .. "y"
-  local any = call("EXISTS", unpack(lists)) > 0
+  local laden = call("SMISMEMBER", shard .. "b", unpack(ARGV, first, first + count - 1))
 
   local reply, ended = {}, {}
   local set, agenda, leave, ready, drop, later, events = { "HSET", r }, { "ZADD", shard .. "a" }, { "SREM", w }, {}, { "DEL" }, {}, {}
+  -- runs that get their first list, and that have lost their last; are there linked runs? Most shards have none
+  local load, unload, linked = { "SADD", shard .. "b" }, { "SREM", shard .. "b" }, nil
   at = first + count
   for n = 1, count do
     local address = ARGV[first + n - 1]
     local ident, new_ident, op, consumed = ARGV[at], ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3])
-    local phase, has_body, journal, has_answers = string.byte(op, 1, 4)
+    local phase, has_body, journal, has_answers = byte(op, 1, 4)
     at = at + 4
     -- arguments of this run
     local outcome_length, outcome, retention, due, on, seen, body, length, appended, entries, answered, ids
@@ -75,11 +69,15 @@ local replies = groups(function(shard, at, last)
     end
 
     -- checks
-    local inbox, journal_key = lists[2 * n - 1], lists[2 * n]
+    local any, inbox, journal_key = laden[n] == 1, nil, nil
+    if any or (appended and appended > 0) then
+      inbox, journal_key = shard .. "i:" .. address, shard .. "j:" .. address
+    end
     local stored = records[n + 1]
     local code, newest = "c", 0
     if stored then
       local stored_phase, stored_ident, stored_consumed, _, _, control, body_at = parse(stored)
+      local consumed_text = stored_consumed
       stored_consumed = tonumber(stored_consumed)
       local waiting = any and call("LLEN", inbox) or 0
       newest = stored_consumed + waiting
@@ -87,13 +85,16 @@ local replies = groups(function(shard, at, last)
       local written = any and journal == KEEP and call("LLEN", journal_key) or 0
       if stored_ident == new_ident and not appends_only then
         -- my own repetition (O3)
-        code = active[n] == 1 and "a" or string.sub(stored_phase, 1, 1)
+        code = active[n] == 1 and "a" or sub(stored_phase, 1, 1)
       elseif stored_ident ~= ident or active[n] == 0 or stored_phase == "e" then
         newest = 0
       elseif appends_only then
         if written == length then
           code = "a"
-          if appended > 0 then later[#later + 1] = { "RPUSH", journal_key, unpack(ARGV, entries, entries + appended - 1) } end
+          if appended > 0 then
+            later[#later + 1] = { "RPUSH", journal_key, unpack(ARGV, entries, entries + appended - 1) }
+            if not any then load[#load + 1] = address end
+          end
         elseif written == length + appended and is_written(journal_key, length, entries, appended) then
           code = "a"
         else
@@ -106,11 +107,11 @@ local replies = groups(function(shard, at, last)
       else
         -- the record is written
         local due_text, on_text = "", ""
-        code = string.char(phase)
+        code = char(phase)
         if phase == PARKED and newest > seen then
           local unseen = call("LRANGE", inbox, math.max(seen - stored_consumed, 0), -1)
           for m = 1, #unseen do
-            local kind, name = string.match(unseen[m], "^(%a)\t([^\t]*)")
+            local kind, name = match(unseen[m], "^(%a)\t([^\t]*)")
             if is_on(on, kind, name) then
               code = "r"
               break
@@ -128,8 +129,8 @@ local replies = groups(function(shard, at, last)
           elseif code == "p" then
             on_text = on
             if due ~= "" then
-              local time = string.byte(due) == 43 and now() + string.sub(due, 2) or tonumber(due)
-              due_text = string.format("%.0f", time)
+              local time = byte(due) == 43 and now() + sub(due, 2) or tonumber(due)
+              due_text = format("%.0f", time)
               agenda[#agenda + 1] = due_text
               agenda[#agenda + 1] = address
             end
@@ -139,23 +140,29 @@ local replies = groups(function(shard, at, last)
             agenda[#agenda + 1] = address
             events[#events + 1] = "e\t" .. address .. "\t" .. run_of(ident)
             if control ~= "" then later[#later + 1] = control end
-            if any then ended[#ended + 1] = { address, run_of(ident), outcome } end
+            if linked == nil then linked = call("EXISTS", shard .. "y") == 1 end
+            if linked then ended[#ended + 1] = { address, run_of(ident), outcome } end
           end
         end
         set[#set + 1] = address
-        set[#set + 1] = letter .. "\t" .. new_ident .. "\t" .. string.format("%.0f", math.max(consumed, stored_consumed)) .. "\t" .. due_text .. "\t" .. on_text .. "\t" .. control
-          .. "\t" .. (outcome or "") .. (body or string.sub(stored, body_at))
+        set[#set + 1] = letter .. "\t" .. new_ident .. "\t" .. (consumed > stored_consumed and format("%.0f", consumed) or consumed_text) .. "\t" .. due_text .. "\t" .. on_text .. "\t" .. control
+          .. "\t" .. (outcome or "") .. (body or sub(stored, body_at))
         if any then
           if code == "e" then
             drop[#drop + 1] = inbox
             drop[#drop + 1] = journal_key
+            unload[#unload + 1] = address
           else
             if consumed > stored_consumed then later[#later + 1] = { "LTRIM", inbox, consumed - stored_consumed, -1 } end
-            if journal == CLEAR then drop[#drop + 1] = journal_key end
+            if journal == CLEAR then
+              drop[#drop + 1] = journal_key
+              if newest <= math.max(consumed, stored_consumed) then unload[#unload + 1] = address end
+            end
           end
         end
         if appended and appended > 0 and code ~= "e" then
           later[#later + 1] = { "RPUSH", journal_key, unpack(ARGV, entries, entries + appended - 1) }
+          if not any then load[#load + 1] = address end
         end
       end
       -- answers are kept as long as their request ids, so only while these are there (J4)
@@ -167,7 +174,7 @@ local replies = groups(function(shard, at, last)
       end
       newest = math.max(newest, code == "c" and 0 or consumed)
     end
-    reply[n] = newest > 0 and code .. string.format("%.0f", newest) or code
+    reply[n] = newest > 0 and code .. format("%.0f", newest) or code
   end
 
   -- writes
@@ -176,6 +183,8 @@ local replies = groups(function(shard, at, last)
   if #leave > 2 then call(unpack(leave)) end
   if #ready > 0 then call("RPUSH", shard .. "q", unpack(ready)) end
   if #drop > 1 then call(unpack(drop)) end
+  if #load > 2 then call(unpack(load)) end
+  if #unload > 2 then call(unpack(unload)) end
   for n = 1, #later do
     if type(later[n]) == "table" then call(unpack(later[n])) else digest(shard, later[n], "-") end
   end
@@ -186,8 +195,8 @@ local replies = groups(function(shard, at, last)
   if #events > 0 then call("SPUBLISH", shard .. "event", table.concat(events, "\n")) end
   return table.concat(reply)
 end)
-replies[#replies + 1] = string.format("%.0f", now())
+replies[#replies + 1] = format("%.0f", now())
 for g = 1, #replies do
-  if string.byte(replies[g]) == 33 then replies[g] = string.gsub(replies[g], "\n", " ") end
+  if byte(replies[g]) == 33 then replies[g] = gsub(replies[g], "\n", " ") end
 end
 return table.concat(replies, "\n")

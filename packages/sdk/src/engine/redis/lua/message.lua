@@ -32,11 +32,11 @@ return groups(function(shard, at, last)
     local item, mode = at, ARGV[at + 8]
     local controller, fence, control, expected
     at = at + 9
-    if string.find(mode, "c", 1, true) then
+    if find(mode, "c", 1, true) then
       controller, fence, control = ARGV[at], ARGV[at + 1], ARGV[at + 2]
       at = at + 3
     end
-    if string.find(mode, "s", 1, true) then
+    if find(mode, "s", 1, true) then
       expected = ARGV[at]
       at = at + 1
     end

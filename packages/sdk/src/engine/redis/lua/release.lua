@@ -13,8 +13,8 @@ return groups(function(shard, at)
     return refuse(shard, "release", header)
   end
   call("HSET", shard .. "r", "", released)
-  local session = string.match(header, "^[^\t]*")
-  append_audit(shard, ARGV[at + 3], table.concat({ "l", string.format("%.0f", now()), ARGV[at + 2], session, ARGV[at + 4] }, "\t"))
+  local session = match(header, "^[^\t]*")
+  append_audit(shard, ARGV[at + 3], table.concat({ "l", format("%.0f", now()), ARGV[at + 2], session, ARGV[at + 4] }, "\t"))
   call("SPUBLISH", shard .. "hint", "l\t" .. ARGV[at + 2])
   return "released"
 end)

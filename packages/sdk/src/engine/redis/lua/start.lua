@@ -18,7 +18,7 @@ local function is_earliest(shard, delayed)
 end
 
 local function run_in(record)
-  return string.match(record, "^%a%d*\t([^\t]*)")
+  return match(record, "^%a%d*\t([^\t]*)")
 end
 
 return groups(function(shard, at, last)
@@ -28,23 +28,23 @@ return groups(function(shard, at, last)
     local address, record, mode = ARGV[at], ARGV[at + 1], ARGV[at + 2]
     at = at + 3
     local due, control, refused, known, remember, signal
-    if string.byte(mode) ~= DELAYED then record = now_ready .. record end
+    if byte(mode) ~= DELAYED then record = now_ready .. record end
     if mode ~= "" then
-      if string.find(mode, "d", 1, true) then
+      if find(mode, "d", 1, true) then
         due = now() + ARGV[at]
-        record = record .. string.format("%.0f", due) .. ARGV[at + 1]
+        record = record .. format("%.0f", due) .. ARGV[at + 1]
         at = at + 2
       end
-      if string.find(mode, "c", 1, true) then
+      if find(mode, "c", 1, true) then
         refused = superseded(shard, ARGV[at], ARGV[at + 1])
         control = ARGV[at + 2]
         at = at + 3
       end
-      if string.find(mode, "q", 1, true) then
+      if find(mode, "q", 1, true) then
         remember, at = tonumber(ARGV[at]), at + 1
         known = call("ZSCORE", shard .. "d", run_in(record))
       end
-      if string.find(mode, "m", 1, true) then
+      if find(mode, "m", 1, true) then
         signal, at = at, at + 6
       end
     end
@@ -63,7 +63,7 @@ return groups(function(shard, at, last)
         reply = "s"
       elseif phase ~= "e" then
         reply = "r" .. run
-      elseif string.find(mode, "x", 1, true) then
+      elseif find(mode, "x", 1, true) then
         reply = "e" .. run
       else
         call("HSET", r, address, record)

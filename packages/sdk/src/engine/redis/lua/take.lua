@@ -5,7 +5,7 @@
 --- reply:  per shard: "stale" | more next_due|"" then per run "address<TAB>record" or [that, inbox, journal]; last: now
 --- include "now" "groups" "fence" "load"
 --- Moves runs from ready to active (W1): an address is in at most one of the two, so nothing is taken twice.
-local ENDED = string.byte("e")
+local ENDED = byte("e")
 
 local function take_due(shard, limit, fresh)
   local found = call("ZRANGEBYSCORE", shard .. "a", "(0", "+inf", "WITHSCORES", "LIMIT", 0, limit + 1)
@@ -56,7 +56,7 @@ local replies = groups(function(shard, at, last)
   local records = call("HMGET", r, unpack(wanted))
   local addresses, live, taken = {}, {}, {}
   for n = 1, #wanted do
-    if records[n] and string.byte(records[n]) ~= ENDED then
+    if records[n] and byte(records[n]) ~= ENDED then
       addresses[#addresses + 1] = wanted[n]
       live[#live + 1] = records[n]
       if n > again then taken[#taken + 1] = wanted[n] end

@@ -26,7 +26,7 @@ local function reclaim()
   local ended = false
   pages(found, limit, max_bytes, function(wanted)
     if ended then return {} end
-    local page = call("XAUTOCLAIM", log, sink, consumer, string.format("%.0f", idle), cursor, "COUNT", wanted)
+    local page = call("XAUTOCLAIM", log, sink, consumer, format("%.0f", idle), cursor, "COUNT", wanted)
     cursor = page[1]
     ended = cursor == "0-0"
     return page[2]
@@ -35,7 +35,7 @@ local function reclaim()
 end
 
 local last = call("HGET", takes, consumer)
-local known, ids = string.match(last or "", "^(%S*) ?(.*)$")
+local known, ids = match(last or "", "^(%S*) ?(.*)$")
 if last and known == request then
   again(ids)
 else

@@ -20,9 +20,9 @@ local function decide(shard, at, fenced, expected)
   if expected and spec_of(control) ~= expected then return "replaced", stored_run end
 
   local head = "e\t" .. new_ident .. "\t" .. consumed .. "\t" .. ARGV[at + 3] .. "\t\t" .. control .. "\t"
-  call("HSET", shard .. "r", address, head .. ARGV[at + 4] .. string.sub(stored, body_at))
+  call("HSET", shard .. "r", address, head .. ARGV[at + 4] .. sub(stored, body_at))
   call("ZADD", shard .. "a", -(now() + ARGV[at + 5]), address)
-  call("DEL", shard .. "i:" .. address, shard .. "j:" .. address)
+  if call("SREM", shard .. "b", address) == 1 then call("DEL", shard .. "i:" .. address, shard .. "j:" .. address) end
   release_links(shard, address, stored_run, ARGV[at + 4])
   if control ~= "" then digest(shard, control, "-") end
   if call("SREM", shard .. "w", address) == 1 then
@@ -39,11 +39,11 @@ return groups(function(shard, at, last)
     local item, mode = at, ARGV[at + 6]
     local fenced, expected
     at = at + 7
-    if string.find(mode, "c", 1, true) then
+    if find(mode, "c", 1, true) then
       fenced = superseded(shard, ARGV[at], ARGV[at + 1])
       at = at + 2
     end
-    if string.find(mode, "s", 1, true) then
+    if find(mode, "s", 1, true) then
       expected = ARGV[at]
       at = at + 1
     end

@@ -2,8 +2,10 @@
 --- include "now" "parse" "run_of" "digest" "is_on" "push_ready" "since"
 local function accept(shard, address, stored, kind, name, id, payload, retention, control)
   local phase, ident, consumed, due, on, stored_control, body_at = parse(stored)
-  local text = kind .. "\t" .. name .. "\t" .. id .. "\t" .. string.format("%.0f", now()) .. "\t" .. payload
-  local number = consumed + call("RPUSH", shard .. "i:" .. address, text)
+  local text = kind .. "\t" .. name .. "\t" .. id .. "\t" .. format("%.0f", now()) .. "\t" .. payload
+  local waiting = call("RPUSH", shard .. "i:" .. address, text)
+  if waiting == 1 then call("SADD", shard .. "b", address) end
+  local number = consumed + waiting
   call("ZADD", shard .. "d", now() + retention, id)
 
   local active = call("SISMEMBER", shard .. "w", address) == 1
@@ -14,10 +16,10 @@ local function accept(shard, address, stored, kind, name, id, payload, retention
   end
   if wakes or control then
     -- the due time stays: the owner must know that a delayed run was woken before its time
-    local front = string.match(stored, "^%a%d*")
+    local front = match(stored, "^%a%d*")
     if wakes then front, on = "r" .. since(), "" end
     local head = front .. "\t" .. ident .. "\t" .. consumed .. "\t" .. due .. "\t" .. on .. "\t" .. (control or stored_control) .. "\t"
-    call("HSET", shard .. "r", address, head .. string.sub(stored, body_at))
+    call("HSET", shard .. "r", address, head .. sub(stored, body_at))
   end
   if wakes then
     call("ZREM", shard .. "a", address)

@@ -2,7 +2,7 @@
 local function append_audit(shard, keep, entry)
   local h = shard .. "h"
   local last = call("LINDEX", h, -1)
-  local number = last and tonumber(string.match(last, "^%d+")) or 0
-  call("RPUSH", h, string.format("%.0f", number + 1) .. "\t" .. entry)
+  local number = last and tonumber(match(last, "^%d+")) or 0
+  call("RPUSH", h, format("%.0f", number + 1) .. "\t" .. entry)
   if keep then call("LTRIM", h, -keep, -1) end
 end

@@ -2,7 +2,7 @@
 --- there is none to send it to. Judged as a message is.
 --- include "parse" "run_of" "accept"
 local function first_signal(shard, address, reply, run, at)
-  local running = type(reply) == "string" and string.match(reply, "^r(.*)")
+  local running = type(reply) == "string" and match(reply, "^r(.*)")
   if running and ARGV[at + 5] == "1" then
     run = running
   elseif reply ~= 1 and reply ~= "s" then

@@ -2,20 +2,20 @@
 local function items_of(text)
   local items, at = {}, 2
   if not text or text == "[]" then return items end
-  if string.sub(text, 1, 1) ~= "[" then return nil end
+  if sub(text, 1, 1) ~= "[" then return nil end
   while true do
-    if string.sub(text, at, at) ~= '"' then return nil end
+    if sub(text, at, at) ~= '"' then return nil end
     local from = at
     at = at + 1
     while true do
-      local hit = string.find(text, '["\\]', at)
+      local hit = find(text, '["\\]', at)
       if not hit then return nil end
       at = hit + 1
-      if string.sub(text, hit, hit) == '"' then break end
+      if sub(text, hit, hit) == '"' then break end
       at = at + 1
     end
-    items[#items + 1] = string.sub(text, from, at - 1)
-    local follows = string.sub(text, at, at)
+    items[#items + 1] = sub(text, from, at - 1)
+    local follows = sub(text, at, at)
     at = at + 1
     if follows == "]" then return at > #text and items or nil end
     if follows ~= "," then return nil end

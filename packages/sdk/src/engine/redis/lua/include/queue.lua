@@ -5,7 +5,7 @@ local function queue(shard)
   local ready, oldest = call("LLEN", shard .. "q"), ""
   if ready > 0 then
     local record = call("HGET", shard .. "r", call("LINDEX", shard .. "q", 0))
-    oldest = record and string.match(record, "^%a(%d*)") or ""
+    oldest = record and match(record, "^%a(%d*)") or ""
   end
   local first, due = call("ZRANGEBYSCORE", shard .. "a", "(0", "+inf", "WITHSCORES", "LIMIT", 0, 1)[2], 0
   if first and tonumber(first) <= now() then

@@ -5,13 +5,13 @@
 local KEPT = 16
 local function refuse(shard, verb, writer)
   local h = shard .. "h"
-  local session, epoch = string.match(writer, "^([^\t]*)\t(%d+)\t")
-  local time = string.format("%.0f", now())
+  local session, epoch = match(writer, "^([^\t]*)\t(%d+)\t")
+  local time = format("%.0f", now())
   local who = epoch .. "\t" .. session .. "\t" .. verb .. "\t"
   local recent = call("LRANGE", h, -KEPT, -1)
   local refusals, newest = 0, nil
   for n = #recent, 1, -1 do
-    local start, was, header, count, last, others = string.match(recent[n], "^(%d+\tx\t%d+\t)(%d+\t[^\t]*\t%a+\t)(%d+\t[^\t]*\t)(%d+)\t(%d+)\t(%d+)$")
+    local start, was, header, count, last, others = match(recent[n], "^(%d+\tx\t%d+\t)(%d+\t[^\t]*\t%a+\t)(%d+\t[^\t]*\t)(%d+)\t(%d+)\t(%d+)$")
     if not start then break end
     refusals = refusals + 1
     if was == who then
@@ -24,7 +24,7 @@ local function refuse(shard, verb, writer)
     call("LSET", h, -1, newest)
     return "stale"
   end
-  local owner, owned = string.match(call("HGET", shard .. "r", "") or "", "^([^\t]*)\t(%d+)\t")
+  local owner, owned = match(call("HGET", shard .. "r", "") or "", "^([^\t]*)\t(%d+)\t")
   append_audit(shard, nil, "x\t" .. time .. "\t" .. who .. (owned or "0") .. "\t" .. (owner or "") .. "\t1\t" .. time .. "\t0")
   return "stale"
 end

@@ -1,4 +1,4 @@
 --- "run<TAB>revision" → run.
 local function run_of(ident)
-  return string.match(ident, "^[^\t]*")
+  return match(ident, "^[^\t]*")
 end

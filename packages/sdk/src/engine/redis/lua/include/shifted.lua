@@ -9,6 +9,6 @@ end
 local function date_deliveries(log, sink, consumer, events)
   if ARGV[1] == "" then return end
   for _, event in ipairs(events) do
-    call("XCLAIM", log, sink, consumer, 0, event[1], "TIME", string.format("%.0f", now()), "JUSTID")
+    call("XCLAIM", log, sink, consumer, 0, event[1], "TIME", format("%.0f", now()), "JUSTID")
   end
 end

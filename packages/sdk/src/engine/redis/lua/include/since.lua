@@ -2,6 +2,6 @@
 --- include "now"
 local since_text
 local function since()
-  since_text = since_text or string.format("%.0f", now())
+  since_text = since_text or format("%.0f", now())
   return since_text
 end

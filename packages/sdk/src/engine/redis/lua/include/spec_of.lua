@@ -1,4 +1,4 @@
 --- Spec of a record's control field, "" when it is not controlled.
 local function spec_of(control)
-  return string.match(control, "^[^\31]*\31([^\31]*)") or ""
+  return match(control, "^[^\31]*\31([^\31]*)") or ""
 end
