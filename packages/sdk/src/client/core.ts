@@ -92,7 +92,7 @@ export class ClientCore {
       engine: () => this.#opened,
       pool: this.pool,
       shardOf: (item) => item.shard,
-      send: async (items) => await verb(await this.engine(), items),
+      send: (items) => (this.#opened === undefined ? this.engine().then((engine) => verb(engine, items)) : verb(this.#opened, items)),
       ...(maxInFlight === undefined ? {} : { maxInFlight }),
     })
   }

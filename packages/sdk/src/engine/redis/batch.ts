@@ -42,7 +42,8 @@ interface Group<Item> {
 function cut<Item, Reply>(items: ReadonlyArray<Item>, plan: Plan<Item, Reply>, spans: boolean): Group<Item>[][] {
   const calls: Group<Item>[][] = []
   let groups: Group<Item>[] = []
-  let open = new Map<number, Group<Item>>()
+  /** The last group of each shard, once there is more than one shard. */
+  let open: Map<number, Group<Item>> | undefined
   let count = 0
   let bytes = 0
   for (let at = 0; at < items.length; at++) {
@@ -51,25 +52,27 @@ function cut<Item, Reply>(items: ReadonlyArray<Item>, plan: Plan<Item, Reply>, s
     if (count >= maxItems || (count > 0 && bytes + size > maxBytes)) {
       calls.push(groups)
       groups = []
-      open = new Map()
+      open = undefined
       count = 0
       bytes = 0
     }
     const shard = plan.shard(item)
-    const present = open.get(shard)
+    const present = open ? open.get(shard) : groups[0]?.shard === shard ? groups.at(-1) : undefined
     if (present && (plan.joins?.(item, present.items) ?? true)) {
       present.items.push(item)
       present.at.push(at)
     } else {
       const group = { shard, items: [item], at: [at] }
+      const [first] = groups
+      if (first && first.shard !== shard) open ??= new Map([[first.shard, groups.at(-1) ?? first]])
+      open?.set(shard, group)
       groups.push(group)
-      open.set(shard, group)
     }
     count++
     bytes += size
   }
   if (groups.length > 0) calls.push(groups)
-  return spans ? calls : calls.flatMap((call) => call.map((group) => [group]))
+  return spans || calls.every((call) => call.length === 1) ? calls : calls.flatMap((call) => call.map((group) => [group]))
 }
 
 export async function batched<Item, Reply>(
@@ -80,7 +83,10 @@ export async function batched<Item, Reply>(
 ): Promise<ReadonlyArray<Reply>> {
   if (items.length === 0) return []
   const replies: Reply[] = Array.from({ length: items.length })
-  await Promise.all(cut(items, plan, !store.servers.cluster).map((groups) => send(store, pool, groups, plan, replies)))
+  const calls = cut(items, plan, !store.servers.cluster)
+  const [only] = calls
+  if (only !== undefined && calls.length === 1) await send(store, pool, only, plan, replies)
+  else await Promise.all(calls.map((groups) => send(store, pool, groups, plan, replies)))
   return replies
 }
 

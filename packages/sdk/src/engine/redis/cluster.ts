@@ -10,7 +10,7 @@ import type { Connection } from "./connection.ts"
 import { ConnectionLost, isDown, isElsewhere, type Redirect, redirectOf } from "./faults.ts"
 import { Link, type LinkOptions } from "./link.ts"
 import { Askable, fixedPrimary, readMap, shuffled, slotPrimary, type Locator } from "./locate.ts"
-import { type Call, repeated, type Route } from "./repeat.ts"
+import { repeated, type Route } from "./repeat.ts"
 import type { Script } from "./scripts.ts"
 import type { Servers } from "./servers.ts"
 import { slotOf } from "./slot.ts"
@@ -89,15 +89,11 @@ export class Cluster implements Servers, Route {
 
   run(script: Script, given: ReadonlyArray<string>, args: ReadonlyArray<string>): Promise<unknown> {
     const keys = guarded(given)
-    return this.#repeated(keys[0] ?? "", (connection, timeout) => connection.run(script, keys, args, timeout))
+    return repeated(this, keys[0] ?? "", (connection, timeout) => connection.run(script, keys, args, timeout))
   }
 
   command(name: string, args: ReadonlyArray<string>): Promise<unknown> {
-    return this.#repeated(args[0] ?? "", (connection, timeout) => connection.command(name, args, timeout))
-  }
-
-  async #repeated(key: string, call: Call): Promise<unknown> {
-    return await repeated(this, key, call)
+    return repeated(this, args[0] ?? "", (connection, timeout) => connection.command(name, args, timeout))
   }
 
   linkOf(key: string): Link | undefined {

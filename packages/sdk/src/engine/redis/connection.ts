@@ -47,9 +47,20 @@ export function checkVersion(shown: string, info: ServerInfo): void {
   )
 }
 
+/** A call that is under way. */
+interface Pending {
+  readonly timeout: number
+  readonly until: number
+  readonly reject: (error: Error) => void
+}
+
 export class Connection {
   readonly #redis: Redis
-  readonly #pending = new Set<(error: Error) => void>()
+  /** In the order in which they were sent. */
+  readonly #pending = new Set<Pending>()
+  #timer: NodeJS.Timeout | undefined
+  /** When the timer looks for calls that are not answered in time. */
+  #timerAt = Number.POSITIVE_INFINITY
   #lost: Error | undefined
   #gathering = false
   #onLost: ((error: Error) => void) | undefined
@@ -154,17 +165,15 @@ export class Connection {
     return this.#bounded(this.#redis.sendCommand(command) as Promise<unknown>, timeout)
   }
 
-  async run(script: Script, keys: ReadonlyArray<string>, args: ReadonlyArray<string>, timeout: number): Promise<unknown> {
-    if (this.#lost) throw this.#lost
-    try {
-      return await this.#send(new ScriptCall(script.sha1, keys, args), timeout)
-    } catch (error) {
+  run(script: Script, keys: ReadonlyArray<string>, args: ReadonlyArray<string>, timeout: number): Promise<unknown> {
+    if (this.#lost) return Promise.reject(this.#lost)
+    return this.#send(new ScriptCall(script.sha1, keys, args), timeout).catch(async (error: unknown) => {
       // SCRIPT FLUSH, or a failover to a server that never saw the script.
       if (!isNoScript(error)) throw error
       await this.command("script", ["LOAD", script.source], timeout)
       if (this.#lost) throw this.#lost
       return await this.#send(new ScriptCall(script.sha1, keys, args), timeout)
-    }
+    })
   }
 
   /** What is sent in one turn goes to the system in one write. */
@@ -185,19 +194,16 @@ export class Connection {
 
   #bounded<T>(reply: Promise<T>, timeout: number): Promise<T> {
     return new Promise((resolve, reject) => {
-      const settle = () => {
-        clearTimeout(timer)
-        this.#pending.delete(reject)
-      }
-      const timer = setTimeout(() => this.#end(new ConnectionLost(`no answer within ${Math.round(timeout)} ms`)), timeout)
-      this.#pending.add(reject)
+      const pending = { timeout, until: performance.now() + timeout, reject }
+      this.#pending.add(pending)
+      if (pending.until < this.#timerAt) this.#look(pending.until)
       reply.then(
         (value) => {
-          settle()
+          this.#pending.delete(pending)
           resolve(value)
         },
         (error: Error) => {
-          settle()
+          this.#pending.delete(pending)
           if (error.name === "ReplyError") return reject(error)
           // Anything else comes from a dying socket, which may refuse writes before it says that it is closed.
           this.#end(error)
@@ -207,8 +213,29 @@ export class Connection {
     })
   }
 
+  /** One timer for all calls: nearly all of them are answered long before it looks. */
+  #look(at: number): void {
+    clearTimeout(this.#timer)
+    this.#timerAt = at
+    // It may come a fraction of a millisecond early.
+    this.#timer = setTimeout(
+      () => {
+        this.#timerAt = Number.POSITIVE_INFINITY
+        const now = performance.now()
+        let next = Number.POSITIVE_INFINITY
+        for (const { timeout, until } of this.#pending) {
+          if (until <= now) return this.#end(new ConnectionLost(`no answer within ${Math.round(timeout)} ms`))
+          next = Math.min(next, until)
+        }
+        if (next < Number.POSITIVE_INFINITY) this.#look(next)
+      },
+      Math.max(1, at - performance.now() + 1),
+    )
+  }
+
   #end(error: Error): void {
     if (this.#lost) return
+    clearTimeout(this.#timer)
     const lost =
       error instanceof ConnectionLost || error.name === "ReplyError"
         ? error
@@ -217,7 +244,7 @@ export class Connection {
     // `disconnect` ends the socket politely and waits for a peer that may never answer.
     this.#redis.disconnect()
     this.#redis.stream?.destroy()
-    for (const reject of this.#pending) reject(lost)
+    for (const { reject } of this.#pending) reject(lost)
     this.#pending.clear()
     this.#onLost?.(lost)
   }

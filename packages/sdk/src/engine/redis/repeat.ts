@@ -32,14 +32,39 @@ export const pause = (ms: number, background = false) =>
     if (background) timer.unref()
   })
 
-export async function repeated(route: Route, key: string, call: Call): Promise<unknown> {
+/** Nearly every call is answered at the first try: that one costs no more than its answer. */
+export function repeated(route: Route, key: string, call: Call): Promise<unknown> {
+  const connection = route.closed ? undefined : route.connectionOf(key)
+  const deadline = performance.now() + route.callTimeout
+  if (!connection) return tried(route, key, call, deadline)
+  return call(connection, route.callTimeout / 2).catch((error: unknown) => tried(route, key, call, deadline, { connection, error }))
+}
+
+interface Failure {
+  readonly connection: Connection
+  readonly error: unknown
+}
+
+async function tried(route: Route, key: string, call: Call, deadline: number, first?: Failure): Promise<unknown> {
   const { callTimeout } = route
-  const deadline = performance.now() + callTimeout
   // A try that has no time for an answer would only cost everybody the connection.
   const shortest = Math.min(shortestTry, callTimeout / 10)
   let detour: Connection | undefined
   let redirects = 0
+  let failure = first
   for (;;) {
+    if (failure) {
+      const { connection, error } = failure
+      failure = undefined
+      detour = undefined
+      if (!isPassing(error)) throw toFault(route.shown, error)
+      route.failed(connection, error)
+      const redirect = redirectOf(error)
+      // The first are followed at once: the server knows where to go. More of them in a row are a map that is being drawn.
+      if (redirect && ++redirects % 4 !== 0) {
+        if (redirect.asking) detour = await route.asked(redirect, connection, Math.max(1, deadline - performance.now()))
+      } else if (!(error instanceof ConnectionLost)) await pause(Math.min(refusedPause, Math.max(0, deadline - performance.now())))
+    }
     if (route.closed) throw closedFault(route.shown)
     const left = deadline - performance.now()
     if (left <= shortest) throw unavailable(route.shown, callTimeout, route.lastError)
@@ -55,14 +80,7 @@ export async function repeated(route: Route, key: string, call: Call): Promise<u
       if (detour) connection.command("asking", [], timeout).catch(() => {})
       return await call(connection, timeout)
     } catch (error) {
-      detour = undefined
-      if (!isPassing(error)) throw toFault(route.shown, error)
-      route.failed(connection, error)
-      const redirect = redirectOf(error)
-      // The first are followed at once: the server knows where to go. More of them in a row are a map that is being drawn.
-      if (redirect && ++redirects % 4 !== 0) {
-        if (redirect.asking) detour = await route.asked(redirect, connection, Math.max(1, deadline - performance.now()))
-      } else if (!(error instanceof ConnectionLost)) await pause(Math.min(refusedPause, Math.max(0, deadline - performance.now())))
+      failure = { connection, error }
     }
   }
 }
