@@ -16,7 +16,7 @@ export type ControllerEvent =
   | { readonly type: "foreign"; readonly address: string; readonly owner: string; readonly message: string }
   | { readonly type: "action"; readonly action: Action; readonly message: string }
   | { readonly type: "superseded"; readonly message: string }
-  /** The store was emptied or replaced since the last pass (P9). */
+  /** The store was emptied or replaced since the last pass (P9), or a part of it does not answer. */
   | { readonly type: "store"; readonly message: string }
   /** A callback threw, or the controller's job had to be started anew. */
   | { readonly type: "controller"; readonly message: string }

@@ -10,6 +10,8 @@
  * - G-6 An approval lets exactly the plan with its hash pass what G-3 to G-5 refuse, and is used up by it. One that a complete pass did not
  *   match is dropped: it must not meet a plan that looks the same next month.
  * - G-7 While stops are held back, the ratio is of the runs observed when they first were: the creations of the same change must not let them pass.
+ * - G-8 While a server of the store does not answer, what runs there is unknown: nothing is stopped, approved or not, and an approval is kept. The
+ *   limits are of a whole plan, and one that comes in parts must not pass them part by part.
  */
 
 export interface GuardOptions {
@@ -29,13 +31,15 @@ export interface GuardInput {
   readonly unreadable: number
   /** False: the source failed, or ended midway. */
   readonly complete: boolean
+  /** Shards whose server did not answer. */
+  readonly unreachable: number
   /** Hash of the plan. */
   readonly hash: string
   /** Hash that an operator has approved. */
   readonly approval: string | undefined
 }
 
-export type GuardReason = "source" | "empty" | "ratio" | "count" | "unreadable"
+export type GuardReason = "source" | "unreachable" | "empty" | "ratio" | "count" | "unreadable"
 
 export interface GuardVerdict {
   /** May the stops of this plan be applied? */
@@ -54,6 +58,7 @@ const epsilon = 1e-9
 
 const explain: Readonly<Record<GuardReason, (input: GuardInput, options: GuardOptions) => string>> = {
   source: () => "the desired set was not read to its end",
+  unreachable: (input) => `${input.unreachable} shards could not be read, and their jobs are unknown`,
   empty: () => "the desired set is empty",
   ratio: (input, options) =>
     `expected at most ${Math.round(options.maxStopRatio * 1000) / 10} % of ${input.observed} running jobs to stop (maxStopRatio), got ${input.stops}`,
@@ -64,6 +69,7 @@ const explain: Readonly<Record<GuardReason, (input: GuardInput, options: GuardOp
 const judge = (input: GuardInput, options: GuardOptions): ReadonlyArray<GuardReason> => {
   const reasons: Array<GuardReason> = []
   if (!input.complete) reasons.push("source")
+  if (input.unreachable > 0) reasons.push("unreachable")
   if (input.desired === 0 && input.complete) reasons.push("empty")
   if (input.stops > options.maxStopRatio * input.observed + epsilon) reasons.push("ratio")
   if (options.maxStopCount !== undefined && input.stops > options.maxStopCount) reasons.push("count")
@@ -74,14 +80,17 @@ const judge = (input: GuardInput, options: GuardOptions): ReadonlyArray<GuardRea
 export const guard = (input: GuardInput, options: GuardOptions): GuardVerdict => {
   const reasons = input.stops === 0 ? [] : judge(input, options)
   if (reasons.length === 0) return { allowed: true, reasons, approved: false, approvable: false, message: "" }
-  const approvable = !reasons.includes("source")
+  const approvable = !reasons.includes("source") && !reasons.includes("unreachable")
   if (approvable && input.approval === input.hash) return { allowed: true, reasons, approved: true, approvable, message: "" }
   const way = approvable
     ? `If this is meant, approve it: controller.approve("${input.hash}").`
-    : "Repair the source: an approval does not help while it cannot be read whole."
+    : reasons.includes("source")
+      ? "Repair the source: an approval does not help while it cannot be read whole."
+      : "Repair the store: an approval does not help while a part of it does not answer."
   const message = `${input.stops} stops are held back: ${reasons.map((reason) => explain[reason](input, options)).join("; ")}. ${way} All else goes on.`
   return { allowed: false, reasons, approved: false, approvable, message }
 }
 
 /** The approval after a pass (G-6). */
-export const approvalAfter = (input: GuardInput): string | undefined => (input.complete ? undefined : input.approval)
+export const approvalAfter = (input: GuardInput): string | undefined =>
+  input.complete && input.unreachable === 0 ? undefined : input.approval

@@ -1,4 +1,5 @@
 /** What runs now, read only where it differs from what is desired (K4). */
+import { StoreUnavailable } from "@ponos/sdk"
 import type { Engine, RunRecord, ShardDigest } from "@ponos/sdk/internal"
 import type { DesiredShard } from "./desired.ts"
 import type { ObservedRun } from "./plan.ts"
@@ -28,6 +29,42 @@ const endedByItself = (outcome: string | undefined): boolean => {
 
 /** Runs of one page. */
 const pageSize = 1_000
+
+/** A server of a cluster that has not answered by then is left to the next pass. */
+const patienceMs = 1_000
+
+/**
+ * Digests of the shards, after their fences were raised to `fence` if one is given (K2). On a cluster each server by itself, and without the shards of
+ * those that do not answer: their tenants wait for the next pass, and those of the others do not wait for them. A fence that arrives late is no
+ * more than one that arrived.
+ */
+export const readDigests = async (
+  target: Target,
+  shards: ReadonlyArray<number>,
+  fence: string | undefined,
+): Promise<ReadonlyArray<ShardDigest>> => {
+  const { engine, pool, controller } = target
+  if (engine.serverOf === undefined) return await engine.digests(pool, controller, shards, fence)
+  const parts = Map.groupBy(shards, (shard) => engine.serverOf?.(pool, shard) ?? "")
+  const reading = [...parts.values()].map((part) => engine.digests(pool, controller, part, fence))
+  const read = await Promise.all(reading.map((digests) => withinPatience(digests)))
+  // there is nothing to go on with: as where there is one server
+  if (read.every((digests) => digests === undefined)) return (await Promise.all(reading)).flat()
+  return read.flatMap((digests) => digests ?? [])
+}
+
+const withinPatience = async (digests: Promise<ReadonlyArray<ShardDigest>>): Promise<ReadonlyArray<ShardDigest> | undefined> => {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<undefined>((resolve) => (timer = setTimeout(resolve, patienceMs, undefined)))
+  try {
+    return await Promise.race([digests, late])
+  } catch (error) {
+    if (!StoreUnavailable.is(error)) throw error
+    return undefined
+  } finally {
+    clearTimeout(timer)
+  }
+}
 
 /** Do the stored digest and the desired set of a shard agree? Rows without a spec are in no digest: their shards are listed. */
 export const agrees = (digest: ShardDigest, desired: DesiredShard | undefined): boolean => {

@@ -10,7 +10,7 @@ import { eachBounded } from "./bounded.ts"
 import { type DesiredJobClient, type DesiredSet, readDesired, type RowProblem } from "./desired.ts"
 import type { ControllerEvent } from "./event.ts"
 import { approvalAfter, guard, type GuardInput, type GuardOptions, type GuardVerdict } from "./guard.ts"
-import { agrees, observeShard, type Target } from "./observed.ts"
+import { agrees, observeShard, readDigests, type Target } from "./observed.ts"
 import {
   type Action,
   type CreateAction,
@@ -76,6 +76,8 @@ export interface Planned {
   readonly guardInput: GuardInput
   readonly stopping: ReadonlyArray<string>
   readonly listed: number
+  /** Shards that are not in the plan, because their server did not answer. */
+  readonly unreachable: number
   /** A shard has seen a higher fence. */
   readonly superseded: boolean
 }
@@ -123,7 +125,8 @@ const planDiffering = async (
 export const makePlan = async (context: PassContext, request: PlanRequest): Promise<Planned> => {
   const shards = Array.from({ length: context.shards }, (_, shard) => shard)
   // the fence goes first: from here on an older controller writes nothing, so that what is read below stays true until it is acted on (K2)
-  const digests = await context.engine.digests(context.pool, context.controller, shards, request.fence)
+  const digests = await readDigests(context, shards, request.fence)
+  const unreachable = shards.length - digests.length
   const superseded = request.fence !== undefined && digests.some(({ fence }) => fence > (request.fence ?? ""))
   const desired = await readDesired(context.source, context.job, context.shards, context.abortSignal)
   const { joined, observed, listed } = await planDiffering(context, request, desired, digests)
@@ -134,6 +137,7 @@ export const makePlan = async (context: PassContext, request: PlanRequest): Prom
     desired: desired.valid + desired.invalid,
     unreadable: desired.unreadable,
     complete: desired.complete,
+    unreachable,
     hash: joined.hash,
     approval: request.approval,
   }
@@ -148,12 +152,14 @@ export const makePlan = async (context: PassContext, request: PlanRequest): Prom
     observed,
     desired: described,
   }
-  return { plan, desired, guardInput, stopping: joined.stopping, listed, superseded }
+  return { plan, desired, guardInput, stopping: joined.stopping, listed, unreachable, superseded }
 }
 
 /** Runs observed when stops were first held back; undefined when none are. */
 export const heldAt = (state: ControllerState | undefined): number | undefined =>
-  state?.last?.guard.allowed === false ? state.baseline?.observed : undefined
+  state?.last?.guard.reasons.some((reason) => reason !== "unreachable") === true && !state.last.guard.allowed
+    ? state.baseline?.observed
+    : undefined
 
 export interface PassOptions {
   readonly fence: string
@@ -168,7 +174,12 @@ export interface PassOptions {
   readonly onEvent: (event: ControllerEvent) => void
 }
 
-const tell = ({ plan }: Planned, onEvent: (event: ControllerEvent) => void): void => {
+const tell = ({ plan, unreachable }: Planned, onEvent: (event: ControllerEvent) => void): void => {
+  if (unreachable > 0)
+    onEvent({
+      type: "store",
+      message: `${unreachable} shards of pool ${plan.pool} are on a server that does not answer: their jobs are left as they are until it does`,
+    })
   if (plan.desired.error !== undefined) onEvent({ type: "source", message: `${plan.desired.error}. Nothing is stopped by this pass.` })
   for (const problem of plan.desired.problems) onEvent({ type: "row", problem, message: problem.message })
   if (!plan.guard.allowed)
@@ -241,6 +252,7 @@ const report = (planned: Planned, tally: Tally, backoff: Backoff, pass: PassOpti
     guard: plan.guard,
     applied: tally.counts,
     listedShards: planned.listed,
+    ...(planned.unreachable === 0 ? {} : { unreachableShards: planned.unreachable }),
     superseded,
     foreign: plan.actions.flatMap((action) => (action.type === "foreign" ? [action.key] : [])).slice(0, maxShown),
     failures: backoff.table().slice(-maxShown),
@@ -296,8 +308,8 @@ export const runPass = async (context: PassContext, state: ControllerState, pass
     ...state,
     approval: superseded ? state.approval : (approvalAfter(planned.guardInput) ?? null),
     passes: state.passes + 1,
-    fullAt: full ? pass.now : state.fullAt,
-    fullNext: false,
+    fullAt: full && planned.unreachable === 0 ? pass.now : state.fullAt,
+    fullNext: state.fullNext && planned.unreachable > 0,
     baseline: { incarnation: pass.incarnation, observed: planned.guardInput.observed },
     stopping: [...planned.stopping, ...tally.stopped].slice(-maxStopping),
     failures: backoff.table(),

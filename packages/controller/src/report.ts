@@ -49,7 +49,7 @@ export const PassReportSchema = Schema.Struct({
     allowed: Schema.Boolean,
     approved: Schema.Boolean,
     approvable: Schema.Boolean,
-    reasons: Schema.Array(Schema.Literals(["source", "empty", "ratio", "count", "unreadable"])),
+    reasons: Schema.Array(Schema.Literals(["source", "unreachable", "empty", "ratio", "count", "unreadable"])),
     message: Schema.String,
   }),
   /** `changed`: refused, because the run is not what was observed; `delayed`: in back-off; the rest as in `counts`. */
@@ -63,6 +63,8 @@ export const PassReportSchema = Schema.Struct({
   }),
   /** Shards whose digests differed and whose runs were listed. */
   listedShards: Schema.Finite,
+  /** Shards whose server did not answer: their jobs were left as they are. */
+  unreachableShards: Schema.optionalKey(Schema.Finite),
   /** A newer controller writes to the pool: this pass ended early. */
   superseded: Schema.Boolean,
   /** Keys whose live run another has started, the first few. */

@@ -9,6 +9,7 @@ const input = (given: Partial<GuardInput>): GuardInput => ({
   desired: 100,
   unreadable: 0,
   complete: true,
+  unreachable: 0,
   hash: "plan",
   approval: undefined,
   ...given,
@@ -63,6 +64,13 @@ describe("guard", () => {
     expect(approvalAfter(input({ approval: "plan", complete: false }))).toBe("plan")
   })
 
+  test("G-8: while shards cannot be read nothing stops, an approval does not help, and is kept", () => {
+    const refused = guard(input({ stops: 1, unreachable: 3, approval: "plan" }), options)
+    expect(refused).toMatchObject({ allowed: false, approvable: false, reasons: ["unreachable"] })
+    expect(refused.message).toMatch(/^1 stops are held back: 3 shards could not be read.*Repair the store/)
+    expect(approvalAfter(input({ approval: "plan", unreachable: 3 }))).toBe("plan")
+  })
+
   test("G-1: without stops everything passes", () => {
     const any = fc.record({
       stops: fc.constant(0),
@@ -70,6 +78,7 @@ describe("guard", () => {
       desired: fc.nat(),
       unreadable: fc.nat(),
       complete: fc.boolean(),
+      unreachable: fc.nat(1),
       hash: fc.constant("plan"),
       approval: fc.constant(undefined),
     })
@@ -87,6 +96,7 @@ describe("guard", () => {
       desired: fc.nat(200),
       unreadable: fc.nat(1),
       complete: fc.boolean(),
+      unreachable: fc.nat(1),
       hash: fc.constant("plan"),
       approval: fc.constant(undefined),
     })
@@ -99,7 +109,7 @@ describe("guard", () => {
         if (given.stops === 0 || !guard(given, limit).allowed) return
         expect(given.stops).toBeLessThanOrEqual(limit.maxStopRatio * given.observed + 1e-6)
         expect(given.stops).toBeLessThanOrEqual(limit.maxStopCount ?? Infinity)
-        expect(given).toMatchObject({ complete: true, unreadable: 0 })
+        expect(given).toMatchObject({ complete: true, unreachable: 0, unreadable: 0 })
         expect(given.desired).toBeGreaterThan(0)
       }),
     )

@@ -10,6 +10,8 @@ import { type ControllerState, firstState } from "../src/report.ts"
 import { fenceText } from "../src/spec.ts"
 import { type FeedClient, feedClient, type FeedInput, liveRuns, tenants } from "./feed.ts"
 
+const isBroken = (shard: number): boolean => shard % 2 === 1
+
 class Bench {
   client: FeedClient
   state: ControllerState = firstState()
@@ -22,11 +24,21 @@ class Bench {
     this.client = feedClient({ pool: this.pool, store, shards: 8 })
   }
 
+  /** Set: odd shards are on a server that does not answer until this is resolved. */
+  broken: Promise<void> | undefined
+
   /** An engine that counts its calls. */
   async engine(): Promise<Engine> {
     const engine = await this.client.tenantFeed[internals].engine()
     return new Proxy(engine, {
       get: (target, name: keyof Engine) => {
+        if (this.broken !== undefined && name === "serverOf")
+          return (_pool: string, shard: number) => (isBroken(shard) ? "broken" : "whole")
+        if (this.broken !== undefined && name === "digests")
+          return async (...args: Parameters<Engine["digests"]>) => {
+            if (args[2].some(isBroken)) await this.broken
+            return await target.digests(...args)
+          }
         const member: unknown = target[name]
         if (typeof member !== "function") return member
         return (...args: ReadonlyArray<unknown>) => {
@@ -354,6 +366,25 @@ const suite = (storeOf: () => string): void => {
     bench.state = { ...bench.state, fullNext: true }
     expect((await bench.pass(tenants(10))).last).toMatchObject({ listedShards: 8, counts: { unchanged: 10 } })
     expect(bench.state.fullNext).toBe(false)
+  })
+
+  test("shards whose server does not answer are left to a later pass: the others get theirs, and nothing stops meanwhile", async () => {
+    await bench.pass(tenants(40))
+    const { promise, resolve } = Promise.withResolvers<void>()
+    bench.broken = promise
+    const shardOf = (tenant: FeedInput): number => bench.client.tenantFeed[internals].prepare(tenant, 8).shard
+    const wanted = tenants(70, 5, 2)
+    const missing = wanted.slice(38)
+    const reached = missing.filter((tenant) => !isBroken(shardOf(tenant)))
+    const state = await bench.pass(wanted)
+    expect(state.last).toMatchObject({ unreachableShards: 4, applied: { create: reached.length, stop: 0 } })
+    expect(bench.events.filter(({ type }) => type === "store")).toHaveLength(1)
+    expect(await bench.keys()).toEqual([...tenants(40), ...reached].map(({ tenantId }) => tenantId).sort())
+    resolve()
+    const after = await bench.pass(wanted)
+    expect(after.last).toMatchObject({ applied: { create: missing.length - reached.length, stop: 2 } })
+    expect(after.last).not.toHaveProperty("unreachableShards")
+    expect(await bench.keys()).toEqual(wanted.map(({ tenantId }) => tenantId).sort())
   })
 
   test("another life of the store is reported, and jobs are started anew", async () => {
