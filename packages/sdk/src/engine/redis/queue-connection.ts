@@ -7,7 +7,7 @@ import { nameless, wantsLogin } from "./locate.ts"
 import { type Address, parseRedisUrl, type Place, targetAt } from "./url.ts"
 
 type Used =
-  | ("host" | "port" | "db" | "username" | "password" | "tls" | "maxRetriesPerRequest")
+  | ("host" | "port" | "db" | "username" | "password" | "tls" | "maxRetriesPerRequest" | "disableClientInfo")
   | ("name" | "sentinels" | "sentinelUsername" | "sentinelPassword" | "sentinelTLS" | "enableTLSForSentinelMode")
 type Options = { -readonly [K in Used]?: Exclude<RedisOptions[K], undefined> }
 
@@ -40,7 +40,8 @@ export async function queueConnection(url: string, cluster: boolean): Promise<Qu
   const target = targetAt(address, places[0])
   const tls = address.tls && { ...address.tls, ...(target.servername === undefined ? {} : { servername: target.servername }) }
   const login = { ...(username === undefined ? {} : { username }), ...(password === undefined ? {} : { password }) }
-  const common = { ...login, maxRetriesPerRequest: null, ...(db === 0 ? {} : { db }) }
+  // CLIENT SETINFO, which Redis has from 7.2 on and Valkey, is a right that nothing here needs.
+  const common = { ...login, maxRetriesPerRequest: null, disableClientInfo: true, ...(db === 0 ? {} : { db }) }
   if (master !== undefined) {
     const sentinelLogin =
       password !== undefined && (await sentinelsWantLogin(address))
