@@ -67,7 +67,7 @@ export class Connection {
   readonly target: Target
   info: ServerInfo = unknownServer
 
-  private constructor(target: Target, timeout: number) {
+  private constructor(target: Target, timeout: number, name?: string) {
     this.target = target
     this.#redis = new Redis({
       host: target.host,
@@ -76,7 +76,7 @@ export class Connection {
       ...(target.username === undefined ? {} : { username: target.username }),
       ...(target.password === undefined ? {} : { password: target.password }),
       ...(target.tls ? { tls: { ...target.tls, ...(target.servername === undefined ? {} : { servername: target.servername }) } } : {}),
-      connectionName: "ponos",
+      ...(name === undefined ? {} : { connectionName: name }),
       connectTimeout: timeout,
       lazyConnect: true,
       retryStrategy: null,
@@ -94,16 +94,15 @@ export class Connection {
 
   /** Connects and checks; the scripts are loaded before the connection is given out. */
   static open(target: Target, timeout: number): Promise<Connection> {
-    return Connection.#made(target, timeout, (connection) => connection.#handshake(target, timeout))
+    return Connection.#made(new Connection(target, timeout, "ponos"), (connection) => connection.#handshake(target, timeout))
   }
 
-  /** Only to ask something: a Sentinel, or any node of a cluster. */
+  /** Only to ask something: a Sentinel, or any node of a cluster. Without a name, which a Sentinel's user would need a right for. */
   static plain(target: Target, timeout: number): Promise<Connection> {
-    return Connection.#made(target, timeout, (connection) => connection.#bounded(connection.#redis.connect(), timeout))
+    return Connection.#made(new Connection(target, timeout), (connection) => connection.#bounded(connection.#redis.connect(), timeout))
   }
 
-  static async #made(target: Target, timeout: number, begin: (connection: Connection) => Promise<void>): Promise<Connection> {
-    const connection = new Connection(target, timeout)
+  static async #made(connection: Connection, begin: (connection: Connection) => Promise<void>): Promise<Connection> {
     try {
       await begin(connection)
       return connection
