@@ -1,6 +1,6 @@
 /** A Redis that speaks TLS, and wants to see a certificate of its clients, as it does by default. */
 import { execFile, spawnSync } from "node:child_process"
-import { mkdtemp, rm, writeFile } from "node:fs/promises"
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { promisify } from "node:util"
@@ -10,6 +10,7 @@ import type { Engine } from "../../src/engine/engine.ts"
 import { openEngine } from "../../src/engine/open.ts"
 import { BadOption, StoreUnavailable } from "../../src/errors.ts"
 import { startPool } from "../runtime/fixture.ts"
+import { Node, waitFor } from "./redis-nodes.ts"
 import { describeOwnRedis, freePort, ownRedis, type OwnRedis } from "./redis-server.ts"
 
 /** An authority in `folder`, and what it signed for this machine, as server and as client. */
@@ -51,6 +52,20 @@ describe.skipIf(!able)("TLS (needs openssl, and a redis-server that speaks it)",
         expect((await engine.openPool(uniqueName("pool"), { shards: 4 })).shards).toBe(4)
       } finally {
         await engine.close()
+      }
+    }
+    const runOne = async (url: string): Promise<void> => {
+      const pool = startPool(url, uniqueName("pool"))
+      const worker = await pool.worker(
+        { run: async (job: any) => job.done(await job.activities.shout("hi")) },
+        { activities: { shout: (call: any, input: string) => `${input} ${call.attempt}` } },
+      )
+      try {
+        const handle = await pool.client.sample.start({ id: "one" })
+        expect(await handle.result({ timeout: 20_000 })).toBe("hi 1")
+      } finally {
+        await worker.close()
+        await pool.client.close()
       }
     }
     beforeAll(async () => {
@@ -99,16 +114,29 @@ describe.skipIf(!able)("TLS (needs openssl, and a redis-server that speaks it)",
       await redis.client.call("CLUSTER", "ADDSLOTSRANGE", "0", "16383")
       while (!String(await redis.client.call("CLUSTER", "INFO")).includes("cluster_state:ok")) await new Promise((r) => setTimeout(r, 20))
       const single = await start()
-      for (const at of [port, single.port]) {
-        const pool = startPool(`rediss://localhost:${at}?${files}`, uniqueName("pool"))
-        const worker = await pool.worker(
-          { run: async (job: any) => job.done(await job.activities.shout("hi")) },
-          { activities: { shout: (call: any, input: string) => `${input} ${call.attempt}` } },
-        )
-        const handle = await pool.client.sample.start({ id: "one" })
-        expect(await handle.result({ timeout: 20_000 })).toBe("hi 1")
-        await worker.close()
-        await pool.client.close()
+      for (const at of [port, single.port]) await runOne(`rediss://localhost:${at}?${files}`)
+    })
+
+    test("and behind Sentinels that speak nothing else", async () => {
+      const { port } = await start({ "tls-replication": "yes" })
+      const sentinelPort = await freePort()
+      const file = join(folder, "sentinel.conf")
+      const lines = [
+        "port 0",
+        `tls-port ${sentinelPort}`,
+        `dir ${folder}`,
+        ...["cert-file own.pem", "key-file own.key", "ca-cert-file ca.pem"].map((line) => `tls-${line}`),
+        "tls-replication yes",
+        `sentinel monitor main 127.0.0.1 ${port} 1`,
+      ]
+      await writeFile(file, `${lines.join("\n")}\n`)
+      const [ca, cert, key] = await Promise.all(["ca.pem", "own.pem", "own.key"].map((name) => readFile(join(folder, name))))
+      const sentinel = new Node(sentinelPort, folder, [file, "--sentinel"], { tls: { ca, cert, key, servername: "localhost" } })
+      try {
+        await waitFor(async () => String(await sentinel.call("SENTINEL", "MASTERS").catch(() => "")).includes("main"), "it watches")
+        await runOne(`rediss+sentinel://localhost:${sentinelPort}/main?${files}`)
+      } finally {
+        await sentinel.stop()
       }
     })
   })
