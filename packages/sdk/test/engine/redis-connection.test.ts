@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest"
 import { BadOption, StoreFault, StoreUnavailable, StoreUnsupported } from "../../src/errors.ts"
 import type { Engine, EngineOptions, Hint } from "../../src/engine/engine.ts"
 import { openEngine } from "../../src/engine/open.ts"
-import type { Connection } from "../../src/engine/redis/connection.ts"
+import { Connection } from "../../src/engine/redis/connection.ts"
 import { Link } from "../../src/engine/redis/link.ts"
 import { fixed } from "../../src/engine/redis/locate.ts"
 import { parseRedisUrl, targetAt, type Place } from "../../src/engine/redis/url.ts"
@@ -120,6 +120,23 @@ describe("a server that is none", () => {
     expect(StoreUnsupported.is(error)).toBe(true)
     expect(error.message).toMatch(/Redis 7 or newer.*got: Redis 6\.2\.14/)
     await old.close()
+  })
+})
+
+describe("a call that is not answered", () => {
+  test("ends its connection at its own time, whatever the others' time is, and not at that of one that was answered", async () => {
+    // It answers PING, and nothing else.
+    const server = await fakeServer((command) => (command === "ping" ? "+PONG\r\n" : command === "hello" ? "%0\r\n" : ""))
+    const address = parseRedisUrl(server.url)
+    const connection = await Connection.plain(targetAt(address, address.places[0]), 2_000)
+    expect(await connection.command("ping", [], 100)).toBe("PONG")
+    const began = performance.now()
+    const patient = connection.command("get", ["a"], 30_000).catch((error: Error) => error)
+    const hasty = connection.command("get", ["b"], 400).catch((error: Error) => error)
+    expect(String(await hasty)).toContain("no answer within 400 ms")
+    expect(performance.now() - began).toBeGreaterThanOrEqual(399)
+    expect(await patient).toBe(await hasty)
+    await server.close()
   })
 })
 
