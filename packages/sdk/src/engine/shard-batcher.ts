@@ -17,6 +17,8 @@ export interface ShardBatcherHost<Item, Reply> {
   readonly shardOf: (item: Item) => number
   readonly send: (items: ReadonlyArray<Item>) => Promise<ReadonlyArray<Reply | Refused>>
   readonly maxInFlight?: number
+  /** More shards have late calls than before. */
+  readonly onLate?: () => void
 }
 
 /** Of one shard. */
@@ -75,6 +77,11 @@ export class ShardBatcher<Item, Reply> {
     })
   }
 
+  /** Shards that have not answered in time. */
+  lateShards(): Iterable<number> {
+    return this.#late.keys()
+  }
+
   #laneOf(server: string): Lane<Item, Reply> {
     let lane = this.#lanes.get(server)
     if (lane === undefined) {
@@ -107,6 +114,7 @@ export class ShardBatcher<Item, Reply> {
       for (const { shard } of unanswered) this.#late.set(shard, (this.#late.get(shard) ?? 0) + 1)
       lane.inFlight--
       this.#schedule(lane)
+      this.#host.onLate?.()
     }, lateMs)
     for (const part of parts) {
       const answered = (): void => {

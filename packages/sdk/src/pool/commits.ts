@@ -1,6 +1,6 @@
 /**
- * Commits of all owned shards, coalesced per event-loop turn into one call (B1), on a cluster into one for each shard. A call whose outcome is unknown is repeated while trust
- * lasts: the store then gives the first answer (O3).
+ * Commits of all owned shards, coalesced per event-loop turn into one call (B1), on a cluster into one for each shard. A call whose outcome is
+ * unknown is repeated while trust lasts: the store then gives the first answer (O3).
  *
  * The hottest path of a worker: who writes is called back, and asked for its item when the call is made, so that a write costs neither a promise nor
  * a closure, and what came meanwhile travels with it.
@@ -25,6 +25,8 @@ export interface CommitsHost {
   readonly onDue: (runner: ShardRunner) => void
   /** A source or a listener failed: a bug of ours, which must not keep others from their answers. */
   readonly onFault: (error: unknown) => void
+  /** Commits of some shards are not answered in time. */
+  readonly onLate: () => void
 }
 
 /** Items of one shard in one call, and who waits for their answers. */
@@ -74,7 +76,13 @@ export class CommitSender {
         return waiting.map(() => undefined)
       },
       maxInFlight: callsMax,
+      onLate: host.onLate,
     })
+  }
+
+  /** Shards whose runs wait for a commit that is not answered in time. */
+  lateShards(): Iterable<number> {
+    return this.#apart?.lateShards() ?? []
   }
 
   send(runner: ShardRunner, source: CommitSource): void {

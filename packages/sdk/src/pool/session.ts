@@ -175,6 +175,7 @@ export class Session {
       setStoreNow: (now) => this.#answered(now),
       onStale: (runner) => this.#depose(runner, "the store refused a take"),
       onUnknown: (some) => this.#sweeper.doubt(some),
+      lateShards: () => this.#commits.lateShards(),
     })
     this.#commits = new CommitSender({
       engine,
@@ -188,6 +189,7 @@ export class Session {
       },
       onDue: (runner) => this.#taker.arm(runner),
       onFault,
+      onLate: () => this.#taker.pump(),
     })
     this.#handOver = new HandOver({
       engine,

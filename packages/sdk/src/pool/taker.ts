@@ -4,8 +4,8 @@
  * take under way at a time, so that its runs arrive in the order in which the store gave them.
  *
  * Where calls do not span shards, each shard is asked by itself, and who does not answer holds up nobody else: what a late call has asked for is
- * not kept free for it. When it is answered after all, the consumer has more than it wanted, at most one call's worth a shard, and takes
- * nothing until it has less again.
+ * not kept free for it, and runs that wait for a late commit keep no room from others. When they are answered after all, the consumer has more than it
+ * wanted, at most one call's worth a shard and twice its capacity, and takes nothing until it has less again.
  */
 import { AsyncLocalStorage } from "node:async_hooks"
 import type { Address, Engine, TakeGroup, TakeReply } from "../engine/engine.ts"
@@ -26,6 +26,8 @@ export interface TakerHost {
   /** An answer told the store's time. */
   readonly setStoreNow: (now: number) => void
   readonly onStale: (runner: ShardRunner) => void
+  /** Shards whose runs wait for commits that are not answered in time. */
+  readonly lateShards: () => Iterable<number>
   /** A take failed: what it moved to active is unknown, the sweep finds it. */
   readonly onUnknown: (runners: ReadonlyArray<ShardRunner>) => void
   readonly onFault: (error: unknown) => void
@@ -128,7 +130,7 @@ export class Taker {
       call = newCall()
       expected = 0
     }
-    let room = this.#host.consumer.capacity() - this.#asked
+    let room = this.#host.consumer.capacity() + this.#waiting() - this.#asked
     const waiting = [...this.#needs].filter((runner) => !runner.taking)
     const share = Math.min(groupMax, Math.max(1, Math.floor(room / Math.max(1, waiting.length))))
     for (const runner of waiting) {
@@ -159,6 +161,13 @@ export class Taker {
     send()
     if (apart && calls.length > 0) setTimeout(() => this.#freeRoom(calls), lateMs).unref()
   })
+
+  /** Runs that only wait for a server. */
+  #waiting(): number {
+    let count = 0
+    for (const shard of this.#host.lateShards()) count += this.#host.runners.get(shard)?.committing.length ?? 0
+    return count
+  }
 
   #freeRoom(calls: ReadonlyArray<Call>): void {
     for (const call of calls) {

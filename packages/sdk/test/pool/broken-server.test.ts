@@ -101,6 +101,30 @@ test("takes that are not answered keep no room from the others", async () => {
   expect(consumer.errors).toEqual([])
 })
 
+test("runs whose commits are not answered keep no room from the others", async () => {
+  const { ground, engine, servers, keysOn, ran } = await world()
+  const consumer = new Holder("one", ground.history)
+  consumer.limit = 4
+  const { member } = await ground.join("one", { engine: servers.over(engine), options, consumer })
+  await until(() => member.owned().length === shards, "all is held")
+  const broken = keysOn("b", 4)
+  await ground.start(engine, broken)
+  await until(() => broken.every(ran), "the worker has as many as it takes, all on one server")
+  servers.break()
+  const ends = broken.map((key) => consumer.commit(ground.item(key).address, { phase: "ended", outcome: "", retention: 1_000 }))
+  const living = keysOn("a", 4)
+  await ground.start(engine, living)
+  await until(() => living.every(ran), "those on the other one run")
+  expect(consumer.held.size).toBe(8)
+  const later = keysOn("a", 4)
+  await ground.start(engine, later)
+  servers.heal()
+  expect((await Promise.all(ends)).map(({ status }) => status)).toEqual(["ok", "ok", "ok", "ok"])
+  expect(later.some(ran)).toBe(false)
+  for (const key of living) await consumer.commit(ground.item(key).address, { phase: "ended", outcome: "", retention: 1_000 })
+  await until(() => later.every(ran), "then the next ones")
+})
+
 test("shards of the living one are handed over", async () => {
   const { ground, engine, servers } = await world()
   const one = await ground.join("one", { engine: servers.over(engine), options })
