@@ -7,6 +7,7 @@
  * - A batch that is late counts no more, and its unanswered shards (a slot that moves, a server that is lost) send nothing until they are answered:
  *   what is under way is bounded by one late call a shard and batch, and the other shards of that server go on.
  */
+import { AsyncLocalStorage } from "node:async_hooks"
 import { Batcher, Refused } from "./batcher.ts"
 import type { Engine } from "./engine.ts"
 
@@ -42,6 +43,8 @@ export class ShardBatcher<Item, Reply> {
   readonly #host: ShardBatcherHost<Item, Reply>
   readonly #maxInFlight: number
   readonly #together: Batcher<Item, Reply>
+  /** The context of whoever made this, and not of the job that happens to add first. */
+  readonly #outside = AsyncLocalStorage.snapshot()
   readonly #lanes = new Map<string, Lane<Item, Reply>>()
   /** Shards with late calls, and how many. */
   readonly #late = new Map<number, number>()
@@ -94,7 +97,7 @@ export class ShardBatcher<Item, Reply> {
   #schedule(lane: Lane<Item, Reply>): void {
     if (lane.scheduled || lane.inFlight >= this.#maxInFlight || lane.waiting.size === 0) return
     lane.scheduled = true
-    setImmediate(() => this.#flush(lane))
+    this.#outside(setImmediate, () => this.#flush(lane))
   }
 
   #flush(lane: Lane<Item, Reply>): void {

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from "node:async_hooks"
 import { describe, expect, test } from "vitest"
 import { Refused } from "../../src/engine/batcher.ts"
 import { ShardBatcher } from "../../src/engine/shard-batcher.ts"
@@ -59,6 +60,22 @@ describe("a batch of shards", () => {
     await expect(added[3]).rejects.toThrow("refused")
     expect(await Promise.all(added.slice(0, 3))).toEqual(["a!", "b!", "c!"])
     expect(new Set(calls)).toEqual(new Set([["a", "c"], ["b"], ["bad"]]))
+  })
+
+  test("is sent in nobody's context", async () => {
+    const job = new AsyncLocalStorage<string>()
+    const seen: Array<string | undefined> = []
+    const batcher = new ShardBatcher<Item, string>({
+      engine: () => ({ serverOf: () => "one" }),
+      pool: "pool",
+      shardOf: ({ shard }) => shard,
+      send: async (items) => {
+        seen.push(job.getStore())
+        return items.map(({ text }) => text)
+      },
+    })
+    expect(await job.run("a job", async () => [await batcher.add(item(0, "a")), job.getStore()])).toEqual(["a", "a job"])
+    expect(seen).toEqual([undefined])
   })
 
   test("of a server that does not answer holds up no other server, and gathers", async () => {
