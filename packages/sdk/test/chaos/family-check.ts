@@ -9,7 +9,7 @@
  * - H11 (P3, P4, P5) An update that was answered is applied, once, in the place that the answer said; its repetition gets the same answer.
  * - H12 (P3, P4, P5) Signals from run to run come once, in order, none left out.
  */
-import type { Family, FinalFamily, History, WorkerLine } from "./history.ts"
+import { forgotten, type Family, type FinalFamily, type History, type WorkerLine } from "./history.ts"
 
 export type FamilyRule = "H5" | "H8" | "H9" | "H10" | "H11" | "H12"
 type Report = (rule: FamilyRule, key: string, text: string) => void
@@ -141,14 +141,14 @@ class FamilyCheck {
 
   #updates({ key, log }: FinalFamily): void {
     const { script } = this.#history
-    const flushedAt = script.findLast(({ what }) => what === "flushed")?.at ?? 0
+    const isForgotten = forgotten(script)
     const twice = log.filter((n, i) => log.indexOf(n) !== i)
     if (twice.length > 0) this.#report("H11", key, `updates were applied twice: ${list(new Set(twice))}`)
     const disorder = log.findIndex((n, i) => n < (log[i - 1] ?? 0))
     if (disorder >= 0) this.#report("H11", key, `update ${log[disorder]} was applied after ${log[disorder - 1]}`)
     const places = new Map<number, number>()
     for (const line of script) {
-      if (line.what !== "answered" || line.key !== key || line.at < flushedAt) continue
+      if (line.what !== "answered" || line.key !== key || isForgotten(line.at)) continue
       const { n, place } = line
       const before = places.get(n)
       if (before !== undefined && before !== place)

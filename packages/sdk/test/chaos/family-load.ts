@@ -109,14 +109,16 @@ export class FamilyLoad {
     return finals.every((of) => heard(of) >= of.told) ? finals : undefined
   }
 
-  /** For whoever waits in vain: who is not at rest, and why. */
+  /** For whoever waits in vain: who is not at rest, and what it waits for. */
   async describe(): Promise<string> {
-    const all = await Promise.all(this.#ids.map(async (id) => await this.#options.client.kin.get(id).describe().catch(String)))
-    return JSON.stringify(
-      all.map((one) =>
-        typeof one === "string" ? one : { ...one, state: { ...one.state, families: one.state?.families?.length, log: undefined } },
-      ),
-    )
+    const all = this.#ids.map(async (id) => {
+      const handle = this.#options.client.kin.get(id)
+      const { state, ...rest } = await handle.describe()
+      if ((state as KinState | undefined)?.resting === true && rest.phase === "parked") return []
+      const { iterations, told, heard, resting } = state as KinState
+      return [{ ...rest, state: { iterations, told, heard: heard.length, resting }, history: await handle.history() }]
+    })
+    return JSON.stringify((await Promise.all(all)).flat())
   }
 
   /** All children that the store holds. */

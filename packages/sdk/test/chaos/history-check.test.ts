@@ -19,6 +19,7 @@ const parse = (transcript: string): History => {
     const key = "k"
     if (who === "killed" || who === "frozen" || who === "thawed" || who === "exited") script.push({ at, what: who, worker: what })
     else if (who === "flushed") script.push({ at, what: who })
+    else if (who === "wentBack") script.push({ at, what: who, from: Number(what) })
     else if (who === "started") script.push({ at, what: who, key, run: what || "r" })
     else if (who === "sent" || who === "unknown") script.push({ at, what: who, key, n: Number(what) })
     else if (who === "final") {
@@ -103,6 +104,22 @@ const sound: Readonly<Record<string, string>> = {
     7 a1 message 2
     8 a1 end
     9 final 2`,
+  "what was acknowledged while the next primary got nothing is void": `
+    1 started
+    2 a1 begin 10 1
+    3 sent 1
+    4 a1 message 1
+    5 sent 2
+    6 a1 step b given x
+    7 a1 end
+    8 wentBack 4.5
+    9 b1 begin 20 1
+    10 b1 message 1
+    11 b1 step b given y
+    12 sent 3
+    13 b1 message 3
+    14 b1 end
+    15 final 1,3 1:y`,
   "a message whose fate is unknown may be there or not": `
     1 started
     2 a1 begin 10
@@ -153,6 +170,30 @@ const broken: Readonly<Record<string, { readonly transcript: string; readonly pr
       5 b1 end
       6 final -`,
     problems: ["H2 fence 20 on b came after 20 on a"],
+  },
+  "a fence that went back with the store": {
+    transcript: `
+      1 started
+      2 a1 begin 10
+      3 a1 end
+      5 a2 begin 30
+      6 a2 end
+      8 wentBack 4
+      9 b1 begin 20
+      10 b1 end
+      11 final -`,
+    problems: ["H2 fence 20 on b came after 30 on a"],
+  },
+  "a message that was lost although the next primary had got it": {
+    transcript: `
+      1 started
+      2 a1 begin 10
+      3 sent 1
+      5 sent 2
+      6 a1 end
+      8 wentBack 4
+      11 final -`,
+    problems: ["H3 1 of 1 acknowledged messages are lost: 1"],
   },
   "a lost message": {
     transcript: `

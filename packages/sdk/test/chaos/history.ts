@@ -42,6 +42,8 @@ export type ScriptLine =
   | (Stamped & { readonly what: "killed" | "frozen" | "thawed" | "exited"; readonly worker: string })
   /** The store was emptied: what was acknowledged before is void. */
   | (Stamped & { readonly what: "flushed" })
+  /** A replica took over that had got nothing since `from`: what was acknowledged in between is void. */
+  | (Stamped & { readonly what: "wentBack"; readonly from: number })
   /** The store acknowledged a start. */
   | (Stamped & { readonly what: "started"; readonly key: string; readonly run: string })
   /** The store acknowledged message `n` of the key; they are sent one after the other. */
@@ -107,6 +109,15 @@ export interface History {
   readonly children?: ReadonlyArray<FinalChild>
   /** A message may be seen again by the next handler (low-level pool), while the store counts it once. */
   readonly repeats: (key: string) => boolean
+}
+
+/** Whether the store has forgotten what it acknowledged at that time, because it was emptied or went back. */
+export const forgotten = (script: ReadonlyArray<ScriptLine>): ((at: number) => boolean) => {
+  const gaps = script.flatMap((line) => {
+    if (line.what === "flushed") return [{ from: Number.NEGATIVE_INFINITY, to: line.at }]
+    return line.what === "wentBack" ? [{ from: line.from, to: line.at }] : []
+  })
+  return (at) => gaps.some(({ from, to }) => at > from && at <= to)
 }
 
 export const monotonicMs = (): number => Number(process.hrtime.bigint()) / 1e6

@@ -146,6 +146,11 @@ export class Load {
     )) as never
   }
 
+  /** What a key of the runtime has counted. */
+  async log(key: string): Promise<ReadonlyArray<number>> {
+    return ((await this.describe(key)).state as { readonly log?: ReadonlyArray<number> } | undefined)?.log ?? []
+  }
+
   async close(): Promise<void> {
     this.#closed = true
     this.#paused = true

@@ -6,7 +6,12 @@ import { openStore, type ChaosStore, type StoreName } from "./stores.ts"
 import { verdictText } from "./world.ts"
 
 /** A cluster and Sentinels differ from a single server in these only, and cost more to start. */
-const ofMany = ["a worker is killed", "a primary is killed, and another one takes over", "slots of the pool move to another server"]
+const ofMany = [
+  "a worker is killed",
+  "a primary is killed, and another one takes over",
+  "a primary is killed, and one takes over that is behind",
+  "slots of the pool move to another server",
+]
 
 const suite = async (name: StoreName, only?: ReadonlyArray<string>): Promise<void> => {
   // What a store can suffer is known when it is open; a test opens its own.

@@ -21,6 +21,8 @@ export interface ChaosStore {
   readonly flush?: () => Promise<void>
   /** Another server takes over, with all that was acknowledged before the call. */
   readonly failover?: () => Promise<void>
+  /** What is acknowledged from now on is on the primary only, until another server takes over. */
+  readonly strand?: () => Promise<void>
   /** A slot of the pool goes to another server. */
   readonly migrate?: (pool: string) => Promise<void>
   stop(): Promise<void>
@@ -121,17 +123,25 @@ const clusterStore = async (): Promise<ChaosStore> => {
 
 const sentinelStore = async (): Promise<ChaosStore> => {
   const sentinels = await ownSentinels()
+  let stranded = false
   return {
     name: "sentinel",
     url: sentinels.url,
     connect: async () => ({ url: sentinels.url, proxy: undefined }),
     failover: async () => {
       const { primary } = sentinels
-      await primary.call("WAIT", 2, 5_000)
+      if (!stranded) await primary.call("WAIT", 2, 5_000)
       await primary.kill()
       await waitFor(async () => (await sentinels.named()) !== primary, "the Sentinels name another one")
     },
     flush: async () => await emptied(await sentinels.named()),
+    // They keep what they have, and follow nobody. The Sentinels would mend it, some ten seconds later.
+    strand: async () => {
+      const { primary, nodes } = sentinels
+      await primary.call("WAIT", 2, 5_000)
+      stranded = true
+      await Promise.all(nodes.filter((node) => node !== primary).map((node) => node.call("REPLICAOF", "127.0.0.1", 1)))
+    },
     stop: () => sentinels.stop(),
   }
 }

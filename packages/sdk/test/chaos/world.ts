@@ -325,6 +325,29 @@ export class World {
     await this.load.start()
   }
 
+  /**
+   * Replicas get nothing more, work goes on, and then one of them takes over. What was acknowledged meanwhile is void; gives the last number of each
+   * key among it.
+   */
+  async goBack(meanwhile: () => Promise<void>): Promise<ReadonlyMap<string, number>> {
+    await this.load.pause()
+    // What it does in several shards would be forgotten in some of them only (docs/guarantees.md).
+    await this.rested()
+    this.log("  the replicas get nothing more")
+    const from = monotonicMs()
+    await this.store.strand?.()
+    this.load.resume()
+    await meanwhile()
+    await this.load.pause()
+    const acknowledged = this.load.acknowledged()
+    this.log("  failover")
+    await this.store.failover?.()
+    this.load.write({ what: "wentBack", from })
+    await this.load.families.rest(false)
+    this.load.resume()
+    return acknowledged
+  }
+
   // --- the end -------------------------------------------------------------------------------------------------------
 
   async verify(): Promise<Verdict> {
