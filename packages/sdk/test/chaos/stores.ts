@@ -132,7 +132,15 @@ const sentinelStore = async (): Promise<ChaosStore> => {
       const { primary } = sentinels
       if (!stranded) await primary.call("WAIT", 2, 5_000)
       await primary.kill()
-      await waitFor(async () => (await sentinels.named()) !== primary, "the Sentinels name another one")
+      // Until it has a replica, another failover, which a busy machine is good for, would forget what it has acknowledged by now.
+      await waitFor(
+        async () => {
+          const named = await sentinels.named()
+          return named !== primary && /role:master[^]*state=online/.test(String(await named.call("INFO", "replication")))
+        },
+        "the Sentinels name another one, and a replica follows it",
+        40_000,
+      )
     },
     flush: async () => await emptied(await sentinels.named()),
     // They keep what they have, and follow nobody. The Sentinels would mend it, some ten seconds later.
