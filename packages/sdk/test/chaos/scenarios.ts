@@ -184,8 +184,7 @@ export const scenarios: ReadonlyArray<Scenario> = [
       await world.load.pause()
       // Asynchronous replication may lose a write that is on its way (docs/redis.md).
       await world.rested()
-      world.log("  failover")
-      await world.store.failover?.()
+      await world.failover()
       await world.load.families.rest(false)
       world.load.resume()
       await world.recovered("after the failover")

@@ -21,6 +21,8 @@ export interface ChaosStore {
   readonly flush?: () => Promise<void>
   /** Another server takes over, with all that was acknowledged before the call. */
   readonly failover?: () => Promise<void>
+  /** Which servers serve, and since which failover. */
+  readonly serving?: () => Promise<string>
   /** What is acknowledged from now on is on the primary only, until another server takes over. */
   readonly strand?: () => Promise<void>
   /** A slot of the pool goes to another server. */
@@ -107,6 +109,11 @@ const clusterStore = async (): Promise<ChaosStore> => {
         return nodes.split("\n").filter((line) => /master/.test(line) && !/fail/.test(line)).length === 3
       }, "a replica took over")
     },
+    serving: async () => {
+      const nodes = String(await primaries[0]?.call("CLUSTER", "NODES")).split("\n")
+      const ports = nodes.flatMap((line) => (/master/.test(line) && !/fail/.test(line) ? [/:(\d+)@/.exec(line)?.[1] ?? ""] : []))
+      return ports.toSorted().join(" ")
+    },
     flush: async () => void (await Promise.all([...running].map(emptied))),
     migrate: async (pool) => {
       const [first, second] = primaries
@@ -142,6 +149,7 @@ const sentinelStore = async (): Promise<ChaosStore> => {
         40_000,
       )
     },
+    serving: async () => `${(await sentinels.named()).port}, failover ${await sentinels.epoch()}`,
     flush: async () => await emptied(await sentinels.named()),
     // They keep what they have, and follow nobody. The Sentinels would mend it, some ten seconds later.
     strand: async () => {

@@ -82,6 +82,8 @@ export class Worker {
 export interface Verdict {
   readonly ok: boolean
   readonly problems: ReadonlyArray<string>
+  /** A machine that is too busy made its servers fail over once more, which may forget what they acknowledged: then problems prove nothing. */
+  readonly disturbed: string | undefined
   readonly handlers: number
   readonly messages: number
   readonly updates: number
@@ -115,6 +117,8 @@ export class World {
   readonly #written = new LineFiles<WorkerLine>()
   #reading: Promise<void> = Promise.resolve()
   #count = 0
+  /** After the failovers that this world made. */
+  #serving: string | undefined
 
   private constructor(store: ChaosStore, load: Load, folder: string, pool: string, given: WorldOptions) {
     this.store = store
@@ -140,6 +144,7 @@ export class World {
     const load = await Load.open(spec)
     const world = new World(store, load, folder, pool, given)
     try {
+      world.#serving = await store.serving?.()
       await Promise.all(Array.from({ length: given.workers }, () => world.add()))
       await load.start()
       await world.recovered("the load runs")
@@ -325,6 +330,12 @@ export class World {
     await this.load.start()
   }
 
+  async failover(): Promise<void> {
+    this.log("  failover")
+    await this.store.failover?.()
+    this.#serving = await this.store.serving?.()
+  }
+
   /**
    * Replicas get nothing more, work goes on, and then one of them takes over. What was acknowledged meanwhile is void; gives the last number of each
    * key among it.
@@ -340,8 +351,7 @@ export class World {
     await meanwhile()
     await this.load.pause()
     const acknowledged = this.load.acknowledged()
-    this.log("  failover")
-    await this.store.failover?.()
+    await this.failover()
     this.load.write({ what: "wentBack", from })
     await this.load.families.rest(false)
     this.load.resume()
@@ -424,11 +434,14 @@ export class World {
         events.flatMap(({ type, of, error }) => (type === "fault" ? [`${name}: a fault in ${of}: ${error}`] : [])),
       ),
     ]
+    const serving = await this.store.serving?.()
+    const disturbed = serving === this.#serving ? undefined : `servers failed over that nobody touched: from ${this.#serving} to ${serving}`
     if (problems.length > 0) await this.#keep(history, audits, problems)
     const sum = (count: (verdict: AuditVerdict) => number): number => verdicts.reduce((total, verdict) => total + count(verdict), 0)
     return {
       ok: problems.length === 0,
       problems,
+      disturbed,
       handlers: found.handlers,
       messages: found.messages,
       updates: found.updates,
@@ -468,6 +481,7 @@ const claimedOf = ([run, low]: ReadonlyArray<PoolAudit>, key: string): ReadonlyS
 export const verdictText = ({
   ok,
   problems,
+  disturbed,
   handlers,
   messages,
   updates,
@@ -480,6 +494,7 @@ export const verdictText = ({
   [
     `${ok ? "✓ ok" : `✗ NOT OK: ${problems.length} problems`}: ${messages} messages and ${updates} updates acknowledged, ${families} families, ${handlers} handlers, ${claims} claims (${rescues} rescues), ` +
       `${refused} stale writes refused, ${late.toFixed(1)} ms late after a thaw`,
+    ...(disturbed === undefined ? [] : [`  ${disturbed}${ok ? "" : ": what is found below proves nothing, run it again"}`]),
     ...problems.slice(0, 30).map((problem) => `  ✗ ${problem}`),
     ...(problems.length > 30 ? [`  ✗ and ${problems.length - 30} more`] : []),
   ].join("\n")

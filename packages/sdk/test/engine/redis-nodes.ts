@@ -227,6 +227,8 @@ export interface TestSentinels extends Nodes {
   readonly sentinels: ReadonlyArray<Node>
   /** Whom the Sentinels name. */
   named(): Promise<Node>
+  /** Of the failover by which it came to be named; grows with each. */
+  epoch(): Promise<number>
 }
 
 /** A primary, two replicas, three Sentinels that take a server for dead after `downMs`; with `password`, all six ask for it. */
@@ -269,17 +271,22 @@ export async function ownSentinels({ downMs = 700, password = "" } = {}): Promis
     return views.every((view) => field(view, "num-other-sentinels") === "2" && field(view, "num-slaves") === "2")
   }, "the Sentinels know each other and the replicas")
   const all = [...nodes, ...sentinels]
+  /** What the best informed Sentinel says. */
+  const latest = async (): Promise<unknown> => {
+    const views = await Promise.all(sentinels.map((node) => node.call("SENTINEL", "MASTER", name).catch(() => undefined)))
+    return views
+      .filter((view) => view !== undefined)
+      .toSorted((a, b) => Number(field(b, "config-epoch")) - Number(field(a, "config-epoch")))[0]
+  }
   return {
     nodes,
     primary,
     sentinels,
     url: `redis+sentinel://${password === "" ? "" : `:${password}@`}${sentinels.map(({ port }) => `127.0.0.1:${port}`).join(",")}/${name}`,
+    epoch: async () => Number(field(await latest(), "config-epoch")),
     named: async () => {
-      const views = await Promise.all(sentinels.map((node) => node.call("SENTINEL", "MASTER", name).catch(() => undefined)))
-      const latest = views
-        .filter((view) => view !== undefined)
-        .toSorted((a, b) => Number(field(b, "config-epoch")) - Number(field(a, "config-epoch")))[0]
-      const node = nodes.find(({ port }) => port === Number(field(latest, "port")))
+      const port = Number(field(await latest(), "port"))
+      const node = nodes.find((one) => one.port === port)
       if (node === undefined) throw new Error("the Sentinels name nobody")
       return node
     },
