@@ -44,6 +44,7 @@ const recorded = (plans: ReadonlyArray<Plan>): History => {
       if (!doomed) workers.push({ ...of, at: ++at, what: "said", value: "e" })
     })
     const branch = `b${iteration}`
+    workers.push({ at: ++at, worker: "a", key: `branch/${id}`, what: "ended", run: branch })
     const end = doomed ? "Cancelled" : "done:e"
     children.push({ key: `branch/${id}`, run: branch, end })
     const leaves = {
@@ -112,6 +113,10 @@ const broken: Readonly<Record<string, { readonly history: History; readonly prob
       "H8 leaf/r.1.abandon was started 2 times: as the runs l1, l9",
       "H9 kin/k leaf/r.1.abandon ended with done:b1, which no handler of it said",
     ],
+  },
+  "a doubled child: it ran to its end again, under its run": {
+    history: withLines({ at: 900, worker: "b", key: "branch/r.1", what: "ended", run: "b1" }),
+    problems: ["H8 branch/r.1 ended 2 times: it was started again under its run"],
   },
   "a parent that was told of another run": {
     history: {

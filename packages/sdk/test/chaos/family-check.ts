@@ -2,7 +2,7 @@
  * Children, activities, updates and signals between runs: did each count once? A pure function of a history, beside history-check.ts. The families
  * were at rest when the store was read, so that all that was begun has ended.
  *
- * - H8 (P3, P4) A child is started once: it has one run, the one of which its parent was told.
+ * - H8 (P3, P4) A child is started once: it has one run, the one of which its parent was told, and that ends once.
  * - H9 (P3) Its end reaches the parent, once, and is what the child said and what the store holds. What a parent's end closes is closed as was
  *   agreed, and none of it lives on.
  * - H10 (P4) An activity's result that counts was given by a try of that very call; who saw it saw the same.
@@ -19,6 +19,8 @@ type Line<What extends WorkerLine["what"]> = Extract<WorkerLine, { readonly what
 interface Evidence {
   /** Of each child, the runs that began. */
   readonly begun: ReadonlyMap<string, ReadonlySet<string>>
+  /** Of each child, the runs whose end was accepted, each time. */
+  readonly ended: ReadonlyMap<string, ReadonlyArray<string>>
   /** Results with which handlers of a run were about to end it. */
   readonly said: ReadonlyMap<string, ReadonlySet<string>>
   /** What a call of an iteration gave, by `<run> <iteration> <call>`. */
@@ -29,7 +31,8 @@ interface Evidence {
 
 const isChild = (key: string): boolean => key.startsWith("branch/") || key.startsWith("leaf/")
 
-const gather = (lines: ReadonlyArray<WorkerLine>): Evidence => {
+const gather = (lines: ReadonlyArray<WorkerLine>, isForgotten: (at: number) => boolean): Evidence => {
+  const ended = new Map<string, string[]>()
   const begins = new Map<string, Line<"begin">>()
   const collect = () => new Map<string, Set<string>>()
   const [begun, said, saw, tried] = [collect(), collect(), collect(), collect()]
@@ -37,6 +40,7 @@ const gather = (lines: ReadonlyArray<WorkerLine>): Evidence => {
     void (to.get(name)?.add(value) ?? to.set(name, new Set([value])))
   for (const line of lines) {
     if (line.what === "try") add(tried, line.call.split(".").slice(0, -1).join("."), line.value)
+    if (line.what === "ended" && isChild(line.key) && !isForgotten(line.at)) ended.set(line.key, [...(ended.get(line.key) ?? []), line.run])
     if (line.what !== "begin") continue
     begins.set(`${line.worker} ${line.handler}`, line)
     if (isChild(line.key)) add(begun, line.key, line.run)
@@ -48,7 +52,7 @@ const gather = (lines: ReadonlyArray<WorkerLine>): Evidence => {
     if (line.what === "said") add(said, begin.run, line.value)
     else add(saw, `${begin.run} ${begin.iteration} ${line.call}`, line.value)
   }
-  return { begun, said, saw, tried }
+  return { begun, ended, said, saw, tried }
 }
 
 const none: ReadonlySet<string> = new Set()
@@ -62,7 +66,7 @@ class FamilyCheck {
 
   constructor(history: History, report: Report) {
     this.#history = history
-    this.#evidence = gather(history.workers)
+    this.#evidence = gather(history.workers, forgotten(history.script))
     this.#report = report
     this.#ends = new Map((history.children ?? []).map((child) => [child.key, child]))
   }
@@ -73,6 +77,8 @@ class FamilyCheck {
       const known = new Set(stored === undefined ? runs : [...runs, stored])
       if (known.size > 1) this.#report("H8", key, `was started ${known.size} times: as the runs ${list(known)}`)
     }
+    for (const [key, runs] of this.#evidence.ended)
+      if (new Set(runs).size < runs.length) this.#report("H8", key, `ended ${runs.length} times: it was started again under its run`)
     const families = this.#history.families ?? []
     const runs = new Set(families.map(({ run }) => run))
     for (const [key, { end }] of this.#ends) {

@@ -33,6 +33,8 @@ export type WorkerLine =
   | (OfHandler & { readonly what: "saw"; readonly call: string; readonly value: string })
   /** The handler is about to end its run with this result. */
   | (OfHandler & { readonly what: "said"; readonly value: string })
+  /** The store accepted the end of the run from this worker. */
+  | (Stamped & { readonly what: "ended"; readonly worker: string; readonly key: string; readonly run: string })
   /** A try of an activity is about to give this; `call` is the same for all tries of one call. */
   | (Stamped & { readonly what: "try"; readonly worker: string; readonly key: string; readonly call: string; readonly value: string })
   /** The handler of update `n` ran; whether that counts, the store decides. */

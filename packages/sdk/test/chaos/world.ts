@@ -414,7 +414,7 @@ export class World {
       await engine.close()
     }
     const history: History = {
-      workers: (await this.lines()).toSorted((a, b) => a.at - b.at),
+      workers: [...(await this.lines()), ...this.workers.flatMap(endedLines)].toSorted((a, b) => a.at - b.at),
       script: this.load.lines,
       final: [...final, ...families.map(({ key, run }) => ({ key, run, log: [], iterations: [] }))],
       families,
@@ -470,6 +470,11 @@ export class World {
     await rm(this.#folder, { recursive: true, force: true })
   }
 }
+
+const endedLines = ({ name: worker, events }: Worker): ReadonlyArray<WorkerLine> =>
+  events.flatMap(({ at, type, kind, key, run }) =>
+    type === "ended" ? [{ at, what: "ended", worker, key: `${String(kind)}/${String(key)}`, run: String(run) } as const] : [],
+  )
 
 /** Epochs of the key's shard, by the audit of its pool. */
 const claimedOf = ([run, low]: ReadonlyArray<PoolAudit>, key: string): ReadonlySet<number> => {
