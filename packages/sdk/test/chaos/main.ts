@@ -6,7 +6,8 @@ import { parseArgs } from "node:util"
 import { randomRun } from "./random.ts"
 import { runScenario, scenarios } from "./scenarios.ts"
 import { openStore, storeNames, type StoreName } from "./stores.ts"
-import { verdictText, World } from "./world.ts"
+import { verdictText } from "./verdict.ts"
+import { World } from "./world.ts"
 
 const usage = `npm run chaos -- [--minutes N] [--seed S] [--store ${storeNames.join("|")}] [--scenarios]`
 const minutesMax = 240

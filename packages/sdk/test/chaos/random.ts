@@ -1,7 +1,8 @@
 /** Random verbs on a pool under load: one seed, one schedule. */
 import { leases } from "./scenarios.ts"
 import type { ChaosStore } from "./stores.ts"
-import { leaseMs, type World, type Worker } from "./world.ts"
+import type { Worker } from "./worker.ts"
+import { leaseMs, type World } from "./world.ts"
 
 /** Mulberry32: small, and the same on every machine. */
 export const randomOf = (seed: number): (() => number) => {

@@ -3,7 +3,7 @@ import { afterAll, describe, expect, test } from "vitest"
 import { describeOwnRedis } from "../engine/redis-server.ts"
 import { runScenario, scenarios } from "./scenarios.ts"
 import { openStore, type ChaosStore, type StoreName } from "./stores.ts"
-import { verdictText } from "./world.ts"
+import { verdictText } from "./verdict.ts"
 
 /** A cluster and Sentinels differ from a single server in these only, and cost more to start. */
 const ofMany = [

@@ -1,6 +1,8 @@
 /** What happens to a pool, by name: each brings it from health to health. A scenario waits for conditions only; freezes and blocks are measured in leases. */
 import type { ChaosStore } from "./stores.ts"
-import { leaseMs, World, type Verdict, type Worker } from "./world.ts"
+import type { Verdict } from "./verdict.ts"
+import type { Worker } from "./worker.ts"
+import { leaseMs, World } from "./world.ts"
 
 export interface Scenario {
   readonly name: string

@@ -2,97 +2,28 @@
  * Workers in processes of their own on one store, under load, and the verbs that hurt them. Every wait is for a condition. `verify` stops the
  * load, waits until all that was acknowledged was handled, drains the workers, and judges what they wrote down and what the store holds.
  */
-import { spawn, type ChildProcess } from "node:child_process"
 import { randomBytes } from "node:crypto"
 import { once } from "node:events"
 import { mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
-import { createInterface } from "node:readline"
 import { openEngine } from "../../src/engine/open.ts"
-import { shardOf } from "../../src/key.ts"
-import { checkAudit, type AuditVerdict } from "../../src/verify/audit-check.ts"
 import { readPoolAudit, type PoolAudit } from "../../src/verify/pool-audit.ts"
-import type { Direction, TcpProxy } from "../pool/tcp-proxy.ts"
-import { checkHistory } from "./history-check.ts"
+import type { Direction } from "../pool/tcp-proxy.ts"
 import { monotonicMs, type Final, type FinalFamily, type History, type WorkerLine } from "./history.ts"
 import type { State } from "./job.ts"
 import { LineFiles } from "./line-files.ts"
 import { holders, Load } from "./load.ts"
 import type { ChaosStore } from "./stores.ts"
-import type { WorkerSpec } from "./worker-process.ts"
+import { judge, type Verdict } from "./verdict.ts"
+import { Worker } from "./worker.ts"
 
 export const shards = 16
 /** Short, so that a pass is quick; the bounds that follow from them are those of the defaults. */
 export const leaseMs = 1_000
 const options = { leaseMs, watchMs: 50, settleMs: 50, sweepMs: 200, callTimeoutMs: 2_000, drainMs: 5_000, auditLength: 10_000 } as const
-/**
- * A thawed process notices within a turn of its loop. More is a finding; but a core that others had for 250 ms leaves no trace among the stalls
- * (worker-process.ts).
- */
-const lateMs = 250
-
 /** Until runs with children have ended what they began: an activity of a killed worker is missed after 15 s (docs/activities.md), twice where its next one is killed, too. */
 const restMs = 90_000
-
-export interface WorkerEvent {
-  readonly at: number
-  readonly of: "run" | "low" | ""
-  readonly type: string
-  readonly session?: string
-  readonly error?: string
-  readonly [more: string]: unknown
-}
-
-export class Worker {
-  readonly name: string
-  readonly child: ChildProcess
-  readonly proxy: TcpProxy | undefined
-  readonly events: WorkerEvent[] = []
-  frozen = false
-  /** What it said on stderr. */
-  said = ""
-
-  constructor(spec: WorkerSpec, proxy: TcpProxy | undefined) {
-    this.name = spec.worker
-    this.proxy = proxy
-    const script = join(import.meta.dirname, "worker-process.ts")
-    this.child = spawn(process.execPath, ["--conditions=source", script, JSON.stringify(spec)], { stdio: ["pipe", "pipe", "pipe"] })
-    if (this.child.stdout !== null)
-      createInterface({ input: this.child.stdout }).on("line", (line) => this.events.push(JSON.parse(line) as WorkerEvent))
-    this.child.stderr?.on("data", (data) => (this.said += String(data)))
-    // A dead child takes no commands.
-    this.child.stdin?.on("error", () => {})
-  }
-
-  get alive(): boolean {
-    return this.child.exitCode === null && this.child.signalCode === null
-  }
-
-  count(type: string): number {
-    return this.events.filter((event) => event.type === type).length
-  }
-
-  /** Sessions of both its pools. */
-  get sessions(): ReadonlyArray<string> {
-    return this.events.flatMap(({ type, session }) => (type === "joined" && session !== undefined ? [session] : []))
-  }
-}
-
-export interface Verdict {
-  readonly ok: boolean
-  readonly problems: ReadonlyArray<string>
-  /** A machine that is too busy made its servers fail over once more, which may forget what they acknowledged: then problems prove nothing. */
-  readonly disturbed: string | undefined
-  readonly handlers: number
-  readonly messages: number
-  readonly updates: number
-  readonly families: number
-  readonly lateMs: number
-  readonly claims: number
-  readonly rescues: number
-  readonly refused: number
-}
 
 export interface WorldOptions {
   readonly workers: number
@@ -414,43 +345,19 @@ export class World {
       await engine.close()
     }
     const history: History = {
-      workers: [...(await this.lines()), ...this.workers.flatMap(endedLines)].toSorted((a, b) => a.at - b.at),
+      workers: [...(await this.lines()), ...this.workers.flatMap(({ ended }) => ended)].toSorted((a, b) => a.at - b.at),
       script: this.load.lines,
       final: [...final, ...families.map(({ key, run }) => ({ key, run, log: [], iterations: [] }))],
       families,
       children: await this.load.families.children(),
       repeats: (key) => key.startsWith("low/"),
     }
-    const flushed = this.load.lines.some(({ what }) => what === "flushed")
-    const found = checkHistory(history, { lateMs, ...(flushed ? {} : { claimed: (key: string) => claimedOf(audits, key) }) })
-    const verdicts: AuditVerdict[] = audits.map(checkAudit)
-    const problems = [
-      ...this.#problems,
-      ...found.problems.map(({ rule, key, text }) => `${rule} ${key}: ${text}`),
-      ...verdicts.flatMap(({ pool, violations }) =>
-        violations.map(({ invariant, shard, text }) => `${invariant} ${pool} shard ${shard}: ${text}`),
-      ),
-      ...this.workers.flatMap(({ name, events }) =>
-        events.flatMap(({ type, of, error }) => (type === "fault" ? [`${name}: a fault in ${of}: ${error}`] : [])),
-      ),
-    ]
     const serving = await this.store.serving?.()
     const disturbed = serving === this.#serving ? undefined : `servers failed over that nobody touched: from ${this.#serving} to ${serving}`
-    if (problems.length > 0) await this.#keep(history, audits, problems)
-    const sum = (count: (verdict: AuditVerdict) => number): number => verdicts.reduce((total, verdict) => total + count(verdict), 0)
-    return {
-      ok: problems.length === 0,
-      problems,
-      disturbed,
-      handlers: found.handlers,
-      messages: found.messages,
-      updates: found.updates,
-      families: found.families,
-      lateMs: found.lateMs,
-      claims: sum(({ claims }) => claims),
-      rescues: sum(({ rescues }) => rescues),
-      refused: sum(({ refused }) => refused),
-    }
+    const problems = [...this.#problems, ...this.workers.flatMap(({ faults }) => faults)]
+    const verdict = judge(history, audits, shards, { problems, disturbed })
+    if (!verdict.ok) await this.#keep(history, audits, verdict.problems)
+    return verdict
   }
 
   /** For whoever looks for the cause: all that was written down, in the folder that the environment names. */
@@ -470,36 +377,3 @@ export class World {
     await rm(this.#folder, { recursive: true, force: true })
   }
 }
-
-const endedLines = ({ name: worker, events }: Worker): ReadonlyArray<WorkerLine> =>
-  events.flatMap(({ at, type, kind, key, run }) =>
-    type === "ended" ? [{ at, what: "ended", worker, key: `${String(kind)}/${String(key)}`, run: String(run) } as const] : [],
-  )
-
-/** Epochs of the key's shard, by the audit of its pool. */
-const claimedOf = ([run, low]: ReadonlyArray<PoolAudit>, key: string): ReadonlySet<number> => {
-  const audit = key.startsWith("low/") ? low : run
-  const entries = audit?.shards[shardOf(key.slice(key.indexOf("/") + 1), shards)]?.entries ?? []
-  return new Set(entries.flatMap((entry) => (entry.type === "claim" ? [entry.epoch] : [])))
-}
-
-export const verdictText = ({
-  ok,
-  problems,
-  disturbed,
-  handlers,
-  messages,
-  updates,
-  families,
-  lateMs: late,
-  claims,
-  rescues,
-  refused,
-}: Verdict): string =>
-  [
-    `${ok ? "✓ ok" : `✗ NOT OK: ${problems.length} problems`}: ${messages} messages and ${updates} updates acknowledged, ${families} families, ${handlers} handlers, ${claims} claims (${rescues} rescues), ` +
-      `${refused} stale writes refused, ${late.toFixed(1)} ms late after a thaw`,
-    ...(disturbed === undefined ? [] : [`  ${disturbed}${ok ? "" : ": what is found below proves nothing, run it again"}`]),
-    ...problems.slice(0, 30).map((problem) => `  ✗ ${problem}`),
-    ...(problems.length > 30 ? [`  ✗ and ${problems.length - 30} more`] : []),
-  ].join("\n")
