@@ -92,6 +92,11 @@ const clusterStore = async (): Promise<ChaosStore> => {
   const cluster = await ownNodes(3)
   const { primaries } = cluster
   const running = new Set(cluster.nodes)
+  /** Ports of the primaries, as the first of them sees it: it is never killed. */
+  const serving = async (): Promise<ReadonlyArray<string>> => {
+    const nodes = String(await primaries[0]?.call("CLUSTER", "NODES")).split("\n")
+    return nodes.flatMap((line) => (/master/.test(line) && !/fail/.test(line) ? [/:(\d+)@/.exec(line)?.[1] ?? ""] : [])).toSorted()
+  }
   return {
     name: "cluster",
     url: cluster.url,
@@ -103,17 +108,13 @@ const clusterStore = async (): Promise<ChaosStore> => {
       await victim.call("WAIT", 1, 5_000)
       await victim.kill()
       running.delete(victim)
-      const some = primaries[0]
+      // For a moment the others still take it for a primary.
       await waitFor(async () => {
-        const nodes = String(await some?.call("CLUSTER", "NODES"))
-        return nodes.split("\n").filter((line) => /master/.test(line) && !/fail/.test(line)).length === 3
+        const ports = await serving()
+        return ports.length === 3 && !ports.includes(String(victim.port))
       }, "a replica took over")
     },
-    serving: async () => {
-      const nodes = String(await primaries[0]?.call("CLUSTER", "NODES")).split("\n")
-      const ports = nodes.flatMap((line) => (/master/.test(line) && !/fail/.test(line) ? [/:(\d+)@/.exec(line)?.[1] ?? ""] : []))
-      return ports.toSorted().join(" ")
-    },
+    serving: async () => (await serving()).join(" "),
     flush: async () => void (await Promise.all([...running].map(emptied))),
     migrate: async (pool) => {
       const [first, second] = primaries
