@@ -3,8 +3,9 @@ import { makeClient } from "../src/gen.ts"
 import type { TestEnv } from "../src/testing/index.ts"
 import { createTestEnv } from "../src/testing/index.ts"
 import { retry } from "../src/define/index.ts"
+import type { WorkerEvent } from "../src/index.ts"
 import { workStub } from "./runtime/activity-fixture.ts"
-import { contract, helperContract, helperStub, stub } from "./runtime/fixture.ts"
+import { contract, helperContract, helperStub, stub, stubWith } from "./runtime/fixture.ts"
 
 describe("the test environment", () => {
   let env: TestEnv | undefined
@@ -33,6 +34,40 @@ describe("the test environment", () => {
     expect(state.count).toBe(365)
     expect(state.log.at(-1)).toBe("2026-12-31T03:00:00.000Z")
     expect(env.now().toISOString()).toBe("2027-01-01T00:00:00.000Z")
+  })
+
+  test("a run pinned to code that no worker has waits for as long as it takes, is reported, and never fails", async () => {
+    const events: Array<WorkerEvent> = []
+    let deployed: readonly [min: number, max: number] = [3, 4]
+    let calls = 0
+    env = await createTestEnv({
+      // the worker that takes over has later code; a failed attempt would be the end of the run
+      faults: { fault: { verb: "write", at: 0, kind: "after" } },
+      jobs: [
+        stubWith(retry.none).implement({
+          init: () => ({ count: 0, log: [] }),
+          run: async (job: any) => {
+            const [min, max] = calls++ === 0 ? [1, 2] : deployed
+            const version = job.version("change", min, max)
+            await job.receive("stop")
+            return job.done(`version ${version}`)
+          },
+        }),
+      ],
+      onEvent: (event) => events.push(event),
+    })
+    const handle = await makeClient(env, { sample: contract }).sample.start({ id: "pinned" })
+    await env.settle()
+    await handle.signal.stop()
+    await env.advance("30 minutes")
+    const { phase, blocked, attempt, outcome } = await handle.describe()
+    expect([phase, attempt, outcome]).toEqual(["parked", 1, undefined])
+    expect(blocked).toContain('version 2 of the change "change"')
+    expect(events.filter(({ type }) => type === "failed")).toEqual([])
+    expect(events).toContainEqual(expect.objectContaining({ type: "blocked", kind: "sample", key: "pinned" }))
+    deployed = [2, 4]
+    await env.advance("1 minute")
+    expect(await handle.result({ timeout: 1_000 })).toBe("version 2")
   })
 
   test("a parent rests while its child sleeps, and is told when that ends; others wake at their times", async () => {

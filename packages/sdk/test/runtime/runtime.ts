@@ -226,6 +226,8 @@ export const runtimeSuite = (name: string, store: () => string): void => {
       await until(async () => (await handle.describe()).blocked?.includes('version 2 of the change "change"'), "it waits for code")
       await newest.close()
       expect((await handle.describe()).phase).toBe("parked")
+      expect(pool.events.filter(({ type }) => type === "failed")).toEqual([])
+      expect(pool.events).toContainEqual(expect.objectContaining({ type: "blocked", kind: "sample", key: "versions" }))
     })
 
     test("updates are applied once, answered, validated; a throw leaves the state as it was", async () => {
