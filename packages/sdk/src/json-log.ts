@@ -4,6 +4,7 @@ import type { WorkerEvent } from "./worker.ts"
 const levels: Readonly<Partial<Record<WorkerEvent["type"], string>>> = {
   warning: "warn",
   failed: "error",
+  activityFailed: "warn",
   blocked: "error",
   closeFailed: "error",
   unsent: "error",

@@ -36,6 +36,7 @@ import type { RuntimeEvent } from "./runtime/host.ts"
 import { Runner } from "./runtime/runner.ts"
 import type { Beat, Task, TaskQueue } from "./runtime/task.ts"
 import { supervision } from "./supervision.ts"
+import { registerActivities } from "./telemetry/activity-metrics.ts"
 
 /** Options of the table that a worker takes. */
 const workerOptionNames = [
@@ -212,12 +213,19 @@ export const startWorker = async (options: object, test: { readonly storeClock?:
     let member: PoolMember | undefined
     let runner: Runner | undefined
     if (activities.size > 0) {
+      const names = [...activities].flatMap(([kind, { handlers }]) => Object.keys(handlers).map((name) => [kind, name] as const))
+      const measured = registerActivities(given.pool, names)
+      // the last to go: what a drain lets end is counted
+      started.unshift(async () => measured.end())
       const executor: ExecutorOptions = {
         handlers: activities,
         effects,
         limits,
         interceptors,
         worker: `${hostname()}:${process.pid}`,
+        tries: measured.of,
+        onFailed: ({ kind, key, run, name: activity, try: attempt }, error) =>
+          onEvent({ type: "activityFailed", kind, key, run, activity, attempt, error }),
         messages: ShardBatcher.of(engine, given.pool, (items) => engine.message(given.pool, items)),
         beat: engine.driver === "sqlite" ? (task, beat) => tellHere(member, runner, task, beat) : publishBeat(engine, given.pool),
       }
@@ -386,6 +394,8 @@ const describeEvent = (event: WorkerEvent): string | undefined => {
       return event.text
     case "failed":
       return `${event.kind}/${event.key} attempt ${event.attempt} failed${event.retryIn === undefined ? "" : `, next one in ${event.retryIn} ms`}: ${event.error.message}`
+    case "activityFailed":
+      return `${event.kind}/${event.key} try ${event.attempt} of activity ${event.activity} failed: ${event.error.message}`
     case "blocked":
       return `${event.kind}/${event.key} is blocked: ${event.error.message}`
     case "closeFailed":

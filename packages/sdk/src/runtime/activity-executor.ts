@@ -5,6 +5,7 @@ import { ActivityTimeout, PayloadTooLarge } from "../errors.ts"
 import type { Options } from "../options.ts"
 import type { Work } from "../pool/work.ts"
 import { runAs } from "../pool/work.ts"
+import type { TriesMeasured } from "../telemetry/activity-metrics.ts"
 import { missed } from "./activity-deadline.ts"
 import { Heart } from "./activity-heart.ts"
 import type { ErrorData, FailedTry } from "./body.ts"
@@ -12,6 +13,7 @@ import { encodeError, isDeclared } from "./body.ts"
 import type { ActivityHandlers, OperationSchemas } from "./contract.ts"
 import { codecOf } from "./contract.ts"
 import type { Effects } from "./effects.ts"
+import { errorOf } from "./host.ts"
 import type { WorkInterceptor } from "./interceptors.ts"
 import { intercepted } from "./interceptors.ts"
 import { checkBytes } from "./size.ts"
@@ -42,6 +44,9 @@ export interface ExecutorOptions {
   readonly interceptors: ReadonlyArray<WorkInterceptor>
   /** Host and process id. */
   readonly worker: string
+  readonly tries: (kind: string, name: string) => TriesMeasured | undefined
+  /** A try failed here, or with another worker that died; a declared error is an answer. */
+  readonly onFailed: (task: Task, error: Error) => void
   readonly limits: Pick<Options, "payloadBytes" | "inboxLimit" | "inboxReserve" | "requestRetentionMs">
 }
 
@@ -51,11 +56,11 @@ export const executeTask = async (options: ExecutorOptions, task: Task, control:
 }
 
 /** Tells the owner that the worker of a try is gone: the try failed, and its retry policy decides. */
-export const reportLost = (options: ExecutorOptions, task: Task): Promise<void> =>
-  writeResult(options, task, {
-    error: { tag: "WorkerLost", message: `the worker that ran try ${task.try} of activity ${task.name} went away` },
-    retry: true,
-  })
+export const reportLost = (options: ExecutorOptions, task: Task): Promise<void> => {
+  const message = `the worker that ran try ${task.try} of activity ${task.name} went away`
+  options.onFailed(task, Object.assign(new Error(message), { name: "WorkerLost" }))
+  return writeResult(options, task, { error: { tag: "WorkerLost", message }, retry: true })
+}
 
 const writeResult = async (options: ExecutorOptions, task: Task, result: TaskResult): Promise<void> => {
   const { limits } = options
@@ -95,12 +100,18 @@ const runTask = async (options: ExecutorOptions, task: Task, control: TaskContro
   const timer = setTimeout(() => miss("close"), task.timeout)
   const heart = new Heart({ task, worker, send: (beat) => options.beat(task, beat), onSilent: () => miss("heartbeat") })
   const abortSignal = AbortSignal.any([control.abortSignal, late.signal])
+  const measured = options.tries(task.kind, task.name)
+  let failed = false
+  measured?.began()
   try {
     const ok = await call(options, task, schemas, handler, heart, abortSignal)
     return { ok, worker, ran: heart.elapsed }
   } catch (error) {
     // declared errors are answers, and what is too large stays so: neither is tried again
-    const final = isDeclared(error, schemas.errors) || PayloadTooLarge.is(error)
+    const declared = isDeclared(error, schemas.errors)
+    const final = declared || PayloadTooLarge.is(error)
+    failed = !declared
+    if (failed) options.onFailed(task, errorOf(error))
     return {
       error: encodeError(error, schemas.errors),
       retry: !final,
@@ -112,6 +123,7 @@ const runTask = async (options: ExecutorOptions, task: Task, control: TaskContro
   } finally {
     clearTimeout(timer)
     heart.stop()
+    measured?.ended(heart.elapsed, failed)
   }
 }
 

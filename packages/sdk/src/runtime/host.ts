@@ -21,6 +21,17 @@ export type RuntimeEvent =
       readonly retryIn: number | undefined
     }
   | { readonly type: "blocked"; readonly kind: string; readonly key: string; readonly run: string; readonly error: Error }
+  /** A try of an activity failed in this worker, or with one that died; whether another one follows is for its run to decide. */
+  | {
+      readonly type: "activityFailed"
+      readonly kind: string
+      readonly key: string
+      readonly run: string
+      readonly activity: string
+      /** 1, 2, 3 …: the try. */
+      readonly attempt: number
+      readonly error: Error
+    }
   /** The run has ended, and one of those whom that concerns cannot be told, or ended, now. */
   | { readonly type: "unsent"; readonly kind: string; readonly key: string; readonly run: string; readonly error: Error }
   | { readonly type: "stuck"; readonly kind: string; readonly key: string; readonly run: string }

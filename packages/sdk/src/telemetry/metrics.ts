@@ -6,8 +6,9 @@
  * up, and what a worker counted that has left stays, so that counters only grow.
  */
 import { Context, Metric } from "effect"
-import { addTo, topOf } from "./histogram.ts"
+import { addTo } from "./histogram.ts"
 import { Durations, Tally, tallyNames, type Measured, type Sum } from "./measured.ts"
+import { bounds, histogramOf, readOnly } from "./series.ts"
 
 interface Series {
   readonly pool: string
@@ -58,9 +59,6 @@ const histograms = {
   ponos_store_call_ms: ["Takes and commits, from sending to the answer", (totals) => totals.storeCalls],
   ponos_shard_hand_over_ms: ["From the abort of a shard's handlers to its release", (totals) => totals.handOvers],
 } as const satisfies Readonly<Record<string, readonly [string, (totals: Totals) => Sum]>>
-
-/** Upper bounds, ms. Counts below a power of two are exact (H2). */
-const bounds = Array.from({ length: 18 }, (_, power) => 2 ** power)
 
 /** The workers of one series. */
 class SeriesSource {
@@ -131,9 +129,6 @@ const addWorker = (totals: Totals, measured: Omit<Measured, "use" | "waiting">):
   for (const name of tallyNames) totals.tally[name] += measured.tally[name]
 }
 
-/** What cannot be changed from outside. */
-const readOnly = <State>(get: () => State) => ({ get, update: () => undefined, modify: () => undefined })
-
 const register = ({ pool, group }: Series, source: SeriesSource): ReadonlyArray<Metric.Registration> => {
   // the registry that all programs of the process share, with the attributes of the series
   const context = Context.make(Metric.CurrentMetricAttributes, { pool, group })
@@ -154,20 +149,8 @@ const register = ({ pool, group }: Series, source: SeriesSource): ReadonlyArray<
       Metric.registerUnsafe(
         Metric.histogram(id, { description, boundaries: bounds }),
         context,
-        readOnly(() => histogramState(read(source.totals()))),
+        readOnly(() => histogramOf(read(source.totals()))),
       ),
     ),
   ]
-}
-
-const histogramState = ({ counts, sum }: Sum): Metric.HistogramState => {
-  const used = [...counts].map((count, bucket) => ({ count, top: topOf(bucket) })).filter(({ count }) => count > 0)
-  const below = (bound: number): number => used.reduce((all, { count, top }) => (top < bound ? all + count : all), 0)
-  return {
-    buckets: bounds.map((bound): [number, number] => [bound, below(bound)]),
-    count: below(Number.POSITIVE_INFINITY),
-    min: used[0]?.top ?? 0,
-    max: used.at(-1)?.top ?? 0,
-    sum,
-  }
 }
