@@ -1,4 +1,5 @@
 /** `createClient`, for generated code: one member per job of the definition file. */
+import { createHash } from "node:crypto"
 import { InboxFull, RunEnded, RunExists } from "../errors.ts"
 import { readOptions, refuseUnknown, toMillis } from "../options.ts"
 import type { Engine, StartItem } from "../engine/engine.ts"
@@ -60,6 +61,10 @@ const runPrefix = crypto.randomUUID().slice(0, 8) + Math.floor(performance.timeO
 /** A run id never used before: a random prefix of this process, its start, and a count. */
 const newRunId = (): string => runPrefix + (runs++).toString(36)
 
+/** The same for the same request, and not to be guessed from others. */
+const runOfId = (address: string, id: string): string =>
+  `i${createHash("sha256").update(`${address}\n${id}`).digest("base64url").slice(0, 22)}`
+
 const noOptions: StartOptions = {}
 
 export class JobClient {
@@ -110,15 +115,18 @@ export class JobClient {
     const after = options.after === undefined ? undefined : toMillis(options.after, "after")
     const at = addressOfInput(this.contract, encoded, core.knownShards ?? (await core.shards()))
     if (!core.isAnnounced(this.kind)) await core.announceKind(this.kind)
-    const item: StartItem = { shard: at.shard, address: at.address, run: newRunId(), body }
-    let asked =
+    const { id } = options
+    const run = id === undefined ? newRunId() : runOfId(at.address, id)
+    const item: StartItem = { shard: at.shard, address: at.address, run, body }
+    let asked: StartItem =
       after === undefined && options.ifEnded === undefined
         ? item
         : { ...item, ...(after === undefined ? {} : { after }), ...(options.ifEnded === undefined ? {} : { ifEnded: options.ifEnded }) }
     if (options.signal !== undefined) {
-      const signal = firstSignal(this.contract, options.signal, options.ifRunning, core.options, () => crypto.randomUUID())
+      const signal = firstSignal(this.contract, options.signal, options.ifRunning, core.options, () => `${run}.first`)
       asked = { ...asked, signal }
     }
+    if (id !== undefined) asked = { ...asked, remember: core.options.requestRetentionMs }
     let reply = await core.start(asked)
     // another one may start between the two: it is replaced as well
     while (reply.status === "running" && options.ifRunning === "replace") {

@@ -27,6 +27,11 @@ export interface ClientOptions extends Partial<
 export const clientOptionNames = ["shards", "callTimeoutMs", "queryTimeoutMs", "updateTimeoutMs", "payloadBytes"] as const
 
 export interface StartOptions<FirstSignal = AnyFirstSignal> {
+  /**
+   * Idempotency id: of all starts of the key with it, one begins a run, whatever has become of that. It is kept as long as request ids are (a start that
+   * only joined a live run is not); default: a new one. For programs that repeat what they do, a web request or a message of a queue.
+   */
+  readonly id?: string
   /** Delay of the first iteration. */
   readonly after?: DurationInput
   /** A live run has the key: return its handle (default), throw `RunExists`, or terminate it and start anew. */
@@ -101,7 +106,8 @@ const refuse = (option: string, expected: string, value: unknown): never => {
 }
 
 export const checkStartOptions = (options: StartOptions): void => {
-  refuseUnknown(options, ["after", "ifRunning", "ifEnded", "labels", "signal"], "start")
+  refuseUnknown(options, ["id", "after", "ifRunning", "ifEnded", "labels", "signal"], "start")
+  checkRequestId(options.id)
   if (options.labels !== undefined) checkLabels(options.labels)
   const { ifRunning = "join", ifEnded = "start" } = options
   if (ifRunning !== "join" && ifRunning !== "reject" && ifRunning !== "replace")

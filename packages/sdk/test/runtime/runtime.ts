@@ -431,6 +431,35 @@ export const runtimeSuite = (name: string, store: () => string): void => {
       await expect(pool.client.sample.get("nobody").signal.stop()).rejects.toMatchObject({ _tag: "RunNotFound" })
     })
 
+    test("of starts with one id, one counts, whatever has become of its run", async () => {
+      const { sample } = pool.client
+      const ran: Array<string> = []
+      await pool.worker({
+        run: async (job: any) => {
+          ran.push(job.run)
+          return job.done(String((await job.receive("note")).payload))
+        },
+      })
+      const signal = { name: "note", payload: "first" }
+      const once = { id: "request 1", signal }
+      const handle = await sample.start({ id: "x" }, once)
+      expect(await handle.result({ timeout: 10_000 })).toBe("first")
+      // a repeated request, after the run has ended, also where it wants a new one at any price
+      await sample.start({ id: "x" }, { ...once, ifRunning: "replace" })
+      await Promise.all([sample.start({ id: "x" }, once), sample.start({ id: "x" }, { ...once, ifEnded: "reject" })])
+      expect((await handle.describe()).run).toBe(ran[0])
+      // another request, and the same for another key, are new starts
+      await sample.start({ id: "x" }, { id: "request 2" })
+      await sample.start({ id: "x" }, once)
+      const other = await sample.start({ id: "y" }, once)
+      expect(await other.result({ timeout: 10_000 })).toBe("first")
+      // the repeated one has told the new run nothing
+      await handle.signal.note("second")
+      expect(await handle.result({ timeout: 10_000 })).toBe("second")
+      expect(new Set(ran).size).toBe(3)
+      await expect(sample.start({ id: "x" }, { id: "" })).rejects.toMatchObject({ _tag: "BadOption" })
+    })
+
     test("a query without a worker says so", async () => {
       const handle = await pool.client.sample.start({ id: "lonely" })
       await expect(handle.query.count(undefined, { timeout: 100 })).rejects.toMatchObject({ _tag: "NoWorker" })
