@@ -17,7 +17,7 @@ import { checkHeaders } from "../runtime/interceptors.ts"
 import { firstSignal } from "../runtime/start-request.ts"
 import { interceptCall } from "./interceptors.ts"
 import { terminateRun } from "./terminate.ts"
-import { readPage } from "./listing.ts"
+import { Pace, readPage } from "./listing.ts"
 import type { ClientOptions, ListOptions, Listed, Page, PageOptions, StartOptions } from "./options.ts"
 import { checkListOptions, checkPageOptions, checkStartOptions, clientOptionNames } from "./options.ts"
 
@@ -160,8 +160,9 @@ export class JobClient {
   async *list(options: ListOptions = {}): AsyncGenerator<Listed> {
     checkListOptions(options)
     let left = options.limit ?? Number.POSITIVE_INFINITY
+    const pace = new Pace()
     for (let cursor: string | undefined = ""; cursor !== undefined && left > 0;) {
-      const page: Page = await readPage(this.#core, this.kind, options, cursor, pageSize)
+      const page: Page = await readPage(this.#core, this.kind, options, cursor, pageSize, pace)
       for (const run of page.runs) if (left-- > 0) yield run
       cursor = page.cursor
     }

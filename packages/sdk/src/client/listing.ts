@@ -7,6 +7,23 @@ import { factsOf } from "./facts.ts"
 import type { ListFilter, Listed, Page } from "./options.ts"
 
 const stepMax = 200
+/** Of records, a look; what is more is sent in smaller ones. */
+const stepBytes = 256 * 1024
+
+/** How many runs a look at the store asks for: few at first, since nobody knows how large they are; each may have a payload of a megabyte. */
+export class Pace {
+  #step = 10
+
+  step(limit: number): number {
+    return Math.max(1, Math.min(this.#step, limit))
+  }
+
+  found(runs: ReadonlyArray<{ readonly body: string; readonly outcome: string | undefined }>): void {
+    const bytes = runs.reduce((sum, { body, outcome = "" }) => sum + body.length + outcome.length, 0)
+    const each = bytes / Math.max(1, runs.length)
+    this.#step = Math.max(1, Math.min(stepMax, this.#step * 2, Math.floor(stepBytes / Math.max(1, each))))
+  }
+}
 
 const isOneOf = <A>(wanted: A | ReadonlyArray<A> | undefined, found: A | undefined): boolean =>
   wanted === undefined || (found !== undefined && [wanted].flat().includes(found as never))
@@ -34,13 +51,21 @@ const parse = (cursor: string): readonly [shard: number, place: string] => {
 }
 
 /** One page of about `limit`; `cursor` "" begins. */
-export const readPage = async (core: ClientCore, kind: string, filter: ListFilter, cursor: string, limit: number): Promise<Page> => {
+export const readPage = async (
+  core: ClientCore,
+  kind: string,
+  filter: ListFilter,
+  cursor: string,
+  limit: number,
+  pace: Pace = new Pace(),
+): Promise<Page> => {
   const engine = await core.engine()
   const shards = await core.shards()
   const runs: Array<Listed> = []
   let [shard, place] = parse(cursor)
   while (shard < shards) {
-    const page = await engine.list(core.pool, shard, place, Math.min(stepMax, limit))
+    const page = await engine.list(core.pool, shard, place, pace.step(limit))
+    pace.found(page.runs)
     for (const run of page.runs) {
       const address = splitAddress(run.address)
       if (address.kind !== kind) continue
