@@ -462,10 +462,10 @@ export class Attempt {
 
   /**
    * Records what the handler is about to see; written with the next write, at the latest before the next body starts that is not deferred itself
-   * (J2). Lost with the attempt, it is computed anew: failures, and results of steps that were declared to bear it.
+   * (J2). Lost with the attempt, it is computed anew: failures, messages (J3), and results of steps that were declared to bear it.
    */
   recordDeferred(entry: Entry, live: Live): void {
-    if (this.#dead !== undefined || this.#ended) return
+    if (this.#dead !== undefined || this.#ended || this.options.onReplayed !== undefined) return live.unseen?.()
     live.acknowledged = true
     this.#live.push(live)
     this.#writer.defer(entry)

@@ -59,10 +59,11 @@ export const startReceive = (
     /** Written: the wait is known to later attempts. */
     let waits: Waiting | undefined
     let settled = entries.some((entry) => entry.t === "got")
+    // With the next write (J3): until then nothing depends on it, and an attempt that is lost leaves the message unread
     const got = (message: Message | undefined): void => {
       settled = true
       stop?.()
-      attempt.record(
+      attempt.recordDeferred(
         { t: "got", c: index, m: message?.number ?? 0 },
         delivery(
           () => resolve(message === undefined ? undefined : envelope(message)),

@@ -322,7 +322,7 @@ export const runtimeSuite = (name: string, store: () => string): void => {
     test.each(["cancel", "got"])("what was recorded (%s) while the handler ended is not lost", async (type) => {
       const gate = Promise.withResolvers<void>()
       const engine = await openEngine(pool.store)
-      // the handler returns while the write of the entry is under way: it is acknowledged when nobody waits for it any more
+      // a cancel: the handler returns while the write of the entry is under way, and it is acknowledged when nobody waits for it any more
       const slow = wrapEngine(engine, {
         commit: async (name, groups) => {
           if (groups.some((group) => group.items.some((item) => item.append.some((entry) => entry.includes(`"t":"${type}"`))))) {
@@ -337,8 +337,11 @@ export const runtimeSuite = (name: string, store: () => string): void => {
           run: async (job: any) => {
             const unread = job.poll()
             if (unread !== undefined) return job.done(`read ${unread.payload}`)
-            void job.receive("note")
+            // the handler ends when it is offered the message, before that is delivered
+            void job.receive("note", { filter: () => (gate.resolve(), true) })
             await gate.promise
+            // what was recorded waits while the handler still makes calls
+            void job.receive("go")
             return job.again({ on: ["note"] })
           },
         },
