@@ -118,6 +118,34 @@ describe("the test environment", () => {
     expect(await handle.result({ timeout: 1_000 })).toMatch(/^undefined X 2026-01-31/)
   })
 
+  test("handlers that only wait leave memory if so asked, and come back when it has come", async () => {
+    let attempts = 0
+    env = await createTestEnv({
+      jobs: [
+        stub.implement({
+          init: () => ({ count: 0, log: [] }),
+          run: async (job: any) => {
+            attempts++
+            await job.sleep("1 hour")
+            const { payload } = await job.receive("note")
+            return job.done(`${payload} ${job.attempt}`)
+          },
+        }),
+      ],
+      faults: { parking: 1 },
+    })
+    const handle = await makeClient(env, { sample: contract }).sample.start({ id: "parks" })
+    await env.settle()
+    expect((await handle.describe()).phase).toBe("parked")
+    await env.advance("1 hour")
+    expect((await handle.describe()).phase).toBe("parked")
+    expect(attempts).toBe(2)
+    await handle.signal.note("here")
+    await env.settle()
+    expect(await handle.result()).toBe("here 1")
+    await expect(createTestEnv({ jobs: [], faults: { parking: 0 } })).rejects.toMatchObject({ _tag: "BadOption" })
+  })
+
   test("delays, deadlines and rate limits of activities follow the clock", async () => {
     const { stub: paced, contract: work } = workStub({
       later: { delay: "1 hour" },

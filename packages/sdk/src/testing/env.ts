@@ -6,7 +6,7 @@ import type { Layer } from "effect"
 import type { DurationInput } from "../define/index.ts"
 import type { Engine } from "../engine/engine.ts"
 import { openEngine } from "../engine/open.ts"
-import { WaitTimeout } from "../errors.ts"
+import { BadOption, WaitTimeout } from "../errors.ts"
 import { refuseUnknown, toMillis } from "../options.ts"
 import type { ActivityHandlers, JobHandlers } from "../runtime/contract.ts"
 import type { StartedWorker, WorkerEvent } from "../worker.ts"
@@ -34,6 +34,8 @@ export interface TestFaults {
   readonly hints?: Hints
   /** Every write of the client arrives twice. */
   readonly repeatClient?: boolean
+  /** Handlers that only wait leave memory, and come back when what they wait for has come: at every n-th time that all is at rest; 1: each time. */
+  readonly parking?: number
 }
 
 /** How often the first worker called the store so far: the places where a `fault` can strike. */
@@ -68,6 +70,8 @@ export class TestEnv implements AsyncDisposable {
   #takeOver: Promise<unknown> | undefined
   #failure: unknown
   #closed: Promise<void> | undefined
+  /** Times at which all was at rest. */
+  #rests = 0
 
   /** Made by `createTestEnv`. */
   constructor(real: Engine, time: { now: number }, options: TestEnvOptions) {
@@ -154,6 +158,15 @@ export class TestEnv implements AsyncDisposable {
   }
 
   async #rest(): Promise<void> {
+    await this.#restOnce()
+    const { parking } = this.#options.faults ?? {}
+    if (parking === undefined || ++this.#rests % parking !== 0) return
+    // found waiting twice, they are taken to wait
+    for (let look = 0; look < 2; look++) for (const { runner } of this.#living) runner?.parkWaiting(0)
+    await this.#restOnce()
+  }
+
+  async #restOnce(): Promise<void> {
     const end = performance.now() + restMs
     let quietTurns = 0
     while (quietTurns < 3) {
@@ -233,9 +246,16 @@ export class TestEnv implements AsyncDisposable {
   }
 }
 
+const checkFaults = (faults: TestFaults): void => {
+  refuseUnknown(faults, ["fault", "hints", "repeatClient", "parking"], "faults of createTestEnv")
+  const { parking } = faults
+  if (parking !== undefined && !(Number.isInteger(parking) && parking >= 1))
+    throw new BadOption(`expected parking of faults to be a positive integer, got: ${JSON.stringify(parking)}`, { option: "parking" })
+}
+
 export const createTestEnv = async (options: TestEnvOptions): Promise<TestEnv> => {
   refuseUnknown(options, ["jobs", "activities", "layer", "now", "faults", "onEvent"], "createTestEnv")
-  if (options.faults !== undefined) refuseUnknown(options.faults, ["fault", "hints", "repeatClient"], "faults of createTestEnv")
+  if (options.faults !== undefined) checkFaults(options.faults)
   const time = { now: (options.now ?? new Date()).getTime() }
   const engine = await openEngine("memory:", { now: () => time.now })
   const env = new TestEnv(engine, time, options)

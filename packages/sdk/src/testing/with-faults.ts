@@ -34,7 +34,7 @@ const plan = ({ writes, takes, claims }: Calls): ReadonlyArray<TestFaults> => {
     ...at(claims).map((n): Fault => ({ verb: "claim", at: n, kind: "lost" })),
   ]
   const hints = (["lost", "doubled", "late"] as const).map((kind) => ({ hints: kind }))
-  return [...hints, { repeatClient: true }, ...faults.map((fault) => ({ fault }))]
+  return [...hints, { repeatClient: true }, { parking: 1 }, ...faults.map((fault) => ({ fault }))]
 }
 
 /** `count` of them, in an order that the seed decides (mulberry32, Fisher and Yates). */
@@ -57,7 +57,7 @@ const draw = <A>(all: ReadonlyArray<A>, count: number, seed: number): ReadonlyAr
 /**
  * Runs `scenario` in a test environment of its own without a fault, then once for each: the worker dies before and after each of its writes, is
  * frozen there until another took over, loses the reply of each write, take and claim; hints are lost, doubled, late; each write of the client
- * comes twice. Throws when the scenario throws, or gives something else than the first time. It must give what does not depend on the trial:
+ * comes twice; handlers that only wait leave memory each time. Throws when the scenario throws, or gives something else than the first time. It must give what does not depend on the trial:
  * results, states, what a fake outside has in the end; not times of the real clock, ids, or how often something was tried.
  */
 export const withFaults = async <A>(

@@ -20,5 +20,7 @@ export const disturbanceOf = (calls: Calls, draw: number): TestFaults => {
     ...(fault === undefined ? {} : { fault }),
     ...(hint === undefined ? {} : { hints: hint }),
     ...(besides === 3 ? { repeatClient: true } : {}),
+    // with and without a fault, at each rest or at some
+    ...(besides >= 4 && besides <= 8 ? { parking: ((besides - 4) % 3) + 1 } : {}),
   }
 }

@@ -1,6 +1,8 @@
 /** Runs a program as a handler, on the real `job` or on the model's. */
 import { retry } from "../../../src/define/index.ts"
 import { GoneError } from "../fixture.ts"
+import type { ChildNode, ChildStarter } from "./child.ts"
+import { childKey } from "./child.ts"
 import type { Node, Program, Together } from "./program.ts"
 import { stepRetryMs } from "./program.ts"
 
@@ -11,6 +13,7 @@ export interface Job {
   readonly wake: { readonly by: string; readonly name?: string }
   state: { count: number; log: ReadonlyArray<string> }
   readonly activities: { shout(input: string): PromiseLike<unknown> }
+  readonly jobs: { readonly helper: ChildStarter }
   step(name: string, body: () => unknown, options?: object): PromiseLike<unknown>
   sleep(ms: number): PromiseLike<unknown>
   receive(name: string, options: object): PromiseLike<unknown>
@@ -52,6 +55,8 @@ export class Sight {
   /** Results of steps that the handler got, and when it got the first: two for one step, and a journaled one was computed again (P4). */
   readonly seen = new Map<string, { readonly values: Set<number>; readonly at: number }>()
   readonly undone = new Set<string>()
+  /** Keys of children that were started, and the runs that began under each. */
+  readonly children = new Map<string, Set<string>>()
   readonly #now: () => number
   readonly #failures = new Map<string, number>()
   #bodies = 0
@@ -69,6 +74,19 @@ export class Sight {
     const count = (this.#failures.get(id) ?? 0) + 1
     this.#failures.set(id, count)
     return count
+  }
+
+  child(key: string): Set<string> {
+    const runs = this.children.get(key) ?? new Set()
+    this.children.set(key, runs)
+    return runs
+  }
+
+  /** What happened twice. */
+  get twice(): ReadonlyArray<string> {
+    const results = [...this.seen].map(([id, { values }]) => [id, [...values]] as const)
+    const runs = [...this.children].map(([key, ids]) => [key, [...ids]] as const)
+    return [...results, ...runs].filter(([, values]) => values.length > 1).map(([id, values]) => `${id}: ${values.join(", ")}`)
   }
 
   see(id: string, value: number): void {
@@ -147,6 +165,8 @@ export class Handler {
         return this.#inTurn(job, node.nodes, path)
       case "saga":
         return this.#saga(job, node.nodes, path)
+      case "child":
+        return this.#child(job, node, path)
       default: {
         const branches = node.nodes.map((one, n) => ({ path: `${path}.${n}`, run: (own: Job) => this.node(own, one, `${path}.${n}`) }))
         return this.#ways.together(job, node.op, branches)
@@ -158,6 +178,15 @@ export class Handler {
     const values: Array<string> = []
     for (const [n, node] of nodes.entries()) values.push(await this.node(job, node, `${path}.${n}`))
     return values.join(" ")
+  }
+
+  async #child(job: Job, node: ChildNode, path: string): Promise<string> {
+    const id = childKey(path, node)
+    const child = await job.jobs.helper.start({ id }, { onParentEnd: node.policy })
+    this.#sight.child(id)
+    const during = node.during === undefined ? "" : await this.node(job, node.during, `${path}.during`)
+    if (node.signal) await child.signal.go("on")
+    return `${during}-${node.wait ? String(await child.result()) : "left"}`
   }
 
   async #saga(job: Job, nodes: ReadonlyArray<Node>, path: string): Promise<string> {

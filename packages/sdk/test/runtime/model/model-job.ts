@@ -96,6 +96,7 @@ export class ModelJob implements Job {
         }
       }
       const from = clock.now
+      if (this.#model.writesBegin) chance.faultsTell = true
       await this.#backOff(stepRetryMs)
       chance.waited(from, clock.now < from + stepRetryMs)
       this.#move()
@@ -156,6 +157,58 @@ export class ModelJob implements Job {
       }
       return "ok"
     },
+  }
+
+  readonly jobs: Job["jobs"] = {
+    helper: {
+      start: async ({ id }, { onParentEnd }) => {
+        const { children } = this.#model
+        this.#asks()
+        children.start(id, onParentEnd)
+        return {
+          signal: {
+            go: async () => {
+              this.#asks()
+              children.go(id)
+            },
+          },
+          result: async () => {
+            this.#asks()
+            if (children.outcomeOf(id) === undefined) await this.#childEnds(id)
+            if (children.outcomeOf(id) === "Gone") throw plain("Gone")
+            return "child"
+          },
+        }
+      },
+    },
+  }
+
+  #asks(): void {
+    this.#model.wrote()
+    this.#move()
+  }
+
+  #childEnds(key: string): Promise<void> {
+    const { children, waits } = this.#model
+    return new Promise((resolve, reject) => {
+      const over = (): void => {
+        forget()
+        waits.delete(wait)
+        this.#asks()
+      }
+      const forget = children.onEnd(key, () => {
+        over()
+        resolve()
+      })
+      const wait = {
+        cancel: (error: Error) => {
+          over()
+          reject(error)
+        },
+        drop: forget,
+      }
+      waits.add(wait)
+    })
   }
 
   version(_change: string, _min: number, max: number): number {

@@ -6,6 +6,7 @@ import { Chance, outside } from "./chance.ts"
 import { Clock } from "./clock.ts"
 import type { Handler, Ways } from "./handler.ts"
 import { combine, failOrNot, Handler as ProgramHandler, labelOf, Sight } from "./handler.ts"
+import { ModelChildren } from "./model-children.ts"
 import { ModelJob, plain } from "./model-job.ts"
 import { settledIn } from "./model-branches.ts"
 import type { Action, Again, Case, Program, Signal } from "./program.ts"
@@ -31,6 +32,8 @@ export interface Observed {
   readonly undone: ReadonlyArray<string>
   /** Of the updates, in order. */
   readonly answers: ReadonlyArray<string>
+  /** How children ended, by key. */
+  readonly children: Readonly<Record<string, string>>
 }
 
 export interface Expected {
@@ -63,6 +66,7 @@ export interface Wait {
 export class Model {
   readonly clock = new Clock()
   readonly chance = new Chance(this.clock)
+  readonly children = new ModelChildren(this.clock, this.chance)
   readonly sight = new Sight(() => this.clock.now)
   readonly #program: Program
   readonly #handler: Handler
@@ -105,6 +109,12 @@ export class Model {
   get #isLimited(): boolean {
     return Object.values(this.#program.timeout).some((ms) => ms !== undefined)
   }
+
+  /** The begin of the iteration is about to be written by itself. */
+  get writesBegin(): boolean {
+    return this.#isLimited && !this.#journaled && this.clock.now === this.#began
+  }
+  #began = 0
 
   readonly #ways: Ways = {
     together: (_, op, branches) =>
@@ -185,6 +195,7 @@ export class Model {
   async #iterate(): Promise<{ readonly value: string } | { readonly error: unknown }> {
     const { iteration } = this.#program.timeout
     this.#phase = "handling"
+    this.#began = this.clock.now
     this.attempt = 1
     this.hasRead = false
     this.#journaled = false
@@ -256,6 +267,7 @@ export class Model {
 
   #end({ type, value }: NonNullable<Model["ending"]>): void {
     this.#outcome = { type, value, unread: this.unread.map(({ name }) => name) }
+    this.children.parentEnds()
     this.clock.clear()
     for (const _ of this.#pending) this.#answers.push("RunEnded")
   }
@@ -330,6 +342,7 @@ export class Model {
         steps: Object.fromEntries([...this.sight.seen].map(([id, { at }]) => [id, at])),
         undone: [...this.sight.undone].toSorted(),
         answers: this.#answers,
+        children: this.children.outcomes(),
       },
       chance: this.chance.found,
       faultsTell: this.chance.timesTell,

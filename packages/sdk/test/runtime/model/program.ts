@@ -18,6 +18,16 @@ export type Node =
   | { readonly op: "gone" }
   /** Ends attempts 1 to `until` of the iteration with a failure. */
   | { readonly op: "flaky"; readonly until: number; readonly how: "throw" | "step" | "activity" }
+  /** Starts a child, lets something happen, maybe tells it to go on, and maybe awaits it. */
+  | {
+      readonly op: "child"
+      readonly ms: number
+      readonly fails: boolean
+      readonly signal: boolean
+      readonly policy: "cancel" | "terminate" | "abandon"
+      readonly during?: Node | undefined
+      readonly wait: boolean
+    }
   | { readonly op: "seq" | Together | "saga"; readonly nodes: ReadonlyArray<Node> }
   | { readonly op: "catch"; readonly node: Node }
   | { readonly op: "finally"; readonly node: Node; readonly clean: Node }

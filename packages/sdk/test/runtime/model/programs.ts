@@ -30,18 +30,40 @@ const leaf: fc.Arbitrary<Node> = fc.oneof(
   { weight: 1, arbitrary: by.map((n): Node => ({ op: "add", by: n })) },
   { weight: 1, arbitrary: fc.constant<Node>({ op: "look" }) },
 )
+const policy = fc.constantFrom("cancel" as const, "terminate" as const, "abandon" as const)
+const signalled = fc.constantFrom(false, false, true)
+const failingChild = fc
+  .record({ ms: ms(3_000), signal: signalled, policy })
+  .map((child): Node => ({ op: "child", ...child, fails: true, wait: true }))
+
 /** Tried once: where a recorded failure is lost with its worker, it is not to take its time again. */
 const failing: fc.Arbitrary<Node> = fc.oneof(
   fc.boolean().map((deferred): Node => ({ op: "step", fails: 99, tries: 1, deferred })),
   fc.boolean().map((declared): Node => ({ op: "activity", fails: 9, declared })),
   fc.constant<Node>({ op: "gone" }),
+  failingChild,
 )
 
 /** Undeclared failures are caught, and stand behind something: uncaught they would end attempts, which `flaky` does where it can be told. */
-const { inner } = fc.letrec<{ inner: Node; some: Node; caught: Node; compound: Node }>((tie) => ({
+const { inner } = fc.letrec<{ inner: Node; some: Node; caught: Node; child: Node; compound: Node }>((tie) => ({
   some: fc.array(tie("inner"), { minLength: 1, maxLength: 3 }).map((nodes): Node => ({ op: "seq", nodes })),
   caught: fc.tuple(tie("some"), failing).map(([node, fail]): Node => ({ op: "catch", node: { op: "seq", nodes: [node, fail] } })),
+  child: fc
+    .record({
+      ms: ms(4_000),
+      signal: signalled,
+      policy,
+      during: fc.option(tie("some"), { nil: undefined }),
+      how: fc.constantFrom(
+        { wait: true, fails: false },
+        { wait: true, fails: false },
+        { wait: false, fails: false },
+        { wait: false, fails: true },
+      ),
+    })
+    .map(({ how, ...child }): Node => ({ op: "child", ...child, ...how })),
   compound: fc.oneof(
+    tie("child"),
     fc
       .tuple(fc.constantFrom("all", "race", "settled"), fc.array(tie("some"), { minLength: 2, maxLength: 3 }))
       .map(([op, nodes]) => ({ op, nodes }) as Node),
@@ -60,6 +82,7 @@ const outer: fc.Arbitrary<Node> = fc.oneof(
   { weight: 12, arbitrary: inner },
   { weight: 2, arbitrary: flaky },
   { weight: 1, arbitrary: fc.constant<Node>({ op: "gone" }) },
+  { weight: 1, arbitrary: failingChild },
   {
     weight: 1,
     arbitrary: fc

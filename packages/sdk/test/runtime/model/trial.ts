@@ -7,7 +7,8 @@ import type { Outcome as StoredOutcome } from "../../../src/runtime/body.ts"
 import { parseBody } from "../../../src/runtime/body.ts"
 import type { Calls, TestEnv, TestFaults } from "../../../src/testing/index.ts"
 import { createTestEnv, replay } from "../../../src/testing/index.ts"
-import { contract, RejectedError, stub, stubWith } from "../fixture.ts"
+import { contract, helperContract, helperStub, RejectedError, stub, stubWith } from "../fixture.ts"
+import { childHandlers } from "./child.ts"
 import type { Ways } from "./handler.ts"
 import { combine, failOrNot, Handler, labelOf, Sight } from "./handler.ts"
 import type { Observed, Outcome } from "./model.ts"
@@ -16,7 +17,7 @@ import { attempts, backOffMs, restMs } from "./program.ts"
 
 export interface Trial {
   readonly observed: Observed
-  /** Steps of which the handler got several results. */
+  /** Steps of which the handler got several results, and children that were started several times. */
   readonly recomputed: ReadonlyArray<string>
   readonly calls: Calls
 }
@@ -114,16 +115,28 @@ class Client {
     if (history.phase !== "ended") await replay(history, jobOf(this.#program, new Sight(() => 0)))
   }
 
+  async #read(kind: string, key: string) {
+    const [run] = await this.#env.engine.read("test", [{ shard: shardOf(key, shards), address: addressOf(kind, key) }], { full: true })
+    if (run === undefined) throw new Error(`the run of ${kind}/${key} is gone`)
+    return run
+  }
+
+  async #outcomeOf(key: string): Promise<string> {
+    const outcome = storedOutcome((await this.#read("helper", key)).outcome)
+    if (outcome === undefined) return "lives"
+    return { failed: outcome.value, cancelled: "Cancelled", terminated: "Terminated" }[outcome.type] ?? outcome.type
+  }
+
   async observe(sight: Sight): Promise<Observed> {
-    const { key } = this.#handle
-    const [run] = await this.#env.engine.read("test", [{ shard: shardOf(key, shards), address: addressOf("sample", key) }], { full: true })
-    if (run === undefined) throw new Error("the run is gone")
+    const run = await this.#read("sample", this.#handle.key)
+    const children = await Promise.all([...sight.children.keys()].map(async (key) => [key, await this.#outcomeOf(key)] as const))
     return {
       outcome: storedOutcome(run.outcome),
       state: parseBody(run.body).state ?? { count: 0, log: [] },
       steps: Object.fromEntries([...sight.seen].map(([id, { at }]) => [id, at])),
       undone: [...sight.undone].toSorted(),
       answers: await Promise.all(this.answers),
+      children: Object.fromEntries(children),
     }
   }
 }
@@ -131,10 +144,11 @@ class Client {
 export const tryOut = async ({ program, script }: Case, faults: TestFaults = {}): Promise<Trial> => {
   let time = (): number => 0
   const sight = new Sight(() => time())
-  const env = await createTestEnv({ jobs: [jobOf(program, sight)], activities: [activities], now: new Date(epoch), faults })
+  const helper = helperStub.implement(childHandlers((key, run) => sight.child(key).add(run)) as never)
+  const env = await createTestEnv({ jobs: [jobOf(program, sight), helper], activities: [activities], now: new Date(epoch), faults })
   time = () => env.now().getTime() - epoch
   try {
-    const handle = await makeClient(env, { sample: contract }).sample.start(
+    const handle = await makeClient(env, { sample: contract, helper: helperContract }).sample.start(
       { id: randomUUID() },
       program.after === undefined ? {} : { after: program.after },
     )
@@ -142,10 +156,7 @@ export const tryOut = async ({ program, script }: Case, faults: TestFaults = {})
     for (const action of script) await client.act(action)
     await client.act({ do: "cancel", gap: restMs })
     await env.advance(restMs)
-    const recomputed = [...sight.seen]
-      .filter(([, { values }]) => values.size > 1)
-      .map(([id, { values }]) => `${id}: ${[...values].join(", ")}`)
-    return { observed: await client.observe(sight), recomputed, calls: env.calls }
+    return { observed: await client.observe(sight), recomputed: sight.twice, calls: env.calls }
   } finally {
     await env.close()
   }
