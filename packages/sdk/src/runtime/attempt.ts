@@ -14,7 +14,7 @@ import type { Deadlines, Ending } from "./ending.ts"
 import { endingError } from "./ending.ts"
 import type { Inbox } from "./inbox.ts"
 import type { WorkInterceptor } from "./interceptors.ts"
-import type { CallKind, Entry } from "./journal.ts"
+import type { CallKind, EndEntry, Entry } from "./journal.ts"
 import { JournalWriter } from "./journal-writer.ts"
 import { effective } from "./journal.ts"
 import type { JobKind } from "./kind.ts"
@@ -64,6 +64,8 @@ export interface Live {
   deliver(): void
   /** The handler ended before it saw this: what its message asks must not be lost. */
   readonly unseen: (() => void) | undefined
+  /** How many calls the handler is to have made before: those that are recorded, if it makes them again soon. */
+  made: number
   acknowledged: boolean
 }
 
@@ -97,7 +99,7 @@ export interface AttemptOptions {
   readonly onReplayed?: (leftover: Error | undefined) => void
 }
 
-export const delivery = (deliver: () => void, unseen?: () => void): Live => ({ deliver, unseen, acknowledged: false })
+export const delivery = (deliver: () => void, unseen?: () => void, made = 0): Live => ({ deliver, unseen, made, acknowledged: false })
 
 export interface Numbered {
   readonly index: number
@@ -106,6 +108,8 @@ export interface Numbered {
 
 /** How long a handler may rest between two recorded calls before its code is taken to have changed, ms. */
 const stallMs = 10_000
+/** How long it has to make the calls that an earlier attempt made, before it is told of its end, ms. */
+const catchUpMs = 1_000
 /** The same where a test replays a history. */
 const replayStallMs = 1_000
 /** What is left to clean up in, at least, for a worker that takes over: a handler that ends soon is to end by itself. */
@@ -146,6 +150,8 @@ export class Attempt {
   #dead: Error | undefined
   #ended = false
   #ending: Ending | undefined
+  /** Calls with a lower number were made before the handler was asked to end: they wait no more. */
+  #endBefore = 0
   /** Of its limits in time. */
   readonly #limits: Array<() => void> = []
 
@@ -188,10 +194,7 @@ export class Attempt {
     if (run === undefined && iteration === undefined) return
     const late = (of: "run" | "iteration") => () => {
       const at = Math.ceil(this.shard.now())
-      this.record(
-        { t: "late", c: this.#replay.made, of, at },
-        delivery(() => this.#end({ type: "timedOut", of }, at)),
-      )
+      this.#askToEnd({ t: "late", c: this.#replay.known, of, at })
     }
     if (run !== undefined) this.#limits.push(atTime(this, run, late("run")))
     if (iteration !== undefined) this.#limits.push(atTime(this, iteration, late("iteration")))
@@ -362,6 +365,7 @@ export class Attempt {
 
   #made(index: number, call: Outstanding): void {
     this.#outstanding.set(index, call)
+    if (index < this.#endBefore) this.#rejectWait(call, endingError(this.options.address, this.#ending as Ending))
     this.#stirred = currentTurn()
     if (this.#replay.replaying || this.#live.length > 0 || this.options.inbox.hasUnread || this.options.onReplayed !== undefined)
       this.#queuePump()
@@ -516,6 +520,7 @@ export class Attempt {
           return
         }
         if (!live.acknowledged) return
+        if (live.made > this.#replay.made) return this.#armCatchUp(live)
         this.#live.shift()
         live.deliver()
       }
@@ -527,6 +532,14 @@ export class Attempt {
       setImmediate(this.#pump)
       return
     }
+  }
+
+  /** A handler that first waits for what is not durable is told all the same. */
+  #armCatchUp(live: Live): void {
+    this.#stall ??= setTimeout(() => {
+      live.made = 0
+      this.#queuePump()
+    }, catchUpMs)
   }
 
   #armStall(): void {
@@ -548,8 +561,7 @@ export class Attempt {
 
   #deliver(entry: Entry): void {
     if (entry.t === "woke") this.#advance(entry.c)
-    if (entry.t === "cancel") return this.#cancel(entry.m, entry.at)
-    if (entry.t === "late") return this.#end({ type: "timedOut", of: entry.of }, entry.at)
+    if (entry.t === "cancel" || entry.t === "late") return void this.#end(entry)
     if (entry.t === "update") {
       const message = this.options.inbox.get(entry.m)
       if (message !== undefined) this.options.applyUpdate(message)
@@ -630,8 +642,7 @@ export class Attempt {
           inbox.markRead(message.number)
           const { number } = message
           const at = Math.ceil(this.shard.now())
-          const cancel = (): void => this.#cancel(number, at)
-          this.record({ t: "cancel", c: this.#replay.made, m: number, at }, delivery(cancel, cancel))
+          this.#askToEnd({ t: "cancel", c: this.#replay.known, m: number, at })
           return
         }
         case "input":
@@ -658,29 +669,50 @@ export class Attempt {
     }
   }
 
-  #cancel(number: number, at: number | undefined): void {
-    const message = this.options.inbox.get(number)
-    this.#end({ type: "cancelled", reason: message === undefined ? "cancelled" : (JSON.parse(message.payload) as string) }, at)
+  /**
+   * Records that the handler is to end, then asks it to. On replay it is asked when it has made just the calls that the entry tells: of those that it
+   * made while that was written, another entry tells.
+   */
+  #askToEnd(entry: EndEntry): void {
+    const tell = (): void => {
+      const { made } = this.#replay
+      if (this.#end(entry) && made > entry.c) this.#askToEnd({ ...entry, c: made, more: true })
+    }
+    this.record(entry, delivery(tell, entry.t === "cancel" ? () => void this.#end(entry) : undefined, entry.c))
   }
 
   /**
-   * Asks the handler to end: what waits rejects, later steps still run, and after a while the run ends without it. That while began at `asked`,
-   * maybe in another worker: a clean-up that never ends is not to begin anew with each.
+   * Asks the handler to end: what waits rejects, later steps still run, and after a while the run ends without it. That while began when it was
+   * asked, maybe in another worker: a clean-up that never ends is not to begin anew with each. False: it was asked before.
    */
-  #end(ending: Ending, asked = this.shard.now()): void {
-    if (this.#ending !== undefined) return
-    const { address, kind, onForced } = this.options
-    this.#ending = ending
-    const error = endingError(address, ending)
+  #end(entry: EndEntry): boolean {
+    if (this.#ending !== undefined && entry.more !== true) return false
+    const ending = (this.#ending ??= this.#endingOf(entry))
+    const error = endingError(this.options.address, ending)
+    if (entry.more !== true) this.#limitCleanUp(entry.at ?? this.shard.now())
+    this.abort.abort(error)
+    this.#endBefore = entry.c
+    for (const [index, call] of Array.from(this.#outstanding)) if (index < entry.c) this.#rejectWait(call, error)
+    return true
+  }
+
+  #endingOf(entry: EndEntry): Ending {
+    if (entry.t === "late") return { type: "timedOut", of: entry.of }
+    const message = this.options.inbox.get(entry.m)
+    return { type: "cancelled", reason: message === undefined ? "cancelled" : (JSON.parse(message.payload) as string) }
+  }
+
+  #limitCleanUp(asked: number): void {
+    const { kind, onForced } = this.options
     for (const stop of this.#limits.splice(0)) stop()
     const { cleanup } = kind.timeouts
     this.#limits.push(atTime(this, Math.max(asked + cleanup, this.shard.now() + Math.min(cleanup, leastCleanupMs)), onForced))
-    this.abort.abort(error)
-    for (const call of Array.from(this.#outstanding.values())) {
-      if (!call.cancellable) continue
-      call.stop?.()
-      call.reject(error)
-      call.abandon?.(error.message)
-    }
+  }
+
+  #rejectWait(call: Outstanding, error: Error): void {
+    if (!call.cancellable) return
+    call.stop?.()
+    call.reject(error)
+    call.abandon?.(error.message)
   }
 }

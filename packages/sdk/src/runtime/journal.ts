@@ -37,15 +37,21 @@ export type Entry = { readonly b?: number; readonly w?: WakeReason } & (
   | { readonly t: "version"; readonly c: number; readonly n: string; readonly v: number }
   /** An update was applied when `c` calls had been made; `no`: its handler refused it. */
   | { readonly t: "update"; readonly c: number; readonly m: number; readonly no?: true }
-  /** The handler was asked to end at store time `at`. */
-  | { readonly t: "cancel"; readonly c: number; readonly m: number; readonly at?: number }
-  /** A limit in time passed when `c` calls had been made; the handler was asked to end at store time `at`. */
-  | { readonly t: "late"; readonly c: number; readonly of: "run" | "iteration"; readonly at?: number }
+  /**
+   * The handler was asked to end at store time `at`: calls 0 to `c` - 1 wait no more, later ones clean up. `more`: of the same asking, for calls that
+   * were made while that was written.
+   */
+  | { readonly t: "cancel"; readonly c: number; readonly m: number; readonly at?: number; readonly more?: true }
+  /** The same for a limit in time that passed. */
+  | { readonly t: "late"; readonly c: number; readonly of: "run" | "iteration"; readonly at?: number; readonly more?: true }
   /** Of an iteration with a limit in time, where nothing else was recorded yet: it only carries when that began. */
   | { readonly t: "begin"; readonly c: number }
   /** The attempt failed with the failure of call `c`, seen when `made` calls had been made: that call is made anew, and so are those after it. */
   | { readonly t: "undo"; readonly c: number; readonly made: number }
 )
+
+/** The handler was asked to end. */
+export type EndEntry = Extract<Entry, { t: "cancel" | "late" }>
 
 /** Kinds of durable calls, as the first entry of each tells. */
 export type CallKind = "step" | "sleep" | "activity" | "ask" | "poll" | "receive" | "version"

@@ -51,6 +51,13 @@ export class Replay {
     return this.#made
   }
 
+  /** Calls that were made, by this attempt or by one whose entries are left: that many will have been made when it has caught up. */
+  get known(): number {
+    let known = this.#made
+    for (const index of this.#calls.keys()) known = Math.max(known, index + 1)
+    return known
+  }
+
   /** True while recorded settling entries are left (R4). */
   get replaying(): boolean {
     return this.#cursor < this.#settling.length

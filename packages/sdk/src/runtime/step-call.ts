@@ -4,6 +4,7 @@ import { WaitTimeout } from "../errors.ts"
 import { toMillis } from "../options.ts"
 import { enterStep, leaveStep, runAs } from "../pool/work.ts"
 import type { Attempt, Live, Outstanding } from "./attempt.ts"
+import { delivery } from "./attempt.ts"
 import { decodeError, encodeError, plainError, tagOrName } from "./body.ts"
 import type { DurableCall } from "./call.ts"
 import { durableCall } from "./call.ts"
@@ -52,6 +53,7 @@ class StepCall implements Outstanding, Live {
   /** What the handler will see. */
   #value: unknown
   acknowledged = false
+  readonly made = 0
   readonly cancellable = false
   readonly unseen = undefined
 
@@ -202,7 +204,10 @@ class StepCall implements Outstanding, Live {
     const delay = request.retry === undefined ? undefined : retryDelay(request.retry, failures, `${run}.${index}`, tagOrName(error))
     if (delay !== undefined && !attempt.abortSignal.aborted) return void this.#pause(delay).then(() => this.begin())
     const entry: Entry = { t: "step", c: index, n: name, e: encodeError(error, kind.contract.schemas.errors) }
-    attempt.recordDeferred(entry, { acknowledged: true, unseen: undefined, deliver: () => this.reject(error) })
+    attempt.recordDeferred(
+      entry,
+      delivery(() => this.reject(error)),
+    )
   }
 
   /** Until the next try, or the end of the run or the attempt. */

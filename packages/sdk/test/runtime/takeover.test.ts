@@ -1,11 +1,15 @@
 /** What a run keeps of an iteration that ends badly, and what goes on where another worker left it. */
+import { randomUUID } from "node:crypto"
 import { afterEach, describe, expect, test } from "vitest"
 import type { Timeouts } from "../../src/define/index.ts"
 import { retry } from "../../src/define/index.ts"
 import { makeClient } from "../../src/gen.ts"
 import type { TestEnv, TestFaults } from "../../src/testing/index.ts"
-import { createTestEnv } from "../../src/testing/index.ts"
-import { contract, GoneError, RejectedError, stubWith } from "./fixture.ts"
+import { createTestEnv, replay } from "../../src/testing/index.ts"
+import { uniqueName } from "../../../../tools/with-redis.ts"
+import type { Engine } from "../../src/engine/engine.ts"
+import { openEngine } from "../../src/engine/open.ts"
+import { contract, GoneError, RejectedError, startPool, stubWith, until, wrapEngine } from "./fixture.ts"
 
 describe("an iteration that ends badly", () => {
   let env: TestEnv
@@ -174,4 +178,76 @@ describe("an iteration that ends badly", () => {
     await env.advance("1 second")
     expect(await handle.result()).toBe("3")
   })
+
+  test("a limit that passed while the handler was not in memory rejects the same waits in every attempt", async () => {
+    for (const kind of ["before", "after"] as const)
+      for (let at = 0; at < 9; at++) {
+        const handle = await started(
+          async (job) => {
+            job.poll("note")
+            for (let hop = 0; hop < 9; hop++) await Promise.resolve()
+            try {
+              return job.done((await job.receive("stop")).name)
+            } finally {
+              await job.step("one", () => 1)
+              await job.sleep("10 seconds")
+              await job.step("two", () => 2)
+            }
+          },
+          { run: "1 hour" },
+          { parking: 1, fault: { verb: "write", at, kind } },
+        )
+        await env.advance("2 hours")
+        expect({ kind, at, ...(await ended(handle)) }).toMatchObject({ kind, at, tag: "TimedOut" })
+        await env.close()
+      }
+  })
+})
+
+test("a call that is made while a cancel is on its way to the store waits no longer than those before it", async () => {
+  const store = `memory:${randomUUID()}`
+  const pool = startPool(store, uniqueName("cancel"))
+  const engine = await openEngine(store)
+  const gate = Promise.withResolvers<void>()
+  let calls = 0
+  const commit: Engine["commit"] = async (of, groups) => {
+    if (groups.some(({ items }) => items.some(({ append }) => append.some((entry) => entry.includes('"t":"cancel"'))))) {
+      gate.resolve()
+      await until(() => calls === 2, "the handler goes on")
+    }
+    return await engine.commit(of, groups)
+  }
+  const hold = Promise.withResolvers<void>()
+  let cleaned = false
+  const handlers = {
+    init: () => ({ count: 0, log: [] }),
+    run: async (job: any) => {
+      await job.step("first", () => 1)
+      calls = 1
+      await gate.promise
+      for (let turn = 0; turn < 5; turn++) await new Promise(setImmediate)
+      const asleep = job.sleep("1 day")
+      calls = 2
+      try {
+        await asleep
+      } finally {
+        await job.step("clean", () => 2)
+        cleaned = true
+        await hold.promise
+      }
+      return job.done("never")
+    },
+  }
+  await pool.worker(handlers, { engine: wrapEngine(engine, { commit }), store: undefined })
+  const handle = await pool.client.sample.start({ id: "x" })
+  await until(() => calls === 1, "it has begun")
+  await handle.cancel("enough")
+  await until(() => cleaned, "it cleans up")
+  // what another worker would find fits: the same call is rejected
+  const history = JSON.parse(JSON.stringify(await handle.history()))
+  hold.resolve()
+  expect(await replay(history, stubWith().implement(handlers as never))).toMatchObject({ handler: "threw", error: { _tag: "Cancelled" } })
+  await expect(handle.result({ timeout: 10_000 })).rejects.toMatchObject({ _tag: "Cancelled" })
+  await pool.close()
+  await engine.close()
 })
