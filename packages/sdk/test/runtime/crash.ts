@@ -6,14 +6,16 @@ import { compress, encrypt } from "../../src/codec/index.ts"
 import { codedEngine } from "../../src/engine/coded-engine.ts"
 import type { Engine } from "../../src/engine/engine.ts"
 import { openEngine } from "../../src/engine/open.ts"
+import type { ClientCall } from "../../src/client/interceptors.ts"
 import { makeClient } from "../../src/gen.ts"
 import { addressOf, shardOf } from "../../src/key.ts"
+import type { WorkCall } from "../../src/runtime/interceptors.ts"
 import { startWorker } from "../../src/worker.ts"
 import type { StartedWorker } from "../../src/worker.ts"
 import { removePool } from "./cleanup.ts"
 import type { Fault, FaultyEngine, Hints } from "../../src/testing/faults.ts"
 import { faultyEngine, repeating } from "../../src/testing/faults.ts"
-import { contract, helperContract, helperStub, stub, stubWith } from "./fixture.ts"
+import { contract, helperContract, helperStub, stub, stubWith, until } from "./fixture.ts"
 import type { Workflow } from "./world.ts"
 import { World } from "./world.ts"
 
@@ -27,7 +29,7 @@ export interface Disturbance {
   readonly repeatClient?: boolean
   /** Handlers leave memory as soon as they only wait. */
   readonly parking?: boolean
-  /** The store sees only what codecs made of payloads. */
+  /** The store sees only what codecs made of payloads; and interceptors stand around all that is called. */
   readonly codecs?: boolean
 }
 
@@ -44,11 +46,27 @@ export interface Trial {
   readonly observed: Observed
   /** Steps of which the handler got several results. */
   readonly recomputed: ReadonlyArray<string>
+  /** Side effects, and how often each was had. */
+  readonly ran: Readonly<Record<string, number>>
   readonly writes: number
   readonly takes: number
   readonly claims: number
   readonly killed: boolean
+  /** What the client's interceptor gave to the run, as the worker's saw it. */
+  readonly headers: ReadonlyArray<string>
 }
+
+/** Interceptors: what the client's gives to a run is told to the worker's, in each attempt. */
+const carrying = async (call: ClientCall, next: () => Promise<unknown>): Promise<unknown> => {
+  if (call.type === "start") call.headers["trace"] = "t1"
+  return await next()
+}
+const told =
+  (world: World) =>
+  async ({ type, kind, headers }: WorkCall, next: () => Promise<unknown>): Promise<unknown> => {
+    if (kind === "sample" && type !== "activity") world.headers.add(JSON.stringify(headers))
+    return await next()
+  }
 
 export const tryOut = async (
   store: string,
@@ -70,8 +88,16 @@ export const tryOut = async (
   /** The run and what came after it is over: what strikes now meets a worker that is closed anyway. */
   let over = false
   const clientEngine = repeatClient ? repeating(real) : real
-  const client = makeClient({ pool, store, shards, engine: clientEngine } as never, { sample: contract, helper: helperContract })
-  const start = async (engine: Engine): Promise<StartedWorker> => {
+  const interceptors = codecs ? [carrying] : []
+  const client = makeClient({ pool, store, shards, engine: clientEngine, interceptors } as never, {
+    sample: contract,
+    helper: helperContract,
+  })
+  const start = async (
+    engine: Engine,
+    handlers = workflow.handlers(world),
+    stateVersion = workflow.stateVersion,
+  ): Promise<StartedWorker> => {
     const helpers = workflow.helper === undefined ? [] : [helperStub.implement(workflow.helper(world))]
     const worker = await startWorker({
       pool,
@@ -83,19 +109,33 @@ export const tryOut = async (
       sweepMs: 100,
       settleMs: 0,
       jobs: [
-        stubWith(undefined, workflow.timeout).implement({ init: () => ({ count: 0, log: [] }), ...workflow.handlers(world) }),
+        stubWith(undefined, workflow.timeout, stateVersion).implement({ init: () => ({ count: 0, log: [] }), ...handlers } as never),
         ...helpers,
       ],
-      activities: workflow.activities === undefined ? [] : [stub.activities(workflow.activities)],
+      activities: workflow.activities === undefined ? [] : [stub.activities(workflow.activities(world) as never)],
+      interceptors: codecs ? [told(world)] : [],
       onEvent: () => undefined,
     })
     workers.push(worker)
     return worker
   }
+  /** The run as an older worker leaves it. */
+  const begin = async (): Promise<any> => {
+    const older = await start(real, workflow.earlier?.(world), 1)
+    const handle = await client.sample.start({ id: "key", limit: 1 }, workflow.start ?? {})
+    await until(async () => {
+      const { iteration, phase } = await handle.describe()
+      return iteration === 2 && phase === "parked"
+    }, "the older worker has parked the run")
+    workers.splice(workers.indexOf(older), 1)
+    await older.worker.close()
+    return handle
+  }
   try {
-    const faulty = faultyEngine(real, fault, hints, () => workers[0]?.member?.kill())
+    let handle = workflow.earlier === undefined ? undefined : await begin()
+    const faulty = faultyEngine(real, fault, hints, () => first?.member?.kill())
     engines.push(faulty)
-    const first = await start(faulty.engine)
+    const first: StartedWorker = await start(faulty.engine)
     const takeOver = faulty.struck.then(async () => {
       if (over) return faulty.bury()
       killed = true
@@ -106,7 +146,7 @@ export const tryOut = async (
       engines.push(calm)
       await start(calm.engine)
     })
-    const handle = await client.sample.start({ id: "key", limit: 1 })
+    handle ??= await client.sample.start({ id: "key", limit: 1 }, workflow.start ?? {})
     await workflow.script?.({
       handle,
       world,
@@ -128,10 +168,12 @@ export const tryOut = async (
     return {
       observed: { outcome, state: state as unknown, after, steps: [...world.seen.keys()].toSorted() },
       recomputed: [...world.seen].filter(([, values]) => values.size > 1).map(([id, values]) => `${id}: ${[...values].join(", ")}`),
+      ran: Object.fromEntries([...world.ran].toSorted(([a], [b]) => (a < b ? -1 : 1))),
       writes: faulty.writes(),
       takes: faulty.takes(),
       claims: faulty.claims(),
       killed,
+      headers: [...world.headers],
     }
   } finally {
     over = true

@@ -56,6 +56,9 @@ export const definition = (policy: RetryPolicy = retry.fixed({ every: 10, attemp
         heartbeatTimeout: "2 seconds",
         totalTimeout: "1 minute",
       }),
+      late: activity<string, string>({ timeout: 20, retry: retry.fixed({ every: 10, attempts: 2 }) }),
+      absent: activity<string, string>({ startTimeout: 20, retry: retry.none }),
+      silent: activity<string, string>({ heartbeatTimeout: 20, retry: retry.none }),
     },
     retry: policy,
     timeout,
@@ -78,6 +81,9 @@ export const contract: JobContract = {
     activities: {
       shout: { in: text, out: text, errors: { Rejected: rejected } },
       work: { in: text, out: text, errors: { Rejected: rejected } },
+      late: { in: text, out: text, errors: {} },
+      absent: { in: text, out: text, errors: {} },
+      silent: { in: text, out: text, errors: {} },
     },
   },
 }

@@ -1,39 +1,14 @@
-/** Workflows that together use every feature of the runtime, each with what its client does meanwhile. Their results do not depend on timing. */
+/**
+ * Workflows that, with those of the files beside this one, use every feature of the runtime, each with what its client does meanwhile. Their results
+ * do not depend on timing; those that are about time are in crash-time.test.ts.
+ */
 import { Effect } from "effect"
+import { retry } from "../../src/define/index.ts"
 import { shared } from "../../src/index.ts"
-import { childWorkflows } from "./child-workflows.ts"
+import { activities } from "./activity-workflows.ts"
 import { GoneError, RejectedError, until } from "./fixture.ts"
-import type { Script, Workflow } from "./world.ts"
+import type { Workflow } from "./world.ts"
 
-const activities = {
-  shout: (call: any, input: string) => {
-    if (input === "flaky" && call.attempt < 3) throw new Error("flaky")
-    if (input === "bad") throw new RejectedError({ reason: "bad" })
-    if (input === "never") throw new Error("never")
-    return Effect.succeed(input.toUpperCase())
-  },
-}
-
-/** Stops a try that was left to itself; its owner wants no result any more. */
-const hang = (call: any): Promise<string> =>
-  new Promise((resolve) => call.abortSignal.addEventListener("abort", () => resolve("stopped"), { once: true }))
-
-const worked = {
-  ...activities,
-  work: (call: any, input: string) => {
-    if (input === "hang") return hang(call)
-    if (input === "fatal") throw Object.assign(new Error("fatal"), { _tag: "Fatal" })
-    // each try goes on where the one before told that it was; a try that is lost tells nothing more
-    const from = (call.lastHeartbeat as number | undefined) ?? 0
-    if (from < 2) {
-      call.heartbeat(from + 1)
-      throw new Error(`at ${from}`)
-    }
-    return `${input} from ${from}`
-  },
-}
-
-const taken = ({ handle }: Script): Promise<unknown> => until(async () => (await handle.describe()).phase !== "ready", "the run is taken")
 const at = (handle: any, iteration: number): Promise<unknown> =>
   until(async () => {
     const seen = await handle.describe()
@@ -54,6 +29,49 @@ export const workflows: ReadonlyArray<Workflow> = [
         if (job.attempt < 3) throw new Error("boom")
         job.state.log = [a, b, c]
         return job.done([a, b, c, d, fast].join(" "))
+      },
+    }),
+  },
+  {
+    name: "steps: allSettled, no result, results of many types, a typed error, retries, a time-out",
+    result: "fulfilled rejected undefined 1970-01-02 7 1 410 WaitTimeout",
+    handlers: (world) => ({
+      run: async (job: any) => {
+        const settled = await Promise.allSettled([world.step(job, "a"), world.step(job, "b", true)])
+        const nothing = await job.step("nothing", () => void world.does("nothing"))
+        const rich = await job.step("rich", () => {
+          world.does("rich")
+          return { at: new Date(86_400_000), big: 7n, map: new Map([["k", 1]]) }
+        })
+        const gone = await job
+          .step("typed", () => {
+            world.does("typed")
+            throw new GoneError({ status: 410 })
+          })
+          .catch((error: unknown) => (error instanceof GoneError ? error.status : error))
+        await world.step(job, "again", (count) => count < 3, { retry: retry.fixed({ every: 1, attempts: 9 }) })
+        const slow = await job.step("slow", () => new Promise(() => undefined), { timeout: 5 }).catch((error: any) => error._tag)
+        await world.step(job, "last")
+        const types = [rich.at.toISOString().slice(0, 10), rich.big, rich.map.get("k")]
+        return job.done([...settled.map(({ status }) => status), String(nothing), ...types, gone, slow].join(" "))
+      },
+    }),
+  },
+  {
+    name: "now, random and uuid: what they gave, they give again",
+    result: "4 true true",
+    handlers: (world) => ({
+      run: async (job: any) => {
+        const drawn = [job.random(), job.uuid()]
+        await world.step(job, "a")
+        const begun = job.now().getTime()
+        await job.sleep(5)
+        drawn.push(job.uuid(), job.random())
+        if (job.attempt === 1) throw new Error("boom")
+        const later = job.now().getTime()
+        await world.step(job, "b")
+        for (const [n, value] of [...drawn, begun, later].entries()) world.note(`value ${n}`, String(value))
+        return job.done(`${new Set(drawn).size} ${drawn[0] < 1} ${later - begun >= 5}`)
       },
     }),
   },
@@ -131,100 +149,62 @@ export const workflows: ReadonlyArray<Workflow> = [
     },
   },
   {
-    name: "activities: at once, with retries, declared and final errors",
-    result: "A B FLAKY Rejected bad ActivityFailed 3",
-    activities,
+    name: "a start with a signal; ids with which messages count once; updates that are refused; a query",
+    result: "first second none 3",
+    start: { signal: { name: "note", payload: "first", id: "s1" } },
     handlers: (world) => ({
       run: async (job: any) => {
-        const [a, b] = await Promise.all([job.activities.shout("a"), job.activities.shout("b")])
-        const flaky = await job.activities.shout("flaky")
-        await world.step(job, "s")
-        const bad = await job.activities.shout("bad").catch((error: any) => `${error._tag} ${error.reason}`)
-        const never = await job.activities.shout("never").catch((error: any) => `${error._tag} ${error.details.tries.length}`)
-        return job.done([a, b, flaky, bad, never].join(" "))
-      },
-    }),
-  },
-  {
-    name: "activities with every option: delayed, with heartbeats that later tries read, errors not tried again, one that is left",
-    result: "a from 2 b from 2 ActivityFailed 1 Fatal 2:start",
-    activities: worked,
-    handlers: (world) => ({
-      run: async (job: any) => {
-        if (job.iteration === 2) return job.done(job.state.log.join(" "))
-        const [a, b] = await Promise.all([job.activities.work("a"), job.activities.work("b")])
-        await world.step(job, "s")
-        const fatal = await job.activities
-          .work("fatal")
-          .catch((error: any) => `${error._tag} ${error.details.tries.length} ${error.details.tries[0].tag}`)
-        void job.activities.work("hang")
-        await job.sleep(10)
-        job.state.log = [a, b, fatal, `2:${job.wake.by}`]
-        return job.again()
-      },
-    }),
-  },
-  {
-    name: "a cancel while an activity runs",
-    activities: worked,
-    handlers: (world) => ({
-      run: async (job: any) => {
-        await world.step(job, "begin")
-        try {
-          await job.activities.work("hang")
-        } finally {
-          await world.step(job, "clean")
-        }
-        return job.done("never")
-      },
-    }),
-    script: async ({ handle, world }) => {
-      await until(() => world.seen.has("1.begin"), "it began")
-      await handle.cancel("enough")
-    },
-  },
-  {
-    name: "an activity's final error ends attempts until it is caught",
-    result: "GOOD 3",
-    activities,
-    handlers: (world) => ({
-      run: async (job: any) => {
-        await world.step(job, "first")
-        const result = await job.activities.shout(job.attempt < 3 ? "bad" : "good").catch((error: unknown) => {
-          if (job.attempt < 3) throw new Error("wrapped", { cause: error })
-        })
-        return job.done(`${result} ${job.attempt}`)
-      },
-    }),
-  },
-  {
-    name: "cancel with clean-up",
-    handlers: (world) => ({
-      run: async (job: any) => {
-        await world.step(job, "begin")
-        try {
+        if (job.iteration === 1) {
+          job.state.log = [job.poll("note").payload]
+          await world.step(job, "a")
+          const { payload } = await job.receive("note")
+          job.state.log = [...job.state.log, payload]
           await job.receive("stop")
-        } finally {
-          await world.step(job, "clean")
-          await job.sleep(1)
-          await world.step(job, "clean more")
+          return job.again({ on: ["stop"] })
         }
-        return job.done("never")
+        const third = job.poll("note")?.payload ?? "none"
+        await world.step(job, "b")
+        return job.done([...job.state.log, third, job.state.count].join(" "))
       },
+      updates: {
+        add: (job: any, by: number) => {
+          if (by < 0) throw new RejectedError({ reason: "below 0" })
+          return (job.state.count += by)
+        },
+      },
+      queries: { count: (view: any) => view.state.count },
     }),
     script: async ({ handle, world }) => {
-      await until(() => world.seen.has("1.begin"), "it began")
-      await handle.cancel("enough")
+      for (const id of ["s1", "s2", "s2"]) await handle.signal.note("second", { id })
+      const answers: Array<unknown> = []
+      const told = (error: any): string => `${error._tag} ${error.reason}`
+      for (const by of [3, 3, -1, -1]) answers.push(await handle.update.add(by, { id: `u ${by}` }).catch(told))
+      world.note("answers", answers.join(" "))
+      world.note("of another type", await handle.update.add("x").catch((error: any) => error._tag))
+      await handle.signal.stop()
+      await at(handle, 2)
+      world.note("query", String(await handle.query.count()))
+      await handle.signal.stop()
     },
   },
   {
-    name: "a declared error",
-    handlers: (world) => ({
-      run: async (job: any) => {
-        await world.step(job, "s")
-        throw new GoneError({ status: 410 })
+    name: "a state of older code, upgraded and read",
+    result: "10 old,up",
+    stateVersion: 2,
+    earlier: () => ({
+      run: (job: any) => {
+        job.state = { count: 1, log: ["old"] }
+        return job.again({ on: ["note"] })
       },
     }),
+    handlers: (world) => ({
+      upgrade: { 1: ({ count, log }: any) => ({ count: count * 10, log: [...log, "up"] }) },
+      run: async (job: any) => {
+        await world.step(job, `s${job.iteration}`)
+        return job.iteration === 2 ? job.again() : job.done(`${job.state.count} ${job.state.log.join()}`)
+      },
+    }),
+    script: ({ handle }) => handle.signal.note("go"),
   },
   {
     name: "an Effect: durable calls in a generator, all at once, a typed error caught, a resource",
@@ -294,37 +274,6 @@ export const workflows: ReadonlyArray<Workflow> = [
     }),
   },
   {
-    name: "a saga undone by a declared error",
-    handlers: (world) => ({
-      run: async (job: any) => {
-        await job.saga(async (saga: any) => {
-          for (const name of ["car", "room"]) {
-            await world.step(job, name)
-            saga.undo(name, () => {})
-          }
-          throw new GoneError({ status: 409 })
-        })
-        return job.done("never")
-      },
-    }),
-  },
-  {
-    name: "a limit in time, with clean-up",
-    timeout: { iteration: 400 },
-    handlers: (world) => ({
-      run: async (job: any) => {
-        await world.step(job, "begin")
-        try {
-          await job.receive("stop")
-        } finally {
-          await world.step(job, "clean")
-          await world.step(job, "clean more")
-        }
-        return job.done("never")
-      },
-    }),
-  },
-  {
     name: "deferred steps, a sleep until a time, a receive with a filter, a version",
     result: "1 3 6 kept go 2 rest",
     handlers: (world) => ({
@@ -349,22 +298,4 @@ export const workflows: ReadonlyArray<Workflow> = [
       await handle.signal.note("go")
     },
   },
-  {
-    name: "the end answers updates, lists unread signals",
-    result: "end",
-    handlers: (world) => ({
-      run: async (job: any) => {
-        await job.receive("stop")
-        await world.step(job, "s")
-        return job.done("end")
-      },
-    }),
-    script: async (script) => {
-      const { handle } = script
-      await taken(script)
-      await handle.signal.note("unread")
-      await handle.signal.stop()
-    },
-  },
-  ...childWorkflows,
 ]

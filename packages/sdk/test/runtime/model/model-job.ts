@@ -29,6 +29,7 @@ export class ModelJob implements Job {
   }
   get state(): State {
     this.#model.chance.touch("state", this.#branch)
+    this.#model.hasLooked = true
     return this.#model.state
   }
 

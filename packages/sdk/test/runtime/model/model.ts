@@ -81,6 +81,8 @@ export class Model {
   unread: Array<Message> = []
   /** In this iteration. */
   hasRead = false
+  /** At the state. */
+  hasLooked = false
   /** In a handler, in its back-off, or neither. */
   #phase: "parked" | "handling" | "backing off" = "parked"
   /** Wakes a parked run. */
@@ -198,6 +200,7 @@ export class Model {
     this.#began = this.clock.now
     this.attempt = 1
     this.hasRead = false
+    this.hasLooked = false
     this.#journaled = false
     this.#polled = false
     this.#deferred = false
@@ -317,7 +320,8 @@ export class Model {
       return this.wrote()
     }
     if (this.#phase === "backing off" && this.#journaled) return void this.#pending.push({ by, apply })
-    // nothing of the iteration is written: what its handler did to the state is done again
+    // nothing of the iteration is written: what its handler did to the state is done again, and what it saw of it is seen anew
+    if (by > 0 && this.#phase === "backing off" && this.hasLooked) this.chance.find("an update changes what was seen before a failure")
     if (by > 0) this.#kept = added(this.#kept)
     if (by > 0) this.state = added(this.state)
     answer(this.#kept)
