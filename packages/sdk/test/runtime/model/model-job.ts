@@ -97,7 +97,7 @@ export class ModelJob implements Job {
         }
       }
       const from = clock.now
-      if (this.#model.writesBegin) chance.faultsTell = true
+      if (this.#model.writesBeside) chance.faultsTell = true
       await this.#backOff(stepRetryMs)
       chance.waited(from, clock.now < from + stepRetryMs)
       this.#move()

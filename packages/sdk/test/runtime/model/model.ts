@@ -112,11 +112,12 @@ export class Model {
     return Object.values(this.#program.timeout).some((ms) => ms !== undefined)
   }
 
-  /** The begin of the iteration is about to be written by itself. */
-  get writesBegin(): boolean {
-    return this.#isLimited && !this.#journaled && this.clock.now === this.#began
+  /** Something is about to be written while the handler waits: the begin of the iteration by itself, or updates that came in its back-off. */
+  get writesBeside(): boolean {
+    return (this.#isLimited && !this.#journaled && this.clock.now === this.#began) || this.clock.now === this.#applied
   }
   #began = 0
+  #applied: number | undefined
 
   readonly #ways: Ways = {
     together: (_, op, branches) =>
@@ -150,6 +151,7 @@ export class Model {
     await this.clock.after(backOffMs)
     this.#phase = "handling"
     this.attempt++
+    if (this.#pending.length > 0) this.#applied = this.clock.now
     // applied while the handler waits, if it waits before it ends
     for (const { by, apply } of this.#pending.splice(0)) {
       this.chance.touch("state", outside)
