@@ -41,6 +41,11 @@ export class Chance {
     this.#times.add(this.#clock.now)
   }
 
+  /** Something is written that is no branch's move. */
+  happens(): void {
+    this.#times.add(this.#clock.now)
+  }
+
   began(branch: string): void {
     this.#running.add(branch)
     this.#began.set(branch, this.#order++)

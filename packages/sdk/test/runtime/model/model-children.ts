@@ -20,10 +20,17 @@ export class ModelChildren {
   readonly #clock: Clock
   readonly #chance: Chance
   readonly #children = new Map<string, ModelChild>()
+  /** When one of them last wrote something. */
+  wrote: number | undefined
 
   constructor(clock: Clock, chance: Chance) {
     this.#clock = clock
     this.#chance = chance
+  }
+
+  #write(): void {
+    this.wrote = this.#clock.now
+    this.#chance.happens()
   }
 
   /** Once for a key: no two nodes of a program have the same. */
@@ -31,12 +38,14 @@ export class ModelChildren {
     const { ms, fails, waits } = childOf(key)
     const child: ModelChild = { policy, fails, ends: undefined, outcome: undefined, waiting: new Set() }
     this.#children.set(key, child)
+    this.#write()
     if (!waits) this.#endAt(child, this.#clock.now + ms)
   }
 
   #endAt(child: ModelChild, time: number): void {
     child.ends = time
     const end = (): void => {
+      this.#write()
       child.outcome = child.fails ? "Gone" : "done"
       for (const tell of child.waiting) tell()
     }

@@ -112,9 +112,10 @@ export class Model {
     return Object.values(this.#program.timeout).some((ms) => ms !== undefined)
   }
 
-  /** Something is about to be written while the handler waits: the begin of the iteration by itself, or updates that came in its back-off. */
+  /** Something is about to be written while the handler waits: the begin of the iteration, updates that came in its back-off, what children do. */
   get writesBeside(): boolean {
-    return (this.#isLimited && !this.#journaled && this.clock.now === this.#began) || this.clock.now === this.#applied
+    const { now } = this.clock
+    return (this.#isLimited && !this.#journaled && now === this.#began) || now === this.#applied || now === this.children.wrote
   }
   #began = 0
   #applied: number | undefined
