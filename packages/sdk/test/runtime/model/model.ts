@@ -112,11 +112,12 @@ export class Model {
     return Object.values(this.#program.timeout).some((ms) => ms !== undefined)
   }
 
-  /** Something is about to be written while the handler waits: the begin of the iteration, updates that came in its back-off, what children do. */
+  /** Something is about to be written while the handler waits: the begin of the attempt, updates that came in its back-off, what children do. */
   get writesBeside(): boolean {
     const { now } = this.clock
     return (this.#isLimited && !this.#journaled && now === this.#began) || now === this.#applied || now === this.children.wrote
   }
+  /** When the attempt began. */
   #began = 0
   #applied: number | undefined
 
@@ -152,6 +153,7 @@ export class Model {
     await this.clock.after(backOffMs)
     this.#phase = "handling"
     this.attempt++
+    this.#began = this.clock.now
     if (this.#pending.length > 0) this.#applied = this.clock.now
     // applied while the handler waits, if it waits before it ends
     for (const { by, apply } of this.#pending.splice(0)) {
