@@ -506,6 +506,9 @@ export class Attempt {
     if (this.#stirring) return void setImmediate(this.#pump)
     this.#pumpQueued = false
     while (this.#dead === undefined && !this.#ended) {
+      // An answer that waited while the loop stood still does not bring a handler back whose job may run elsewhere (S5).
+      const refused = this.#refusal()
+      if (refused !== undefined) return this.die(refused)
       const entry = this.#replay.next()
       if (entry !== undefined) this.#deliver(entry)
       else if (this.options.onReplayed !== undefined) return this.#armReplayed(this.options.onReplayed)

@@ -51,4 +51,63 @@ describeStores("after its loop was blocked for three leases", (url) => {
     await client.close()
     expect(begun.slice(1).every((epoch) => epoch > (begun[0] ?? 0n))).toBe(true)
   })
+
+  test("a handler does not go on with an answer that waited meanwhile", async () => {
+    const [pool, store] = [uniqueName("blocked"), url()]
+    const client: any = makeClient({ pool, store, shards: 1 }, { sample: contract })
+    const wentOn: bigint[] = []
+    let blocked: bigint | undefined
+    const job = stub.implement({
+      init: () => ({ count: 0, log: [] }),
+      run: async (it: any) => {
+        const epoch = epochOf(it.fence as bigint)
+        const written = it.step("one", () => 1)
+        if (blocked === undefined) {
+          // Behind the sending of its write, and before the answer.
+          setImmediate(() => setImmediate(() => block(3 * fast.leaseMs)))
+          blocked = epoch
+        }
+        await written
+        wentOn.push(epoch)
+        return it.done("")
+      },
+    })
+    await client.sample.start({ id: "a" })
+    const worker = await createWorker({ pool, store, shards: 1, signals: false, jobs: [job], onEvent: () => {}, ...fast } as never)
+    await client.sample.get("a").result()
+    await worker.close()
+    await client.close()
+    expect(wentOn.map((epoch) => epoch > (blocked ?? 0n))).toEqual([true])
+  })
+
+  test("a low-level job that asks for its signal, or for its next notification, is aborted before anybody told it", async () => {
+    const pool = await Pool.join(uniqueName("blocked"), { store: url(), shards: 1, ...fast })
+    const worker = await pool.addWorker()
+    const seen: Array<string> = []
+    let first = 0n
+    await pool.dispatch("a", new Uint8Array())
+    const running = (async () => {
+      for await (const job of worker.jobs()) {
+        if (first !== 0n) {
+          job.settle()
+          break
+        }
+        first = job.fence
+        await pool.notify("a", new Uint8Array([1]))
+        await pool.notify("a", new Uint8Array([2]))
+        // The job is accepted, and the second one is here with the first.
+        for await (const message of job.notifications()) {
+          seen.push(String(message[0]))
+          if (message[0] !== 2) continue
+          job.abortSignal.addEventListener("abort", () => seen.push("aborted"))
+          block(3 * fast.leaseMs)
+          seen.push(job.abortSignal.aborted ? "knows" : "does not know")
+        }
+        job.settle()
+      }
+    })()
+    await running
+    await pool.close()
+    expect(seen).toEqual(["1", "2", "aborted", "knows"])
+  })
 })

@@ -1,4 +1,5 @@
 /** What a session believes of its lease (U1-U4 in trust.ts), and how a blocked loop is seen, with clocks that the test moves. */
+import { stat } from "node:fs"
 import { describe, expect, test } from "vitest"
 import { StoreUnavailable } from "../../src/errors.ts"
 import type { BlockedLoop } from "../../src/pool/events.ts"
@@ -83,6 +84,34 @@ describe("trust", () => {
     let beats = 0
     await until(() => ++beats > 100, "it had many beats")
     expect(told).not.toContain("silent")
+    trust.stop()
+  })
+
+  test("that has ended is acted upon in the turn that finds it, before any timer, and once (U5)", async () => {
+    const { time, told, trust, keeper, held } = stage()
+    held(1_500)
+    trust.start(keeper)
+    const deposed = (): ReadonlyArray<string> => told.filter((what) => what !== "renew")
+    // In the polling part of a turn, as a process that waits for something.
+    await new Promise<void>((resolve) => stat(".", () => resolve()))
+    expect(deposed()).toEqual([])
+    // It stands still: all of these are due when it goes on.
+    const order: Array<number> = []
+    for (const ms of [1, 5, 10]) setTimeout(() => order.push(deposed().length), ms)
+    const end = performance.now() + 20
+    while (performance.now() < end);
+    time.at = 1_500
+    await until(() => order.length === 3, "the timers ran")
+    expect(order).toEqual([1, 1, 1])
+    expect(deposed()).toEqual(["depose trust ended"])
+    // The keeper's own word comes later, and opens it (U2): the next end is another one.
+    trust.onAbort("trust ends")
+    trust.onDepose("trust ended")
+    held(2_000)
+    told.length = 0
+    time.at = 2_000
+    await until(() => deposed().length > 0, "it is acted upon")
+    expect(deposed()).toEqual(["depose trust ended"])
     trust.stop()
   })
 
