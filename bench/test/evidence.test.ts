@@ -1,8 +1,14 @@
 import { describe, expect, test } from "vitest"
 import { Evidence } from "../src/pool/evidence.ts"
-import { noRecords, type Interval, type Write } from "../src/pool/records.ts"
+import { noRecords, type Interval, type Still, type Write } from "../src/pool/records.ts"
 
-const interval = (key: string, from: number, to: number | null, worked = to ?? from): Interval => ({ key, from, to, worked })
+const interval = (key: string, from: number, to: number | null, worked = to ?? from, begun = worked): Interval => ({
+  key,
+  from,
+  to,
+  begun,
+  worked,
+})
 const write = (fence: string, sent: number, acknowledged: number, key = "a"): Write => ({ key, fence, iteration: 1, sent, acknowledged })
 
 const evidence = (
@@ -50,30 +56,69 @@ describe("overlap of user code", () => {
       one: { intervals: [interval("a", 0, 100), interval("a", 90, 95), interval("b", 0, 10)] },
       two: { intervals: [interval("a", 97, 200), interval("b", 10, 20)] },
     })
-    expect(all.overlapMs()).toBe(3)
+    expect(all.overlap().ms).toBe(3)
   })
 
   test("of a killed process ends with it", () => {
     const all = evidence({ one: { intervals: [interval("a", 0, null)] }, two: { intervals: [interval("a", 50, null)] } })
-    expect(all.overlapMs()).toBe(Number.POSITIVE_INFINITY)
+    expect(all.overlap().ms).toBe(Number.POSITIVE_INFINITY)
     all.died("one", 40)
-    expect(all.overlapMs()).toBe(0)
+    expect(all.overlap().ms).toBe(0)
   })
 
-  test("of a frozen process is what its user code did after it was thawed", () => {
-    const frozen = (worked: number): number => {
-      const all = evidence({ one: { intervals: [interval("a", 0, 205, worked)] }, two: { intervals: [interval("a", 150, null)] } })
+  describe("of a process that is frozen from 100 to 200, when another runs from 150 on,", () => {
+    const frozen = (own: Interval, stalls: ReadonlyArray<Still> = []): Evidence => {
+      const all = evidence({ two: { intervals: [interval("a", 150, null)] } })
+      all.add("one", { ...noRecords, intervals: [own], stalls })
       all.frozen("one", { from: 100, to: 200 })
-      return all.overlapMs()
+      return all
     }
-    expect(frozen(99)).toBe(0)
-    expect(frozen(203)).toBe(3)
+
+    test("is none, if the first thing that its code heard was the abort: settling is told apart", () => {
+      const all = frozen(interval("a", 0, 205, 99), [{ from: 99, to: 204 }])
+      expect([all.overlap().ms, all.thawSettleMs(), all.frozenPieceMs()]).toEqual([0, 5, 0])
+    })
+
+    test("is all of the time since its thaw, if it did any work then", () => {
+      const all = frozen(interval("a", 0, 209, 204), [{ from: 99, to: 203 }])
+      expect([all.overlap().ms, all.frozenPieceMs()]).toEqual([6, 0])
+      expect(all.overlap().text).toBe("a on one, frozen 50 ms before the other began, beside two")
+    })
+
+    test("is none also for a run that the other began after the thaw", () => {
+      const all = frozen(interval("a", 0, 230, 99))
+      all.add("two", { ...noRecords, intervals: [interval("a", 150, 210), interval("a", 210, null)] })
+      expect(all.overlap().ms).toBe(0)
+    })
+
+    test("is what it works beside that later run", () => {
+      const all = frozen(interval("a", 0, 230, 215))
+      all.add("two", { ...noRecords, intervals: [interval("a", 150, 151), interval("a", 210, null)] })
+      expect(all.overlap().ms).toBe(20)
+    })
+
+    test("leaves out the piece of code that the freeze met in the middle, which is told apart, but not a later one", () => {
+      const piece = frozen(interval("a", 0, 209, 204, 98))
+      expect([piece.overlap().ms, piece.frozenPieceMs(), piece.thawSettleMs()]).toEqual([0, 4, 9])
+      const later = frozen(interval("a", 0, 209, 204, 201))
+      expect([later.overlap().ms, later.frozenPieceMs()]).toEqual([9, 0])
+    })
+
+    test("is all of it where the thawed process begins a handler", () => {
+      expect(frozen(interval("a", 202, 212)).overlap().ms).toBe(10)
+    })
   })
 
   test("of a process that was frozen when another ran already is not forgiven", () => {
     const all = evidence({ one: { intervals: [interval("a", 0, 205, 99)] }, two: { intervals: [interval("a", 70, null)] } })
     all.frozen("one", { from: 100, to: 200 })
-    expect(all.overlapMs()).toBe(30)
+    expect(all.overlap().ms).toBe(30)
+  })
+
+  test("of a process that once was frozen, and has worked since, is whole", () => {
+    const all = evidence({ one: { intervals: [interval("a", 0, 500, 450)] }, two: { intervals: [interval("a", 480, null)] } })
+    all.frozen("one", { from: 100, to: 200 })
+    expect(all.overlap().ms).toBe(20)
   })
 
   test("of a process that got no time is what its user code did when it got some again", () => {
@@ -84,23 +129,23 @@ describe("overlap of user code", () => {
         { from: 185, to: 300 },
       ]
       all.add("one", { ...noRecords, intervals: [interval("a", 0, 310, worked)], stalls })
-      return all.overlapMs()
+      return all.overlap().ms
     }
     expect(starved(99)).toBe(5)
-    expect(starved(304)).toBe(9)
+    expect(starved(304)).toBe(15)
   })
 
-  test("counts a freeze and the late tick after it once", () => {
+  test("counts a freeze and what the process noted of it once", () => {
     const all = evidence({ two: { intervals: [interval("a", 70, null)] } })
     all.add("one", { ...noRecords, intervals: [interval("a", 0, 210, 207)], stalls: [{ from: 90, to: 205 }] })
     all.frozen("one", { from: 100, to: 200 })
-    expect(all.overlapMs()).toBe(22)
+    expect(all.overlap().ms).toBe(25)
   })
 
   test("what is told twice, running and then ended, is one interval", () => {
     const all = evidence({ one: { intervals: [interval("a", 0, null)] }, two: { intervals: [interval("a", 60, null)] } })
     all.add("one", { ...noRecords, intervals: [interval("a", 0, 50)] })
-    expect(all.overlapMs()).toBe(0)
+    expect(all.overlap().ms).toBe(0)
   })
 })
 

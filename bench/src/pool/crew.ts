@@ -88,10 +88,11 @@ export class Crew {
     await this.#members[0]?.child.call("guard", victim.child.pid)
     const from = clock()
     victim.child.signal("SIGSTOP")
+    const stoppedAt = clock()
     try {
       await this.#othersRunAll()
     } finally {
-      this.#evidence.frozen(victim.name, { from, to: clock() })
+      this.#evidence.frozen(victim.name, { from: stoppedAt, to: clock() })
       victim.child.signal("SIGCONT")
       this.#members.push(victim)
     }
@@ -103,6 +104,7 @@ export class Crew {
   async drain(): Promise<Handover> {
     const { victim } = await this.#take()
     const at = clock()
+    this.#evidence.drained(victim.name, at)
     victim.child.signal("SIGTERM")
     await victim.child.call("stopped")
     await this.#othersRunAll()
@@ -118,8 +120,9 @@ export class Crew {
     return this.#evidence.overlapWrites() + (await storedContradictions(this.#client, this.#keys))
   }
 
-  overlapMs(): number {
-    return this.#evidence.overlapMs()
+  /** By what was heard so far. */
+  get evidence(): Pick<Evidence, "overlap" | "thawSettleMs" | "frozenPieceMs"> {
+    return this.#evidence
   }
 
   /** For the reader of the progress lines. */

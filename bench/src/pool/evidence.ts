@@ -2,7 +2,11 @@
  * The records of all processes of a pool, and what follows from them. Pure.
  *
  * - V1 A killed process ran until it was killed, whatever it could not tell any more.
- * - V2 A frozen process runs nothing, nor does one that the machine gave no time (its ticks tell). After it was thawed, user code counts that worked again before it was aborted; the abort itself does not.
+ * - V2 A frozen process runs nothing, nor does one that the machine gave no time (its own notes tell).
+ * - V4 A handler runs until its last line. But code of a process that stood still, and was aborted before it did any work again, ran until then:
+ *   to hear of the abort and to settle is all it did since (`thawSettleMs` tells how long).
+ * - V5 What a process was frozen in the middle of, it goes on with: nobody can abort a piece of code that has begun. It counts apart, as
+ *   `frozenPieceMs`, where it began before the freeze. Any other work after the thaw is overlap, and everything behind it.
  * - V3 Of two accepted writes of a job, the one with the lower fence was not sent after the other was acknowledged.
  */
 import { noRecords, type Interval, type Records, type Still, type Write } from "./records.ts"
@@ -10,7 +14,17 @@ import { noRecords, type Interval, type Records, type Still, type Write } from "
 export interface Told extends Records {
   readonly worker: string
   readonly diedAt: number
-  readonly freezes: ReadonlyArray<Still>
+  /** What was done to it, and when. */
+  readonly fates: ReadonlyArray<{ readonly what: "killed" | "frozen" | "drained"; readonly at: number }>
+  /** Also those that its own notes tell. */
+  readonly stills: ReadonlyArray<Still>
+  readonly thawedAt: ReadonlyArray<number>
+}
+
+/** Two workers that ran user code of one job at the same time. */
+export interface Overlap {
+  readonly ms: number
+  readonly text: string
 }
 
 interface Owned extends Interval {
@@ -29,18 +43,32 @@ export class Evidence {
       writes: [...before.writes, ...news.writes],
       closings: [...before.closings, ...news.closings],
       refused: before.refused + news.refused,
-      freezes: [...before.freezes, ...news.stalls],
+      stills: [...before.stills, ...news.stalls],
       troubles: [...before.troubles, ...news.troubles],
     })
   }
 
   died(worker: string, diedAt: number): void {
-    this.#told.set(worker, { ...this.#of(worker), diedAt })
+    this.#change(worker, { diedAt })
+    this.#fate(worker, "killed", diedAt)
+  }
+
+  drained(worker: string, at: number): void {
+    this.#fate(worker, "drained", at)
   }
 
   frozen(worker: string, freeze: Still): void {
-    const before = this.#of(worker)
-    this.#told.set(worker, { ...before, freezes: [...before.freezes, freeze] })
+    const { stills, thawedAt } = this.#of(worker)
+    this.#change(worker, { stills: [...stills, freeze], thawedAt: [...thawedAt, freeze.to] })
+    this.#fate(worker, "frozen", freeze.from)
+  }
+
+  #fate(worker: string, what: Told["fates"][number]["what"], at: number): void {
+    this.#change(worker, { fates: [...this.#of(worker).fates, { what, at }] })
+  }
+
+  #change(worker: string, change: Partial<Told>): void {
+    this.#told.set(worker, { ...this.#of(worker), ...change })
   }
 
   get all(): ReadonlyArray<Told> {
@@ -48,7 +76,7 @@ export class Evidence {
   }
 
   #of(worker: string): Told {
-    return this.#told.get(worker) ?? { ...noRecords, worker, diedAt: Number.POSITIVE_INFINITY, freezes: [] }
+    return this.#told.get(worker) ?? { ...noRecords, worker, diedAt: Number.POSITIVE_INFINITY, fates: [], stills: [], thawedAt: [] }
   }
 
   /** Keys whose handler runs there, as far as was told. */
@@ -86,20 +114,43 @@ export class Evidence {
     return begun
   }
 
+  get #owned(): ReadonlyArray<Owned> {
+    return this.all.flatMap((worker) => worker.intervals.map((interval): Owned => ({ ...interval, worker })))
+  }
+
   /** The longest time for which user code of one job ran on two workers. */
-  overlapMs(): number {
-    const intervals = this.all.flatMap((worker) => worker.intervals.map((interval): Owned => ({ ...interval, worker })))
-    let longest = 0
-    for (const own of Map.groupBy(intervals, ({ key }) => key).values()) {
+  overlap(): Overlap {
+    let longest: Overlap = { ms: 0, text: "none" }
+    for (const own of Map.groupBy(this.#owned, ({ key }) => key).values()) {
       own.sort((a, b) => a.from - b.from)
       let earlier: Array<Owned> = []
       for (const next of own) {
         earlier = earlier.filter((one) => endOf(one) > next.from)
-        for (const one of earlier) if (one.worker !== next.worker) longest = Math.max(longest, sharedMs(one, next))
+        for (const one of earlier) {
+          const ms = one.worker === next.worker ? 0 : sharedMs(one, next)
+          if (ms > longest.ms) longest = { ms, text: describe(one, next) }
+        }
         earlier.push(next)
       }
     }
     return longest
+  }
+
+  /** From each thaw until the last handler that it found has settled: the longest. */
+  thawSettleMs(): number {
+    const waits = this.#owned.flatMap((one) =>
+      one.worker.thawedAt.filter((at) => one.from < at && at < endOf(one) && one.to !== null).map((at) => endOf(one) - at),
+    )
+    return Math.max(0, ...waits)
+  }
+
+  /** V5: for how long the longest of them went on after the thaw. */
+  frozenPieceMs(): number {
+    const pieces = this.#owned.flatMap((one) => {
+      const still = lastStill(one)
+      return still !== undefined && isPiece(one, still) ? [one.worked - still.to] : []
+    })
+    return Math.max(0, ...pieces)
   }
 
   /** Accepted writes that contradict V3. */
@@ -113,20 +164,40 @@ export class Evidence {
 
 const endOf = ({ to, worker }: Owned): number => to ?? worker.diedAt
 
-/** How long both ran; where the earlier process stood still meanwhile, without that time, and then only until its user code last worked (V2). */
+/** The last time that its process stood still while it ran. */
+const lastStill = (one: Owned): Still | undefined => {
+  let last: Still | undefined
+  for (const still of one.worker.stills)
+    if (still.from > one.from && still.from < endOf(one) && (last === undefined || still.to > last.to)) last = still
+  return last
+}
+
+/** V5. */
+const isPiece = ({ begun, worked }: Owned, still: Still): boolean => begun <= still.from && worked >= still.to
+
+/** When its user code ended (V4, V5). */
+const stopOf = (one: Owned): number => {
+  const still = lastStill(one)
+  if (still === undefined || (one.worked >= still.to && !isPiece(one, still))) return endOf(one)
+  return still.from
+}
+
+/** How long both ran: without the time for which the earlier process stood still meanwhile. */
 const sharedMs = (one: Owned, next: Owned): number => {
-  const end = Math.min(endOf(one), endOf(next))
-  const still = one.worker.freezes.filter(({ from, to }) => from < end && to > next.from)
-  if (still.length === 0) return end - next.from
-  const last = Math.max(...still.map(({ to }) => to))
-  const until = Math.min(end, Math.max(one.worked, last))
-  // a freeze and the late tick after it are the same time: it counts once
+  const until = Math.min(stopOf(one), endOf(next))
+  // a freeze and what the process itself notes of it are the same time: it counts once
   let [ran, at] = [0, next.from]
-  for (const { from, to } of still.toSorted((a, b) => a.from - b.from)) {
+  for (const { from, to } of one.worker.stills.toSorted((a, b) => a.from - b.from)) {
     ran += Math.max(0, Math.min(from, until) - at)
     at = Math.max(at, to)
   }
   return ran + Math.max(0, until - at)
+}
+
+const describe = (one: Owned, next: Owned): string => {
+  const fate = one.worker.fates.findLast(({ at }) => at <= next.from)
+  const after = fate === undefined ? "" : `, ${fate.what} ${(next.from - fate.at).toFixed(0)} ms before the other began`
+  return `${one.key} on ${one.worker.worker}${after}, beside ${next.worker.worker}`
 }
 
 const disordered = (writes: ReadonlyArray<Write>): number => {

@@ -10,6 +10,8 @@ export const kinds = {
   handoverP99Ms: { label: "drain: close to next handler, p99", unit: "ms", goal: 100 },
   overlapWrites: { label: "accepted writes by two owners", unit: "count", goal: 0, worst: true },
   overlapUserMs: { label: "user code of one job on two workers", unit: "ms", goal: 0, worst: true },
+  thawSettleMs: { label: "SIGCONT to all aborted handlers settled", unit: "ms", worst: true },
+  frozenPieceMs: { label: "what SIGSTOP met in the middle, after SIGCONT", unit: "ms", worst: true },
   movedRatioJoin: { label: "10 to 11 workers: shards moved / ideal", unit: "ratio", goal: 1.1 },
   movedRatioLeave: { label: "11 to 10 workers: shards moved / ideal", unit: "ratio", goal: 1.1 },
   idleCallsPerSecondEmpty: { label: "calls/s of 3 idle workers, no jobs", unit: "1/s", goal: 100 },

@@ -9,7 +9,11 @@ export interface Interval {
   readonly from: number
   /** null: it runs. */
   readonly to: number | null
-  /** When it last did work of its user, which it does several times a second while it is not aborted. */
+  /**
+   * When the last piece of its user's work began, and when it did it: several times a second while it is not aborted. A piece is what runs
+   * without a return to the event loop.
+   */
+  readonly begun: number
   readonly worked: number
 }
 
@@ -39,7 +43,7 @@ export interface Records {
   readonly intervals: ReadonlyArray<Interval>
   readonly writes: ReadonlyArray<Write>
   readonly closings: ReadonlyArray<Closing>
-  /** Ticks that came late: on a busy machine a process may get no time for seconds. */
+  /** Between two of its notes that lie far apart: on a busy machine a process may get no time for seconds. */
   readonly stalls: ReadonlyArray<Still>
   /** Writes that were refused because another owns the job. */
   readonly refused: number

@@ -47,8 +47,13 @@ const withCrew = async (
   try {
     await body(crew)
     found.add("overlapWrites", await crew.overlapWrites())
-    found.add("overlapUserMs", crew.overlapMs())
-    stage.say(`${store}, ${JSON.stringify(worker)}: ${crew.summary()}`)
+    const { evidence } = crew
+    const { ms: overlap, text } = evidence.overlap()
+    const settled = found.add("thawSettleMs", evidence.thawSettleMs())
+    const piece = found.add("frozenPieceMs", evidence.frozenPieceMs())
+    const user = `overlap ${found.add("overlapUserMs", overlap).toFixed(2)} ms (${text})`
+    const apart = `after a thaw all had settled in ${ms(settled)}, and what the freeze had stopped in the middle went on for ${piece.toFixed(2)} ms`
+    stage.say(`${store}, ${JSON.stringify(worker)}: ${user}; ${apart}; ${crew.summary()}`)
   } finally {
     await crew.end()
   }

@@ -19,15 +19,16 @@ const writeTicks = 100
 const keptFences = 10
 const fenceDigits = 19
 
-/** The signal is asked for anew each time: a frozen process then sees at once that its trust has ended. */
 type Seen = Pick<BaseJob, "key" | "abortSignal">
 
 interface Live {
   readonly key: string
   readonly from: number
   to: number | null
+  begun: number
   worked: number
-  readonly aborted: () => boolean
+  /** Taken out of the job once, as most code does. */
+  readonly abortSignal: AbortSignal
   /** Lets the handler go on: it writes, or has been aborted. */
   readonly go: () => void
   readonly turn: number
@@ -41,28 +42,35 @@ let troubles: Array<string> = []
 let refused = 0
 let stalls: Array<Still> = []
 let ticks = 0
-let tickedAt = clock()
+let notedAt = clock()
 
-/** User code: it stops when it is told to, and only then. */
+/** Before anything else is noted: every tick does, so that a process without a note for long has had no time. */
+const note = (): number => {
+  const now = clock()
+  if (now - notedAt > lateMs) stalls.push({ from: notedAt, to: now })
+  return (notedAt = now)
+}
+
+/** User code: it stops when it is told to, and only then. All of a tick is one piece. */
 setInterval(() => {
   ticks++
-  const now = clock()
-  if (now - tickedAt > lateMs) stalls.push({ from: tickedAt, to: now })
-  tickedAt = now
+  const begun = note()
   for (const one of live) {
-    if (one.aborted()) continue
+    if (one.abortSignal.aborted) continue
+    one.begun = begun
     one.worked = clock()
     if (one.turn === ticks % writeTicks) one.go()
   }
+  // no stall: a process that stands still in the middle of this works when it goes on
+  notedAt = clock()
 }, tickMs)
 
 const begin = (job: Seen): { readonly one: Live; readonly woken: Promise<void> } => {
   const { promise: woken, resolve } = Promise.withResolvers<void>()
   const go = (): void => resolve()
-  const from = clock()
+  const from = note()
   const { key, abortSignal } = job
-  const aborted = (): boolean => job.abortSignal.aborted
-  const one: Live = { key, from, to: null, worked: from, aborted, go, turn: Number(key.split("-").at(-1)) % writeTicks }
+  const one: Live = { key, from, to: null, begun: from, worked: from, abortSignal, go, turn: Number(key.split("-").at(-1)) % writeTicks }
   live.add(one)
   if (abortSignal.aborted) go()
   else abortSignal.addEventListener("abort", go, { once: true })
@@ -70,7 +78,7 @@ const begin = (job: Seen): { readonly one: Live; readonly woken: Promise<void> }
 }
 
 const end = (one: Live): void => {
-  one.to = clock()
+  one.to = note()
   live.delete(one)
   ended.push(one)
 }
@@ -87,7 +95,9 @@ const handlers = tenant.implement({
       const fence = String(job.fence).padStart(fenceDigits, "0")
       const sent = clock()
       const written = await job.step("write", () => fence)
-      writes.push({ key: job.key, fence, iteration: job.iteration, sent, acknowledged: clock() })
+      // nobody told it to stop: it goes on, and that is work
+      one.begun = one.worked = note()
+      writes.push({ key: job.key, fence, iteration: job.iteration, sent, acknowledged: one.worked })
       job.state = { writes: job.state.writes + 1, fences: [...job.state.fences, written].slice(-keptFences) }
       return job.again()
     } catch (error) {
@@ -108,7 +118,7 @@ const onEvent = (event: WorkerEvent): void => {
     troubles.push(event.type)
 }
 
-const interval = ({ key, from, to, worked }: Live): Records["intervals"][number] => ({ key, from, to, worked })
+const interval = ({ key, from, to, begun, worked }: Live): Records["intervals"][number] => ({ key, from, to, begun, worked })
 let opening: Promise<Worker> | undefined
 
 let frozen: number | undefined
