@@ -336,6 +336,9 @@ export interface Life {
 }
 export type Probe = "alive" | "dead" | "unknown"
 
+/** What came of a mark: the session is dead by it, was gone already, or is not the one that was seen. */
+export type MarkReply = "marked" | "gone" | "refused"
+
 /** A connection of this process as the store sees it, in the driver's own words; can be sent between threads. */
 export type Presence = Readonly<Record<string, string | boolean>>
 
@@ -440,9 +443,9 @@ export interface Engine extends AuditVerbs, LinkVerbs, MapVerbs, StreamVerbs {
   renew(pool: string, session: string | undefined): Promise<RenewReply>
   /**
    * Marks a session dead if its counter still is `counter` (S3) and, where given, its record still is `record` (S7: it has not registered another
-   * life); true also when it is gone already.
+   * life). One that is gone already is as dead, but this call did not do it: several watch, and one of them tells.
    */
-  markDead(pool: string, session: string, counter: number, record?: string): Promise<boolean>
+  markDead(pool: string, session: string, counter: number, record?: string): Promise<MarkReply>
   members(pool: string): Promise<{ readonly memberVersion: number; readonly members: ReadonlyArray<MemberEntry> }>
   assignment(pool: string): Promise<AssignmentEntry>
   /** Compare-and-set on both versions: refused (false) when the assignment or the member list has moved on (A1). */

@@ -41,7 +41,7 @@ export type PoolEvent =
   | { readonly type: "overrun"; readonly shard: number; readonly reason: GiveUpReason; readonly addresses: ReadonlyArray<Address> }
   | { readonly type: "memberJoined"; readonly session: string }
   | { readonly type: "memberLeft"; readonly session: string }
-  /** This member saw the session silent for its lease, or its process gone, and marked it dead. */
+  /** This member saw the session silent for its lease, or its process gone, and marked it dead: of several that watch, one tells. */
   | { readonly type: "markedDead"; readonly session: string; readonly by: "counter" | "probe" }
   /** A worker lacks kinds of the pool and was given no shards (A2). */
   | { readonly type: "lacking"; readonly session: string; readonly kinds: ReadonlyArray<string> }

@@ -34,7 +34,7 @@ export interface KeeperEvents {
   readonly onDepose: (why: string) => void
   readonly onResume: () => void
   readonly onMarkedDead: (session: string, by: "counter" | "probe") => void
-  /** A mark was refused: the session registered another life, or renewed. */
+  /** A mark was not this one's: the session registered another life, renewed, or was marked by another watcher (who tells of it). */
   readonly onMarkRefused: () => void
   /** A renewal failed (with its error), or succeeded again after one had failed. */
   readonly onStore: (error: unknown) => void
@@ -252,9 +252,9 @@ export class Keeper implements KeeperCommands {
     const { engine, pool, events } = this.#host
     const record = life === undefined ? undefined : this.#lease.peers.get(session)?.record
     engine.markDead(pool, session, counter, record).then(
-      (marked) => {
+      (reply) => {
         if (this.#stopped) return
-        if (marked) events.onMarkedDead(session, life === undefined ? "counter" : "probe")
+        if (reply === "marked") events.onMarkedDead(session, life === undefined ? "counter" : "probe")
         else events.onMarkRefused()
       },
       // Outcome unknown: the counters will tell, and after another lease it is tried again (lease.ts).

@@ -77,7 +77,7 @@ const scene = async () => {
 test("nobody renews: dead", async () => {
   const s = await scene()
   expect(await s.suspect(3)).toBe("suspect")
-  expect(await s.bury(3)).toBe(true)
+  expect(await s.bury(3)).toBe("marked")
   s.touch()
   expect(await s.look()).toBe("dead")
 })
@@ -99,7 +99,7 @@ test("I2: who renews between the two looks lives, whether its own look is before
   })
   expect(found).toBe("suspect")
   expect(await looks[0]).toBe("alive")
-  expect(await s.bury(3)).toBe(false)
+  expect(await s.bury(3)).toBe("refused")
   expect(await s.look(), "the suspicion was taken back").toBe("alive")
 })
 
@@ -108,7 +108,7 @@ test("I2: … or after it", async () => {
   expect(await s.suspect(3)).toBe("suspect")
   s.touch()
   expect(await s.look()).toBe("suspect")
-  expect(await s.bury(3)).toBe(false)
+  expect(await s.bury(3)).toBe("refused")
   expect(await s.clear()).toBe("alive")
 })
 
@@ -120,7 +120,7 @@ test("I3: who renews after the second look is told to be dead, though the mark w
     s.touch()
     looks.push(s.look())
   })
-  expect(buried).toBe(true)
+  expect(buried).toBe("marked")
   expect(await looks[0]).toBe("suspect")
   expect(await s.clear()).toBe("dead")
 })
@@ -131,7 +131,7 @@ test("I4: who cleared the suspicion lives", async () => {
   s.touch()
   expect(await s.look()).toBe("suspect")
   expect(await s.clear()).toBe("alive")
-  expect(await s.bury(3)).toBe(false)
+  expect(await s.bury(3)).toBe("refused")
 })
 
 test("I5: a mark that was begun and never ended stops nobody, and its late end changes nothing", async () => {
@@ -141,26 +141,26 @@ test("I5: a mark that was begun and never ended stops nobody, and its late end c
   expect(await s.look()).toBe("suspect")
   expect(await s.clear()).toBe("alive")
   expect(await s.suspect(4)).toBe("suspect")
-  expect(await s.bury(3), "the late one").toBe(false)
+  expect(await s.bury(3), "the late one").toBe("refused")
   expect(await s.look(), "still suspected by the other").toBe("suspect")
-  expect(await s.bury(4)).toBe(true)
+  expect(await s.bury(4)).toBe("marked")
   expect(await s.look()).toBe("dead")
 })
 
 test("I6: two who mark at once agree", async () => {
   const s = await scene()
   expect([await s.suspect(3), await s.suspect(3)]).toEqual(["suspect", "suspect"])
-  expect([await s.bury(3), await s.bury(3)]).toEqual([true, true])
-  expect(await s.suspect(3)).toBe("dead")
+  expect([await s.bury(3), await s.bury(3)]).toEqual(["marked", "gone"])
+  expect(await s.suspect(3)).toBe("gone")
 })
 
 test("I7: who counts in its row is in time before the second look, and too late after it", async () => {
   const early = await scene()
   await early.suspect(3)
   expect(await early.countInRow()).toBe("alive")
-  expect(await early.bury(3)).toBe(false)
+  expect(await early.bury(3)).toBe("refused")
   const late = await scene()
   await late.suspect(3)
-  expect(await late.bury(3)).toBe(true)
+  expect(await late.bury(3)).toBe("marked")
   expect(await late.countInRow()).toBe("dead")
 })

@@ -28,7 +28,7 @@ const stage = () => {
         return reply()
       },
       probe: async () => [],
-      markDead: async () => false,
+      markDead: async () => "refused",
     },
     pool: "pool",
     session: "s",

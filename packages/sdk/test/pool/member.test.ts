@@ -3,7 +3,7 @@ import { Deposed } from "../../src/errors.ts"
 import { shardOf } from "../../src/key.ts"
 import { requestChannel } from "../../src/pool/channels.ts"
 import type { PoolMember } from "../../src/pool/member.ts"
-import { address, describeStores, fast, Ground, keys, kind, shards, until } from "./support.ts"
+import { address, describeStores, fast, Ground, keys, kind, shards, tampered, until } from "./support.ts"
 
 const holds = (member: PoolMember, count: number) => (): boolean => member.owned().length === count
 const shardsOf = (member: PoolMember): ReadonlyArray<number> =>
@@ -48,6 +48,33 @@ describeStores("a pool", (url) => {
     ground.history.checkNoOverlap()
     // Fences of the new owner are higher (O2).
     for (const shard of a.member.owned()) expect(shard.nextFence()).toBeGreaterThan(fences.get(shard.shard) ?? 0n)
+  })
+
+  test("of several that see a member die and mark it, one tells", async () => {
+    const ground = new Ground(url())
+    const asked = Promise.withResolvers<void>()
+    const replies: Array<string> = []
+    let asks = 0
+    const watcher = async (name: string) => {
+      const engine = await ground.engine()
+      const markDead: typeof engine.markDead = async (...mark) => {
+        if (++asks === 3) asked.resolve()
+        // None before all three: they have seen the same.
+        await asked.promise
+        const reply = await engine.markDead(...mark)
+        replies.push(reply)
+        return reply
+      }
+      return await ground.join(name, { engine: tampered(engine, { markDead }) })
+    }
+    await Promise.all(["a", "b", "c"].map(watcher))
+    const { member } = await ground.join("d")
+    await until(() => member.owned().length === shards / 4, "it has its part")
+    member.kill()
+    await until(() => replies.length === 3, "three have marked it")
+    expect(replies.toSorted()).toEqual(["gone", "gone", "marked"])
+    await until(() => ground.seen("memberLeft").length === 3, "all have heard of it")
+    expect(ground.seen("markedDead").map(({ session }) => session)).toEqual([member.session])
   })
 
   test("hands over at once when a member drains, and the member is gone then", async () => {

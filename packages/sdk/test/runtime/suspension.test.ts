@@ -83,7 +83,7 @@ const suite = (store: () => string): void => {
     await handle.signal.note("on")
     await until(() => seen(pool, "suspended").length > 0, "it is noticed")
     const counter = (await engine.renew(pool.pool, undefined)).counters.get(session) ?? 0
-    expect(await engine.markDead(pool.pool, session, counter)).toBe(true)
+    expect(await engine.markDead(pool.pool, session, counter)).toBe("marked")
     expect(did).toHaveLength(1)
     gate.open()
     // It joins again, and the run goes on under a new epoch: once.

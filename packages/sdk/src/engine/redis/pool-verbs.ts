@@ -1,7 +1,7 @@
 /** Settings, members and assignment of a pool: one slot, small, rarely written. */
 import { randomUUID } from "node:crypto"
 import { PoolMismatch } from "../../errors.ts"
-import type { AssignmentEntry, MemberEntry, PoolInfo, PoolSettings, RenewReply } from "../engine.ts"
+import type { AssignmentEntry, MarkReply, MemberEntry, PoolInfo, PoolSettings, RenewReply } from "../engine.ts"
 import type { PoolKeys } from "./keys.ts"
 import { scripts } from "./scripts.ts"
 import type { Caller } from "./servers.ts"
@@ -71,8 +71,11 @@ export async function renew({ link, keys, now }: PoolStore, session: string | un
   }
 }
 
-export async function markDead({ link, keys, now }: PoolStore, session: string, counter: number, record = ""): Promise<boolean> {
-  return (await link.run(scripts.mark_dead, memberKeys(keys), [now, session, String(counter), record])) === 1
+const markReplies = ["refused", "marked", "gone"] as const satisfies ReadonlyArray<MarkReply>
+
+export async function markDead({ link, keys, now }: PoolStore, session: string, counter: number, record = ""): Promise<MarkReply> {
+  const reply = await link.run(scripts.mark_dead, memberKeys(keys), [now, session, String(counter), record])
+  return markReplies[number(reply)] ?? "refused"
 }
 
 export async function members({ link, keys, now }: PoolStore): Promise<{ memberVersion: number; members: ReadonlyArray<MemberEntry> }> {

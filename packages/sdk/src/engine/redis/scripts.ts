@@ -1091,7 +1091,7 @@ return reply
     name: "mark_dead",
     caller: "member",
     keys: "settings members counters channel",
-    sha1: "8c3401251ec7375a87796d0ef817d4e734e39d3b",
+    sha1: "a80ccc483838baaa372d1f8a056a76fce32c2f10",
     source: `#!lua flags=allow-oom
 local call, ARGV, KEYS = redis.call, ARGV, KEYS
 local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
@@ -1101,7 +1101,7 @@ local function members_changed(settings, channel)
   return version
 end
 local counter = call("HGET", KEYS[3], ARGV[2])
-if not counter then return 1 end
+if not counter then return 2 end
 if counter ~= ARGV[3] then return 0 end
 if ARGV[4] ~= "" and call("HGET", KEYS[2], ARGV[2]) ~= ARGV[4] then return 0 end
 call("HDEL", KEYS[3], ARGV[2])

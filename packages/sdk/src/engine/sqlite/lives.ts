@@ -1,5 +1,5 @@
 /** Lives and counters of sessions over both of their places: the file of each (life-file.ts), and its row (members.ts, where the steps are numbered). */
-import type { LifeHandle, Probe, RenewReply } from "../engine.ts"
+import type { LifeHandle, MarkReply, Probe, RenewReply } from "../engine.ts"
 import type { Calls, Tx } from "./calls.ts"
 import { countRenewal, holdLife, probeLife, removeLeftovers, removeLife, renewalsOf, type HeldLife } from "./life-file.ts"
 import * as members from "./members.ts"
@@ -60,16 +60,15 @@ export class Lives {
     return suspect && session !== undefined ? await write(members.clearSuspect, session) : reply
   }
 
-  async markDead(pool: string, mark: Mark): Promise<boolean> {
+  async markDead(pool: string, mark: Mark): Promise<MarkReply> {
     const { path } = this.#store
     const { session, record } = mark
     const end = path === undefined || record !== undefined ? undefined : this.#freeWriteLock(path, session)
     try {
       const found = await this.#calls.write(pool, (tx) => members.suspectMember(tx, mark, this.#renewalsOf))
-      if (found === "refused") return false
-      const dead = found === "dead" || (await this.#calls.write(pool, (tx) => members.markDead(tx, mark, this.#renewalsOf)))
-      if (dead && path !== undefined) removeLife(path, session)
-      return dead
+      const reply = found === "suspect" ? await this.#calls.write(pool, (tx) => members.markDead(tx, mark, this.#renewalsOf)) : found
+      if (reply !== "refused" && path !== undefined) removeLife(path, session)
+      return reply
     } finally {
       end?.()
     }

@@ -19,7 +19,7 @@
  * - I6 Two mark at once: the same suspect; the first M2 wins, the second finds no row: dead as asked.
  * - I7 R1 cannot count (no file, another owner): the row counts and clears the suspect in one transaction, before M2 (refuses) or after it (dead).
  */
-import type { AssignmentEntry, MemberEntry, RenewReply } from "../engine.ts"
+import type { AssignmentEntry, MarkReply, MemberEntry, RenewReply } from "../engine.ts"
 import type { Tx } from "./calls.ts"
 
 interface VersionRow {
@@ -119,25 +119,25 @@ const isAsSeen = (row: MemberRow, mark: Mark, renewalsOf: RenewalsOf): boolean =
   row.counter + renewalsOf(row.session) === mark.counter && (mark.record === undefined || row.record === mark.record)
 
 /** M1. */
-export const suspectMember = (tx: Tx, mark: Mark, renewalsOf: RenewalsOf): "dead" | "refused" | "suspect" => {
+export const suspectMember = (tx: Tx, mark: Mark, renewalsOf: RenewalsOf): "gone" | "refused" | "suspect" => {
   const row = tx.one<MemberRow>(selectMember, tx.poolId, mark.session)
-  if (row === undefined) return "dead"
+  if (row === undefined) return "gone"
   if (!isAsSeen(row, mark, renewalsOf)) return "refused"
   tx.run(setSuspect, mark.counter, tx.poolId, mark.session)
   return "suspect"
 }
 
 /** M2. */
-export const markDead = (tx: Tx, mark: Mark, renewalsOf: RenewalsOf): boolean => {
+export const markDead = (tx: Tx, mark: Mark, renewalsOf: RenewalsOf): MarkReply => {
   const row = tx.one<MemberRow>(selectMember, tx.poolId, mark.session)
-  if (row === undefined) return true
-  if (row.suspect !== mark.counter) return false
+  if (row === undefined) return "gone"
+  if (row.suspect !== mark.counter) return "refused"
   if (!isAsSeen(row, mark, renewalsOf)) {
     clearSuspect(tx, mark.session)
-    return false
+    return "refused"
   }
   leave(tx, mark.session)
-  return true
+  return "marked"
 }
 
 export const members = (tx: Tx): { memberVersion: number; members: ReadonlyArray<MemberEntry> } => ({

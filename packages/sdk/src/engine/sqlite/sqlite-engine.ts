@@ -9,6 +9,7 @@ import type {
   EngineOptions,
   Hint,
   LifeHandle,
+  MarkReply,
   LoadedRun,
   MemberEntry,
   MessageItem,
@@ -169,7 +170,7 @@ class SqliteEngine implements Engine {
     return this.#lives.renew(pool, session)
   }
 
-  markDead(pool: string, session: string, counter: number, record?: string): Promise<boolean> {
+  markDead(pool: string, session: string, counter: number, record?: string): Promise<MarkReply> {
     return this.#lives.markDead(pool, { session, counter, record })
   }
 
