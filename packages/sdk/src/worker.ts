@@ -414,6 +414,8 @@ const describeEvent = (event: WorkerEvent): string | undefined => {
     case "loopBlocked":
       return `the event loop was blocked for ${event.ms} ms${describeBlock(event)}`
     case "suspended":
+      if (event.what === "process")
+        return `the process was suspended for ${event.ms} ms (frozen, or given no processor time): neither its event loop nor its lease thread ran`
       return `the wall clock went on for ${Math.round(event.ms)} ms without the monotonic one (suspended, or set): no handler goes on before its lease is confirmed`
     case "deposed":
       return `lost ${event.shards.length} shards: ${event.why}`

@@ -60,8 +60,11 @@ export type PoolEvent =
    * stderr (S4).
    */
   | ({ readonly type: "loopBlocked" } & BlockedLoop)
-  /** The wall clock went on for so many ms without the monotonic one: this machine was suspended, or its clock was set (S6). */
-  | { readonly type: "suspended"; readonly ms: number }
+  /**
+   * `process`: neither the event loop nor the lease thread ran for so many ms, `maxStallMs` or more. It was frozen (SIGSTOP, a cgroup), or given no
+   * processor time. `machine`: the wall clock went on for so many ms without the monotonic one: the machine was suspended, or its clock set (S6).
+   */
+  | { readonly type: "suspended"; readonly ms: number; readonly what: "process" | "machine" }
   | { readonly type: "storeLost"; readonly error: unknown }
   | { readonly type: "storeBack" }
   | { readonly type: "stopped"; readonly session: string; readonly reason: string | undefined }

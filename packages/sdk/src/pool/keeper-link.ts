@@ -76,6 +76,7 @@ class LeaseThread {
   readonly opened: Promise<void>
   /** Of those that use it, also when their session has ended in that block. */
   readonly onBlocked = new Set<(blocked: BlockedLoop) => void>()
+  readonly onSuspended = new Set<(ms: number) => void>()
   readonly onWarning = new Set<(text: string) => void>()
   readonly #key: string
   readonly #worker: Worker
@@ -242,6 +243,9 @@ class LeaseThread {
       case "blocked":
         for (const listener of this.onBlocked) listener(report.blocked)
         return
+      case "suspended":
+        for (const listener of this.onSuspended) listener(report.ms)
+        return
       case "warning": {
         // Once for the process, whoever tells it.
         const [first] = this.onWarning
@@ -276,7 +280,7 @@ const dispatch = (report: Extract<Report, { readonly session: string }>, events:
   }
 }
 
-const inThread = async (origin: Origin, { pool, onBlocked, warn }: LinkOptions): Promise<KeeperLink> => {
+const inThread = async (origin: Origin, { pool, onBlocked, onSuspended, warn }: LinkOptions): Promise<KeeperLink> => {
   const key = JSON.stringify([origin.url, origin.options])
   const known = threads.get(key) ?? new LeaseThread(key, origin)
   threads.set(key, known)
@@ -285,6 +289,7 @@ const inThread = async (origin: Origin, { pool, onBlocked, warn }: LinkOptions):
     await thread.opened
     const renewals = await thread.follow(pool)
     thread.onBlocked.add(onBlocked)
+    thread.onSuspended.add(onSuspended)
     thread.onWarning.add(warn)
     let left: Promise<void> | undefined
     return {
@@ -298,6 +303,7 @@ const inThread = async (origin: Origin, { pool, onBlocked, warn }: LinkOptions):
       end: () =>
         (left ??= thread.leave().then(() => {
           thread.onBlocked.delete(onBlocked)
+          thread.onSuspended.delete(onSuspended)
           thread.onWarning.delete(warn)
         })),
     }
@@ -316,6 +322,8 @@ export interface LinkOptions {
   readonly warn: (text: string) => void
   /** The loop of this process turns again. Without a thread nobody sees it. */
   readonly onBlocked: (blocked: BlockedLoop) => void
+  /** This process stood still for so many ms, its threads too. Without a thread nobody sees it. */
+  readonly onSuspended: (ms: number) => void
 }
 
 export const openKeeperLink = async (options: LinkOptions): Promise<KeeperLink> => {

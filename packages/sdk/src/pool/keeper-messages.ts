@@ -70,5 +70,7 @@ export type Report =
   | { readonly type: "store"; readonly session: string; readonly failure: Failure | undefined }
   /** The main loop turns again. */
   | { readonly type: "blocked"; readonly blocked: BlockedLoop }
+  /** The whole process stood still, and goes on. */
+  | { readonly type: "suspended"; readonly ms: number }
   /** Of the thread's engine. */
   | { readonly type: "warning"; readonly text: string }

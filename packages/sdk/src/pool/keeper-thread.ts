@@ -30,7 +30,11 @@ class LeaseThread {
   constructor(port: MessagePort, engine: Engine) {
     this.#port = port
     this.#engine = engine
-    this.#loop = new LoopWatch({ clock: sharedNow, onBlocked: (blocked) => this.#tell({ type: "blocked", blocked }) })
+    this.#loop = new LoopWatch({
+      clock: sharedNow,
+      onBlocked: (blocked) => this.#tell({ type: "blocked", blocked }),
+      onSuspended: (ms) => this.#tell({ type: "suspended", ms }),
+    })
   }
 
   #tell(report: Report): void {

@@ -8,7 +8,8 @@
  * something in every call, and is wrong as soon as a handler waits for anything of its own.
  *
  * - Nothing is asked while somebody debugs the process: to resume would be to resume from his breakpoint.
- * - A thread that did not run itself (a frozen process, a suspended machine) counts the stall of the loop from when it runs again.
+ * - A thread that did not run itself is no witness: its own clock stood still, and so did the loop's. The process was frozen, or given no processor
+ *   time. That is told as what it is (`onSuspended`), and is no part of the time for which the loop counts as blocked.
  */
 import { writeSync } from "node:fs"
 import type { BlockedLoop } from "./events.ts"
@@ -31,12 +32,16 @@ export interface LoopWatchHost {
   readonly clock: () => number
   /** The loop turns again. */
   readonly onBlocked: (blocked: BlockedLoop) => void
+  /** The whole process stood still for `maxStallMs` or more, and goes on. */
+  readonly onSuspended: (ms: number) => void
   readonly look?: (valid: () => boolean) => Promise<Sight | undefined>
 }
 
 interface Block {
   /** The last beat before it. */
   readonly since: number
+  /** For how long the watch itself did not run since then. */
+  still: number
   sight: Sight | undefined
   asked: Promise<void>
 }
@@ -58,7 +63,8 @@ export const say = (text: string): void => {
 
 export const describeBlock = ({ kind, key, step, stack }: Omit<BlockedLoop, "ms">): string => {
   const who = kind === undefined ? "" : ` by ${kind}/${key}${step === undefined ? "" : `, step ${JSON.stringify(step)}`}`
-  return stack === undefined ? `${who} in native code` : `${who} at ${stack.split("\n")[0] ?? ""}`
+  if (stack === undefined) return `${who} in native code, or for want of processor time (it did not tell where)`
+  return stack === "" ? `${who} in code of Node` : `${who} at ${stack.split("\n")[0] ?? ""}`
 }
 
 export class LoopWatch {
@@ -66,8 +72,10 @@ export class LoopWatch {
   readonly #watched = new Map<string, Watched>()
   #timer: NodeJS.Timeout | undefined
   #lookedAt = 0
-  /** The end of its own last pause. */
-  #awakeAt = 0
+  #periodMs = 0
+  /** For how long it did not run itself since the last beat. */
+  #still = 0
+  #beatAt = 0
   #block: Block | undefined
   /** Settles when all that is over is told. */
   told: Promise<void> = Promise.resolve()
@@ -94,7 +102,7 @@ export class LoopWatch {
 
   /** Of the loop that is blocked now. */
   get blocked(): BlockedLoop | undefined {
-    return this.#block === undefined ? undefined : { ms: this.#clock() - this.#block.since, ...seenIn(this.#block) }
+    return this.#block === undefined ? undefined : { ms: blockedMs(this.#block, this.#clock()), ...seenIn(this.#block) }
   }
 
   get #maxStallMs(): number {
@@ -104,24 +112,34 @@ export class LoopWatch {
   #arm(): void {
     clearInterval(this.#timer)
     this.#lookedAt = this.#clock()
+    this.#still = 0
     if (this.#watched.size === 0) return
-    this.#timer = setInterval(() => this.#check(), Math.min(250, Math.max(10, this.#maxStallMs / 4)))
+    this.#periodMs = Math.min(250, Math.max(10, this.#maxStallMs / 4))
+    this.#timer = setInterval(() => this.#check(), this.#periodMs)
   }
 
   #check(): void {
     const now = this.#clock()
-    if (now - this.#lookedAt >= this.#maxStallMs) this.#awakeAt = now
-    this.#lookedAt = now
     const beatAt = Math.max(...[...this.#watched.values()].map(({ memory }) => memory.beatAt))
+    const pause = now - this.#lookedAt
+    this.#lookedAt = now
+    if (beatAt > this.#beatAt) this.#still = 0
+    this.#beatAt = beatAt
+    // From the second period on: on a busy machine it is late by less.
+    const still = pause >= 2 * this.#periodMs ? pause : 0
+    if (still >= this.#maxStallMs) this.#host.onSuspended(Math.round(still))
     if (this.#block !== undefined) {
+      this.#block.still += still
       if (beatAt > this.#block.since) this.#over(this.#block, beatAt)
       return
     }
-    if (now - Math.max(beatAt, this.#awakeAt) >= this.#maxStallMs) this.#begin(beatAt)
+    // What it beat since it goes on, it beat after the pause.
+    this.#still += Math.min(still, now - beatAt)
+    if (now - beatAt - this.#still >= this.#maxStallMs) this.#begin(beatAt)
   }
 
   #begin(since: number): void {
-    const block: Block = { since, sight: undefined, asked: Promise.resolve() }
+    const block: Block = { since, still: this.#still, sight: undefined, asked: Promise.resolve() }
     this.#block = block
     const debugged = [...this.#watched.values()].some(({ memory }) => memory.debugged)
     const valid = (): boolean => [...this.#watched.values()].every(({ memory }) => memory.beatAt <= since)
@@ -130,7 +148,7 @@ export class LoopWatch {
       if (said || !valid()) return
       said = true
       say(
-        `the event loop of this process has been blocked for ${Math.round(this.#clock() - since)} ms${describeBlock(seenIn(block))}. ` +
+        `the event loop of this process has been blocked for ${blockedMs(block, this.#clock())} ms${describeBlock(seenIn(block))}. ` +
           "Its lease is not renewed meanwhile. Move that work off the loop, to a worker thread or another process.",
       )
     }
@@ -147,11 +165,14 @@ export class LoopWatch {
 
   #over(block: Block, beatAt: number): void {
     this.#block = undefined
-    const ms = Math.round(beatAt - block.since)
+    const ms = blockedMs(block, beatAt)
     const late = new Promise<void>((resolve) => setTimeout(resolve, lastWordMs))
     this.told = Promise.race([block.asked, late]).then(() => this.#host.onBlocked({ ms, ...seenIn(block) }))
   }
 }
+
+/** Without the time for which the whole process stood still. */
+const blockedMs = ({ since, still }: Block, until: number): number => Math.max(0, Math.round(until - since - still))
 
 const seenIn = ({ sight }: Block): Omit<BlockedLoop, "ms"> => (sight === undefined ? {} : { ...sight.work, stack: sight.stack })
 

@@ -122,7 +122,7 @@ export class Session {
         emit(error === undefined ? { type: "storeBack" } : { type: "storeLost", error })
         if (error === undefined) this.#sweeper.hurry(true)
       },
-      onSuspended: (ms) => emit({ type: "suspended", ms }),
+      onSuspended: (ms) => emit({ type: "suspended", ms, what: "machine" }),
       onFault,
       onKeeperSilent: () => link.giveUp("trust ended, and it did not tell"),
       onDead: () => {
@@ -241,7 +241,8 @@ export class Session {
     const { engine, pool, direct, clock, threaded, options, onOverrun, emit } = host
     const warn = (text: string): void => emit({ type: "warning", text })
     const onBlocked = (blocked: BlockedLoop): void => emit({ type: "loopBlocked", ...blocked })
-    const link = await openKeeperLink({ engine, pool, clock, threaded, warn, onBlocked })
+    const onSuspended = (ms: number): void => emit({ type: "suspended", ms, what: "process" })
+    const link = await openKeeperLink({ engine, pool, clock, threaded, warn, onBlocked, onSuspended })
     const registration = await Registration.open({ engine, link, pool, record, direct, clock }).catch(async (error: unknown) => {
       await link.end()
       throw error

@@ -9,7 +9,15 @@ test("a session that ends twice leaves the lease thread to the others of its pro
   const folder = await mkdtemp(join(tmpdir(), "ponos-link-"))
   const engine = await openEngine(`file:${join(folder, "ponos.db")}`)
   const open = () =>
-    openKeeperLink({ engine, pool: "p", clock: () => performance.now(), threaded: true, warn: () => {}, onBlocked: () => {} })
+    openKeeperLink({
+      engine,
+      pool: "p",
+      clock: () => performance.now(),
+      threaded: true,
+      warn: () => {},
+      onBlocked: () => {},
+      onSuspended: () => {},
+    })
   const [first, second] = [await open(), await open()]
   await Promise.all([first.end(), first.end()])
   await first.end()

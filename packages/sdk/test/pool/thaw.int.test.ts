@@ -43,7 +43,7 @@ const suite = (store: () => string): void => {
     closing.push(() => client.close())
     const { port, sockets } = await feed()
     const join = async (): Promise<Process> => {
-      const worker = new Process(url, name, options, { PONOS_TEST_PORT: String(port) }, { program: "ticking-process.ts" })
+      const worker = new Process(url, name, options, { PONOS_TEST_PORT: String(port) }, { program: "ticking-process.ts", quiet: true })
       await until(() => worker.session !== "", "it joined")
       return worker
     }
@@ -67,6 +67,10 @@ const suite = (store: () => string): void => {
     await until(() => a.seen("joined").length === 2, "it joins anew")
     const before = a.lines.findIndex(({ what, at }) => what === "joined" && at > thawed)
     expect(a.lines.slice(0, before).filter(({ what, at }) => what === "work" && at > thawed)).toEqual([])
+    // What it was, and no code is blamed for it.
+    expect(a.seen("suspended")).toEqual([expect.objectContaining({ what: "process" })])
+    expect(a.seen("suspended")[0]?.ms).toBeGreaterThan(options.leaseMs / 2)
+    expect([a.seen("loopBlocked"), a.stderr]).toEqual([[], ""])
     expect(a.lines.filter(({ what, at }) => what === "end" && at > thawed).length).toBeGreaterThan(0)
   })
 }

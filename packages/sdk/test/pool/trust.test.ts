@@ -170,10 +170,16 @@ describe("the watch over the loop", () => {
   const watch = (look: (valid: () => boolean) => Promise<Sight | undefined>) => {
     const time = { at: 0 }
     const blocked: Array<BlockedLoop> = []
+    const suspended: Array<number> = []
     const memory = LeaseMemory.make(true, 0)
-    const loop = new LoopWatch({ clock: () => time.at, onBlocked: (one) => blocked.push(one), look })
+    const loop = new LoopWatch({
+      clock: () => time.at,
+      onBlocked: (one) => blocked.push(one),
+      onSuspended: (ms) => suspended.push(ms),
+      look,
+    })
     loop.watch("s", { memory, maxStallMs: 100 })
-    return { time, blocked, memory, loop }
+    return { time, blocked, suspended, memory, loop }
   }
   const sight: Sight = { work: { kind: "tenant", key: "acme", step: "charge" }, stack: "charge (jobs.ts:3:1)\nrun (jobs.ts:9:1)" }
 
@@ -202,17 +208,49 @@ describe("the watch over the loop", () => {
     loop.unwatch("s")
   })
 
-  test("judges nothing after a pause of its own, as of a frozen process", async () => {
+  test("tells of a pause of its own, as of a frozen process, and blames no code for it", async () => {
     let looks = 0
-    const { time, loop } = watch(async () => {
+    const { time, loop, suspended, blocked } = watch(async () => {
       looks++
       return undefined
     })
-    for (let n = 0; n < 5; n++) {
+    for (let n = 1; n <= 5; n++) {
       time.at += 10_000
-      await new Promise((resolve) => setTimeout(resolve, 40))
+      await until(() => suspended.length === n, "it is told")
     }
-    expect(looks).toBe(0)
+    expect([looks, blocked]).toEqual([0, []])
+    expect(suspended).toEqual([10_000, 10_000, 10_000, 10_000, 10_000])
+    loop.unwatch("s")
+  })
+
+  test("leaves out a pause of its own from the time for which the loop is blocked after it", async () => {
+    const { time, blocked, suspended, memory, loop } = watch(async () => sight)
+    memory.beat(10)
+    time.at = 5_000
+    await until(() => suspended.length > 0, "the process goes on")
+    // Its loop does not.
+    while (loop.blocked === undefined) {
+      time.at += 10
+      await new Promise((resolve) => setTimeout(resolve, 30))
+    }
+    expect(loop.blocked.ms).toBeLessThan(250)
+    memory.beat(time.at)
+    await until(() => blocked.length > 0, "it is told")
+    expect(blocked[0]?.ms).toBeLessThan(250)
+    expect(suspended).toHaveLength(1)
+    loop.unwatch("s")
+  })
+
+  test("a beat after the pause counts as one: what follows is not taken for a part of it", async () => {
+    const { time, suspended, memory, loop } = watch(async () => sight)
+    time.at = 5_000
+    memory.beat(4_999)
+    await until(() => suspended.length > 0, "the process goes on")
+    for (let n = 0; n < 20 && loop.blocked === undefined; n++) {
+      time.at += 10
+      await new Promise((resolve) => setTimeout(resolve, 30))
+    }
+    expect(loop.blocked?.ms).toBeLessThan(250)
     loop.unwatch("s")
   })
 })
