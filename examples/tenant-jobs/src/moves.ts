@@ -4,6 +4,10 @@
  * A move is a claim of a shard whose last owner was another worker; one that moves twice counts twice. The smallest number follows from the
  * loads before and the workers after: everybody ends with floor or ceil of the mean, the larger shares go to those who hold most, and
  * whatever a worker holds beyond its share, and all that a lost worker held, must move.
+ *
+ * It is computed for each change of the workers that the pool has seen, as its assignments tell. Two workers that are added together are one
+ * change when they join within `settleMs`. On a busy machine they do not: then the shares of three workers are made before those of four, and
+ * what the first needs moves again. What a change had not yet moved when the next one came is not asked of it.
  */
 import type { ScriptRecord, Timed, WorkerRecord } from "./records.ts"
 
@@ -35,6 +39,30 @@ export const claimsOf = (workers: Readonly<Record<string, ReadonlyArray<Timed<Wo
     )
     .toSorted(byTime)
 
+/** A set of workers that the pool had shared its shards among, since `t`. */
+interface Change {
+  readonly t: bigint
+  readonly workers: ReadonlyArray<string>
+}
+
+/** Those of all workers' assignments, in order of time; a session that no record names stands for itself. */
+const assignmentsOf = (workers: Readonly<Record<string, ReadonlyArray<Timed<WorkerRecord>>>>): ReadonlyArray<Change> => {
+  const names = new Map<string, string>()
+  for (const [worker, records] of Object.entries(workers))
+    for (const record of records) if (record.type === "joined") names.set(record.session, worker)
+  return Object.values(workers)
+    .flatMap((records) =>
+      records.flatMap((record) =>
+        record.type === "assigned"
+          ? [{ t: BigInt(record.t), workers: record.workers.map((session) => names.get(session) ?? session) }]
+          : [],
+      ),
+    )
+    .toSorted(byTime)
+}
+
+const sameWorkers = (a: ReadonlyArray<string>, b: ReadonlyArray<string>): boolean => a.toSorted().join() === b.toSorted().join()
+
 /** Counts from each settled state to the next. */
 export const shardMoves = ({
   workers,
@@ -45,19 +73,38 @@ export const shardMoves = ({
 }): ShardMoves => {
   const settled = script.flatMap((record) => (record.type === "settled" ? [{ t: BigInt(record.t), workers: record.workers }] : []))
   const claims = claimsOf(workers)
+  const assignments = assignmentsOf(workers)
   const owners = new Map<number, string>()
-  let [moved, ideal, events, next] = [0, 0, 0, 0]
-  for (const [index, state] of settled.entries()) {
-    const before = loadsOf(owners)
-    for (let claim = claims[next]; claim !== undefined && claim.t <= state.t; claim = claims[++next]) {
-      if (index > 0 && owners.get(claim.shard) !== claim.worker) moved += 1
+  let [moved, ideal, next] = [0, 0, 0]
+  /** Takes over what was claimed until then: how many of these were moves. */
+  const claimUntil = (t: bigint): number => {
+    let count = 0
+    for (let claim = claims[next]; claim !== undefined && claim.t <= t; claim = claims[++next]) {
+      if (owners.get(claim.shard) !== claim.worker) count += 1
       owners.set(claim.shard, claim.worker)
     }
-    if (index === 0) continue
-    events += 1
-    ideal += idealMoves(before, state.workers)
+    return count
   }
-  return { moved, ideal, events }
+  for (const [index, state] of settled.entries()) {
+    const previous = settled[index - 1]
+    if (previous === undefined) {
+      claimUntil(state.t)
+      continue
+    }
+    const seen = assignments.filter(({ t }) => t > previous.t && t <= state.t)
+    // The last one ends as the state says, also where who wrote it was killed before it could tell.
+    const changes = [previous, ...seen, ...(sameWorkers(seen.at(-1)?.workers ?? [], state.workers) ? [] : [state])]
+    const steps = changes.filter(({ workers: now }, at) => at > 0 && !sameWorkers(now, changes[at - 1]?.workers ?? []))
+    for (const [at, step] of steps.entries()) {
+      const least = idealMoves(loadsOf(owners), step.workers)
+      const after = steps[at + 1]
+      const claimed = claimUntil(after?.t ?? state.t)
+      moved += claimed
+      ideal += after === undefined ? least : Math.min(least, claimed)
+    }
+    moved += claimUntil(state.t)
+  }
+  return { moved, ideal, events: Math.max(0, settled.length - 1) }
 }
 
 const loadsOf = (owners: ReadonlyMap<number, string>): Map<string, number> => {

@@ -9,6 +9,7 @@ export interface Recorder {
   /** The same job, with every execution of its handlers recorded. */
   job<J extends JobHandlers<any>>(job: J): J
   joined(session: string): void
+  assigned(sessions: ReadonlyArray<string>): void
   shard(event: string, shard: number): void
   close(): void
 }
@@ -86,6 +87,7 @@ export const openRecorder = (path: string): Recorder => {
       return { ...job, handlers }
     },
     joined: (session) => file.write({ type: "joined", session }),
+    assigned: (workers) => file.write({ type: "assigned", workers }),
     shard: (event, shard) => file.write({ type: "shard", event, shard }),
     close: () => file.close(),
   }

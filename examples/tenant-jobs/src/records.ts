@@ -34,6 +34,8 @@ export type WorkerRecord =
     }
   | { readonly type: "end"; readonly id: number }
   | { readonly type: "shard"; readonly event: string; readonly shard: number }
+  /** It has written an assignment that gives shards to these sessions. */
+  | { readonly type: "assigned"; readonly workers: ReadonlyArray<string> }
 
 export type ScriptRecord =
   | { readonly type: "started"; readonly worker: string }

@@ -30,10 +30,11 @@ const worker = await createWorker({
   activities: [feedActivities(httpSink(receiver))],
   onEvent: (event) => {
     if ("shard" in event) recorder.shard(event.type, event.shard)
+    else if (event.type === "assigned") recorder.assigned(event.workers)
+    else if (event.type === "joined") recorder.joined(event.session)
     else console.log(event)
   },
 })
-recorder.joined(worker.session)
 
 await worker.stopped
 recorder.close()

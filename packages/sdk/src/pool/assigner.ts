@@ -164,7 +164,8 @@ export class Assigner {
       value: encodeAssignment(next),
     })
     if (written && !this.#stopped) {
-      emit({ type: "assigned", moved: previous === undefined ? 0 : moves(previous, next) })
+      const workers = [...new Set(next.ownerOf)].filter((owner) => owner !== "")
+      emit({ type: "assigned", moved: previous === undefined ? 0 : moves(previous, next), workers })
       this.#reportLacking(kinds)
     }
     this.refresh()

@@ -45,8 +45,8 @@ export type PoolEvent =
   | { readonly type: "markedDead"; readonly session: string; readonly by: "counter" | "probe" }
   /** A worker lacks kinds of the pool and was given no shards (A2). */
   | { readonly type: "lacking"; readonly session: string; readonly kinds: ReadonlyArray<string> }
-  /** This member computed and wrote an assignment. */
-  | { readonly type: "assigned"; readonly moved: number }
+  /** This member computed and wrote an assignment, by which these sessions have shards. */
+  | { readonly type: "assigned"; readonly moved: number; readonly workers: ReadonlyArray<string> }
   /** An assigned shard that nobody alive holds, for at least a second (A4). */
   | { readonly type: "unclaimed"; readonly shard: number; readonly assignee: string }
   /** This member claimed it in place of its assignee, until the next assignment (A4). */
