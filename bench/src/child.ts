@@ -44,7 +44,8 @@ export class Child {
   readonly #what: string
   readonly #waiting = new Map<number, { readonly resolve: (value: any) => void; readonly reject: (error: Error) => void }>()
   #calls = 0
-  #ended = false
+  /** By what it ended: a signal or an exit code. */
+  #end: string | undefined
 
   constructor(module: URL, args: ReadonlyArray<string>) {
     this.#what = args.slice(0, 2).join(" ")
@@ -56,8 +57,8 @@ export class Child {
       else call?.reject(new Error(`${this.#what}: ${error}`))
     })
     this.#process.on("exit", (code, signal) => {
-      this.#ended = true
-      for (const { reject } of this.#waiting.values()) reject(new Error(`${this.#what} ended before it answered (${signal ?? code})`))
+      this.#end = String(signal ?? code)
+      for (const { reject } of this.#waiting.values()) reject(new Error(`${this.#what} ended before it answered (${this.#end})`))
       this.#waiting.clear()
     })
   }
@@ -66,8 +67,12 @@ export class Child {
     return this.#process.pid
   }
 
+  get ended(): boolean {
+    return this.#end !== undefined
+  }
+
   call<A>(name: string, argument?: unknown): Promise<A> {
-    if (this.#ended) return Promise.reject(new Error(`${this.#what} has ended`))
+    if (this.#end !== undefined) return Promise.reject(new Error(`${this.#what} has ended (${this.#end})`))
     const id = this.#calls++
     return new Promise<A>((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject })
@@ -82,12 +87,12 @@ export class Child {
 
   /** Resolves when the process is gone. */
   async exited(): Promise<void> {
-    if (!this.#ended) await once(this.#process, "exit")
+    if (!this.ended) await once(this.#process, "exit")
   }
 
   /** Lets it close what it has open; kills it when it does not. */
   async end(): Promise<void> {
-    if (this.#ended) return
+    if (this.ended) return
     const exited = once(this.#process, "exit")
     const timer = setTimeout(() => this.#process.kill("SIGKILL"), endTimeoutMs)
     await this.call("close").catch(() => undefined)

@@ -104,6 +104,12 @@ describe("overlap of user code", () => {
       expect([later.overlap().ms, later.frozenPieceMs()]).toEqual([9, 0])
     })
 
+    test("is none where it was killed before it could go on", () => {
+      const all = frozen(interval("a", 0, null, 99))
+      all.died("one", 201)
+      expect([all.overlap().ms, all.thawSettleMs()]).toEqual([0, 0])
+    })
+
     test("is all of it where the thawed process begins a handler", () => {
       expect(frozen(interval("a", 202, 212)).overlap().ms).toBe(10)
     })

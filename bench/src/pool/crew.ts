@@ -82,7 +82,10 @@ export class Crew {
     return await this.#after(() => this.#evidence.takeoverMs(victim.name, keys, at))
   }
 
-  /** SIGSTOP of the oldest worker: ms until all its jobs run on others. Then it goes on, and joins anew. */
+  /**
+   * SIGSTOP of the oldest worker: ms until all its jobs run on others. Then it goes on, and joins anew; unless it was stopped inside of a write
+   * transaction of a file, where the others, which it keeps from writing, kill it (S9).
+   */
   async freeze(): Promise<number> {
     const { victim, keys } = await this.#take()
     await this.#members[0]?.child.call("guard", victim.child.pid)
@@ -93,8 +96,13 @@ export class Crew {
       await this.#othersRunAll()
     } finally {
       this.#evidence.frozen(victim.name, { from: stoppedAt, to: clock() })
-      victim.child.signal("SIGCONT")
-      this.#members.push(victim)
+      if (victim.child.ended) {
+        this.#evidence.died(victim.name, clock())
+        this.#stage.say(`${victim.name} was killed while it was frozen: it held the write lock of the file`)
+      } else {
+        victim.child.signal("SIGCONT")
+        this.#members.push(victim)
+      }
     }
     await this.#members[0]?.child.call("guard", null)
     return await this.#after(() => this.#evidence.takeoverMs(victim.name, keys, from))

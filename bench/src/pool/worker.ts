@@ -114,8 +114,8 @@ const onEvent = (event: WorkerEvent): void => {
     troubles.push(`${event.type}: ${event.error instanceof Error ? event.error.message : String(event.error)}`)
   if (event.type === "deposed") troubles.push(`deposed of ${event.shards.length} shards: ${event.why}`)
   if (event.type === "markedDead") troubles.push(`marked ${event.session} dead by ${event.by}`)
-  if (event.type === "overrun" || event.type === "stuck" || event.type === "warning" || event.type === "storeLost")
-    troubles.push(event.type)
+  if (event.type === "warning") troubles.push(`warning: ${event.text}`)
+  if (event.type === "overrun" || event.type === "stuck" || event.type === "storeLost") troubles.push(event.type)
 }
 
 const interval = ({ key, from, to, begun, worked }: Live): Records["intervals"][number] => ({ key, from, to, begun, worked })
