@@ -8,9 +8,10 @@
  * - U4 After a suspension of the machine no user code runs until a renewal that was sent since was answered (S6): `confirmed`.
  * - U5 In a process that goes on after the end of trust (it was frozen) the abort comes before its timers and before what its sockets received:
  *   user code that does nothing but to listen to its signal runs no more either. It does not wait for the keeper's word. A process that was
- *   frozen while it ran code goes on with that code, and with what else was due in the same part of the turn: that asks for the signal, or is late.
+ *   frozen while it ran code goes on with that code, up to its next return to the loop. Code that never asks for trust (a timer of the user's, an
+ *   immediate of his) may be followed by what else was due in the same part of the turn.
  *
- * U5 is a check in each turn of the loop, between polling and timers. That an `unref`ed immediate runs there, and keeps no idle loop awake, is how
+ * U5 is a check in each turn of the loop, between polling and timers, and one behind each callback in which somebody asked for trust. That an `unref`ed immediate runs there, and keeps no idle loop awake, is how
  * libuv orders a turn since 1.45 (Node 20). A process that is stopped while it polls comes out of epoll without events; a timer is due then (the
  * beat's, at the latest), so that the turn goes on to the check and polls afterwards. Measured: 1 µs a turn.
  */
@@ -45,6 +46,7 @@ export interface TrustHost extends Omit<LinkEvents, "onReading" | "onLost"> {
 const suspendedMs = 500
 /** U3. */
 const keeperBeats = 8
+const settled = Promise.resolve()
 /** Lets what was aborted at the very end of trust settle before the keeper is told that the loop runs (session: `onOverrun`). */
 const handledMs = 25
 
@@ -58,8 +60,9 @@ export class Trust implements LinkEvents {
   #keeper: KeeperCommands | undefined
   #beatTimer: NodeJS.Timeout | undefined
   #guard: NodeJS.Immediate | undefined
-  /** U5: the end of trust that was acted upon. */
+  /** U5: the end of trust that was acted upon, and whether the check behind this callback is asked for. */
   #ended: number | undefined
+  #asked = false
   #proofTimer: NodeJS.Timeout | undefined
   #handledTimer: NodeJS.Timeout | undefined
   #life: OwnLife = "whole"
@@ -99,6 +102,7 @@ export class Trust implements LinkEvents {
   }
 
   trusted(): boolean {
+    this.#lookBehind()
     return !this.#stopped && this.#memory.trusted(this.#now()) && this.#memory.depositions === this.#seen
   }
 
@@ -213,11 +217,25 @@ export class Trust implements LinkEvents {
   readonly #check = (): void => {
     this.#guard = setImmediate(this.#check)
     this.#guard.unref()
+    this.#look()
+  }
+
+  readonly #look = (): void => {
+    this.#asked = false
     const { end } = this.#memory
-    if (this.#now() < end || this.#ended === end) return
+    if (this.#stopped || this.#now() < end || this.#ended === end) return
     this.#ended = end
     this.#host.onDepose("trust ended")
   }
+
+  /** U5: a tick that is asked for among the microtasks of a callback comes behind all of them, and before the next callback. */
+  #lookBehind(): void {
+    if (this.#asked || this.#guard === undefined || this.#stopped) return
+    this.#asked = true
+    void settled.then(this.#askTick)
+  }
+
+  readonly #askTick = (): void => process.nextTick(this.#look)
 
   #confirm(): void {
     this.#doubtedAt = undefined
@@ -230,6 +248,7 @@ export class Trust implements LinkEvents {
     if (this.#stopped) return
     const { options, memory, onKeeperSilent } = this.#host
     const now = this.#now()
+    this.#lookBehind()
     const stalled = now - memory.beatAt >= options.maxStallMs
     memory.beat(now)
     memory.debugged = isDebugged()

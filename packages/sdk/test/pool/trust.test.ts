@@ -115,6 +115,34 @@ describe("trust", () => {
     trust.stop()
   })
 
+  test("that ended inside of a callback that had asked for it is acted upon before the next one (U5)", async () => {
+    const { time, told, trust, keeper, held } = stage()
+    held(1_500)
+    trust.start(keeper)
+    const order: Array<string> = []
+    const deposed = (): string => (told.includes("depose trust ended") ? "aborted" : "not aborted")
+    const done = new Promise<void>((resolve) => {
+      // Both belong to one part of a turn, behind the check of that turn.
+      setImmediate(() => {
+        setImmediate(() => {
+          trust.trusted()
+          void Promise.resolve().then(() => {
+            // It is frozen here.
+            time.at = 1_500
+            order.push(deposed())
+          })
+        })
+        setImmediate(() => {
+          order.push(deposed())
+          resolve()
+        })
+      })
+    })
+    await done
+    expect(order).toEqual(["not aborted", "aborted"])
+    trust.stop()
+  })
+
   test("is doubted after a suspension until a renewal that was sent since is answered, and is not lost by it (U4)", async () => {
     const { time, told, trust, keeper, held, reading } = stage()
     held(1_500)
