@@ -11,9 +11,10 @@
  *   frozen while it ran code goes on with that code, up to its next return to the loop. Code that never asks for trust (a timer of the user's, an
  *   immediate of his) may be followed by what else was due in the same part of the turn.
  *
- * U5 is a check in each turn of the loop, between polling and timers, and one behind each callback in which somebody asked for trust. That an `unref`ed immediate runs there, and keeps no idle loop awake, is how
- * libuv orders a turn since 1.45 (Node 20). A process that is stopped while it polls comes out of epoll without events; a timer is due then (the
- * beat's, at the latest), so that the turn goes on to the check and polls afterwards. Measured: 1 µs a turn.
+ * U5 is a check in each turn of the loop, between polling and timers, and one behind each callback in which somebody asked for trust. That an
+ * `unref`ed immediate runs there, and keeps no idle loop awake, is how libuv orders a turn since 1.45 (Node 20). A process that is stopped while it
+ * polls comes out of epoll without events; a timer is due then (the beat's, at the latest), so that the turn goes on to the check and polls
+ * afterwards. Measured: 1 µs a turn.
  */
 import type { Engine } from "../engine/engine.ts"
 import type { LinkEvents } from "./keeper-link.ts"
