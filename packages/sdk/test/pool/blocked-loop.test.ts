@@ -1,10 +1,11 @@
 /** A loop that stood still beyond its lease begins nothing before it has heard that its trust is over (S5): found by chaos, seed 102 on a file. */
 import { expect, test } from "vitest"
+import { openEngine } from "../../src/engine/open.ts"
 import { createWorker } from "../../src/index.ts"
 import { makeClient } from "../../src/gen.ts"
 import { Pool } from "../../src/pool/index.ts"
 import { contract, stub } from "../runtime/fixture.ts"
-import { describeStores, fast, until } from "./support.ts"
+import { describeStores, fast, tampered, until } from "./support.ts"
 import { uniqueName } from "../../../../tools/with-redis.ts"
 
 const block = (ms: number): void => {
@@ -55,29 +56,37 @@ describeStores("after its loop was blocked for three leases", (url) => {
   test("a handler does not go on with an answer that waited meanwhile", async () => {
     const [pool, store] = [uniqueName("blocked"), url()]
     const client: any = makeClient({ pool, store, shards: 1 }, { sample: contract })
+    const real = await openEngine(store)
     const wentOn: bigint[] = []
-    let blocked: bigint | undefined
+    let first: bigint | undefined
+    let blocked = false
+    const engine = tampered(real, {
+      commit: async (...call) => {
+        const replies = await real.commit(...call)
+        // The write of the step was accepted, and its answer is here.
+        if (first !== undefined && !blocked) {
+          blocked = true
+          block(3 * fast.leaseMs)
+        }
+        return replies
+      },
+    })
     const job = stub.implement({
       init: () => ({ count: 0, log: [] }),
       run: async (it: any) => {
-        const epoch = epochOf(it.fence as bigint)
-        const written = it.step("one", () => 1)
-        if (blocked === undefined) {
-          // Behind the sending of its write, and before the answer.
-          setImmediate(() => setImmediate(() => block(3 * fast.leaseMs)))
-          blocked = epoch
-        }
-        await written
-        wentOn.push(epoch)
+        first ??= epochOf(it.fence as bigint)
+        await it.step("one", () => 1)
+        wentOn.push(epochOf(it.fence as bigint))
         return it.done("")
       },
     })
     await client.sample.start({ id: "a" })
-    const worker = await createWorker({ pool, store, shards: 1, signals: false, jobs: [job], onEvent: () => {}, ...fast } as never)
+    const worker = await createWorker({ pool, store, engine, shards: 1, signals: false, jobs: [job], onEvent: () => {}, ...fast } as never)
     await client.sample.get("a").result()
     await worker.close()
     await client.close()
-    expect(wentOn.map((epoch) => epoch > (blocked ?? 0n))).toEqual([true])
+    await real.close()
+    expect(wentOn.map((epoch) => epoch > (first ?? 0n))).toEqual([true])
   })
 
   test("a low-level job that asks for its signal, or for its next notification, is aborted before anybody told it", async () => {

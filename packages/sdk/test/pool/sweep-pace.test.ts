@@ -7,11 +7,18 @@ describeStores("a sweep that goes round", (url) => {
   test("asks for its share, and finds in a round what lost hints missed", async () => {
     const ground = new Ground(url())
     const engine = await ground.engine()
+    // Takes of what was claimed: until their answers are here they may bring what is started then.
+    let taken = 0
     const asked: Array<{ readonly what: string; readonly shards: number }> = []
     const counted = (): Engine =>
       tampered(engine, {
         spansShards: false,
         onHint: async () => async () => {},
+        take: async (pool, groups) => {
+          const replies = await engine.take(pool, groups)
+          taken += groups.length
+          return replies
+        },
         sweep: async (pool, some) => {
           asked.push({ what: "sweep", shards: some.length })
           return await engine.sweep(pool, some)
@@ -22,6 +29,7 @@ describeStores("a sweep that goes round", (url) => {
     await ground.join("a", { engine: counted(), options })
     await ground.join("b", { engine: counted(), options })
     await until(() => ground.members.every((member) => member.owned().length === shards / 2), "both hold their half")
+    await until(() => taken >= shards, "what was claimed is taken")
     asked.length = 0
     // What is taken with the claims would find them too.
     await until(() => asked.length >= 4, "both have swept")
