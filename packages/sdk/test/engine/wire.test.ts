@@ -35,6 +35,8 @@ test("a call is written as RESP says, whatever the lengths of its texts in chara
 
 test("a half of a surrogate pair becomes what UTF-8 has for it, and its length is right", () => {
   expect(encodeCall(["x", "a\ud800b", `${"z".repeat(60)}\udc00`]).toString()).toBe(
-    expected(["x", "a\ud800b", `${"z".repeat(60)}\udc00`]).replaceAll(/[\ud800\udc00]/g, "\ufffd"),
+    expected(["x", "a\ud800b", `${"z".repeat(60)}\udc00`])
+      .replaceAll("\ud800", "\ufffd")
+      .replaceAll("\udc00", "\ufffd"),
   )
 })

@@ -24,7 +24,7 @@ const join = (texts: ReadonlyArray<ReadonlyArray<string>>, bytes: (text: string)
 
 export const encodeCall = (...texts: ReadonlyArray<ReadonlyArray<string>>): Buffer => {
   const call = join(texts, (text) => text.length)
-  return Buffer.byteLength(call) === call.length ? Buffer.from(call, "latin1") : Buffer.from(join(texts, Buffer.byteLength))
+  return Buffer.byteLength(call) === call.length ? Buffer.from(call, "latin1") : Buffer.from(join(texts, (text) => Buffer.byteLength(text)))
 }
 
 /** EVALSHA, whose keys and arguments are already bytes. */
