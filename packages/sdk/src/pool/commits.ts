@@ -53,6 +53,11 @@ interface Waiting {
 
 /** Calls under way at once, to each server: the next batch gathers and travels while the store works on the last one. */
 const callsMax = 4
+/**
+ * Items of one call, which is sent as soon as it has them. A burst that went out as one would come back as one: with a thousand runs at a time,
+ * worker and store took turns instead of working side by side (39,000 instead of 50,000 jobs a second).
+ */
+const itemsMax = 200
 const retryMs = 50
 
 export class CommitSender {
@@ -90,7 +95,8 @@ export class CommitSender {
     runner.committing.push(source)
     if (this.#apart !== undefined) return void this.#apart.add({ runner, source }).catch(this.#host.onFault)
     this.#waiting.push({ runner, source })
-    this.#schedule()
+    if (this.#waiting.length >= itemsMax && this.#inFlight < callsMax) this.#flush()
+    else this.#schedule()
   }
 
   #schedule(): void {
@@ -102,8 +108,9 @@ export class CommitSender {
   /** In the context of whoever made the pool, and not of the job that happens to write first. */
   readonly #flush = AsyncLocalStorage.bind((): void => {
     this.#scheduled = false
-    const waiting = this.#waiting
-    this.#waiting = []
+    if (this.#inFlight >= callsMax || this.#waiting.length === 0) return
+    const waiting = this.#waiting.length <= itemsMax ? this.#waiting : this.#waiting.slice(0, itemsMax)
+    this.#waiting = this.#waiting.slice(waiting.length)
     this.#inFlight++
     this.#write(waiting).then(this.#answered, (error: unknown) => {
       this.#host.onFault(error)
