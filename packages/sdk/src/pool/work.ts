@@ -36,6 +36,19 @@ export const runAs = <A>(work: Work, body: () => A): A => {
 }
 
 /**
+ * For who runs one job's code after the other, and calls `workDone` after the last: `runAs` makes two frames for each, since it gives back the one
+ * before.
+ */
+export const begin = (work: Work): void => {
+  if (place.storage === undefined) place.last = work
+  else place.storage.enterWith(work)
+}
+
+export const workDone = (): void => {
+  if (place.storage?.getStore() !== undefined) place.storage.enterWith(undefined as never)
+}
+
+/**
  * A step of the job at work begins: its record names the step until `leaveStep`, which costs no frame of its own. False where it names another
  * already: of steps that run side by side each further one is to be run by `runAs`, as itself.
  */

@@ -180,7 +180,8 @@ export class Attempt {
       over: () => this.#dead !== undefined,
       onWritten: (written) => {
         for (const entry of written) this.#noteSettled(entry)
-        this.#queuePump()
+        // the answer came in a turn of its own, in which the handler has done nothing yet
+        if (!this.#pumpQueued) this.#pump()
       },
       die: (reason) => this.die(reason),
     })

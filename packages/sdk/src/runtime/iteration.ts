@@ -15,7 +15,7 @@ import {
   StoreFault,
 } from "../errors.ts"
 import type { Work } from "../pool/work.ts"
-import { runAs } from "../pool/work.ts"
+import { begin, runAs } from "../pool/work.ts"
 import { AgainValue, DoneValue, toWaiting } from "./again.ts"
 import type { Present, StateHolder } from "./answers.ts"
 import { applyUpdate } from "./answers.ts"
@@ -329,6 +329,7 @@ export class Iteration implements AttemptSource, Pass {
   #settled(holder: StateHolder, value: unknown, failure: { readonly error: unknown } | undefined): Promise<void> {
     const attempt = failure === undefined && !this.#resident.life.aborted ? this.#attempt : this.attempt()
     this.#over = true
+    this.#runner.handled(this.#resident)
     if (attempt === undefined) return this.#conclude(holder, value)
     const ending = attempt.finish(failure === undefined)
     const conclude = (mismatch: Error | undefined): Promise<void> => {
@@ -448,15 +449,20 @@ export class Iteration implements AttemptSource, Pass {
 
   #handle(context: JobContext): unknown {
     const { kind, resource } = this.#resident
-    const { effects } = this.#runner.options
-    const run = (opened: unknown): unknown =>
-      runAs(this.#work, () => this.#intercept(context.attempt, () => effects.settle(kind.handlers.run(context, opened), this)))
-    return kind.handlers.open === undefined || resource !== undefined ? run(resource?.value) : this.#open(context).then(run)
+    if (kind.handlers.open === undefined || resource !== undefined) return this.#call(context, resource?.value)
+    return this.#open(context).then((opened) => this.#call(context, opened))
+  }
+
+  #call(context: JobContext, opened: unknown): unknown {
+    const { handlers } = this.#resident.kind
+    const { effects, interceptors } = this.#runner.options
+    begin(this.#work)
+    if (interceptors.length === 0) return effects.settle(handlers.run(context, opened), this)
+    return this.#intercept(context.attempt, () => effects.settle(handlers.run(context, opened), this))
   }
 
   #intercept(attempt: number, handle: () => unknown): unknown {
     const { interceptors, effects } = this.#runner.options
-    if (interceptors.length === 0) return handle()
     const { kind, key, run } = this.#resident
     const { iteration = 1, headers = {} } = this.#body
     const call: WorkCall = { type: "run", kind: kind.kind, key, run, iteration, attempt, name: "", headers, abortSignal: this.signal }

@@ -111,18 +111,20 @@ export class JournalWriter implements CommitSource {
   }
 
   committed(reply: CommitReply): void {
-    const { die, onWritten, address } = this.#host
+    if (reply.status !== "ok") return this.refused(refusedWrite(this.address, reply.status))
     const sent = this.#sent
-    if (reply.status === "ok") {
-      this.#length += sent.length
-      this.#deferred &&= this.#entries.length > 0
-      for (const told of this.#toldOfSent) told.acknowledged = true
-      onWritten(sent)
-    } else die(refusedWrite(address, reply.status))
+    this.#length += sent.length
+    this.#deferred &&= this.#entries.length > 0
+    for (const told of this.#toldOfSent) told.acknowledged = true
+    this.#host.onWritten(sent)
     this.#goOn()
   }
 
+  /** What follows a refused write is refused too: it is dropped. An attempt that has ended does not die of it, and must not ask for ever. */
   refused(error: unknown): void {
+    this.#entries = []
+    this.#answers = none
+    this.#acknowledge = []
     this.#host.die(error as Error)
     this.#goOn()
   }

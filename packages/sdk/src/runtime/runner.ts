@@ -6,7 +6,7 @@ import type { Address, LoadedRun, Message } from "../engine/engine.ts"
 import { Deposed, HandlerMissing, StoreUnavailable } from "../errors.ts"
 import { firstField, splitAddress } from "../key.ts"
 import type { GiveUpReason, OwnedShard, ShardConsumer } from "../pool/consumer.ts"
-import { runAs } from "../pool/work.ts"
+import { runAs, workDone } from "../pool/work.ts"
 import { hearTry } from "./activity-watch.ts"
 import type { Present } from "./answers.ts"
 import { answerQuery } from "./answers.ts"
@@ -45,7 +45,9 @@ export class Runner implements ShardConsumer, IterationHost {
   readonly #residents = new Map<Address, Resident>()
   readonly #executing = new Map<number, Set<Address>>()
   readonly #shares: Shares
+  /** Passes under way, and those among them whose handler has settled: their end is being written. */
   #running = 0
+  #writing = 0
   #idle = 0
 
   constructor(options: RunnerOptions) {
@@ -59,13 +61,26 @@ export class Runner implements ShardConsumer, IterationHost {
   }
 
   capacity(): number {
-    const room = this.options.limits.concurrency - this.#running
+    const { concurrency } = this.options.limits
+    // a run whose handler has settled holds no place while its end travels: else store and handlers would take turns
+    const room = Math.min(concurrency - this.#handling, 2 * concurrency - this.#running)
     if (room <= 0) this.#makeRoom()
     return room
   }
 
   use(): Use {
-    return { running: this.#running, capacity: this.options.limits.concurrency }
+    return { running: this.#handling, capacity: this.options.limits.concurrency }
+  }
+
+  get #handling(): number {
+    return this.#running - this.#writing
+  }
+
+  handled(resident: Resident): void {
+    if (resident.writing) return
+    resident.writing = true
+    this.#writing++
+    this.options.wantMore()
   }
 
   executing(shard: OwnedShard): ReadonlySet<Address> {
@@ -86,6 +101,7 @@ export class Runner implements ShardConsumer, IterationHost {
         this.#quarantine(shard, run, errorOf(error))
       }
     }
+    workDone()
   }
 
   /** One damaged run must not stop the others (B1): it is reported once, and left alone while the shard is owned here. */
@@ -136,6 +152,7 @@ export class Runner implements ShardConsumer, IterationHost {
       moves: 0,
       since: 0,
       handling: false,
+      writing: false,
       executing: undefined,
       next: undefined,
       evicted: false,
@@ -182,6 +199,10 @@ export class Runner implements ShardConsumer, IterationHost {
   #settled(resident: Resident): void | Promise<void> {
     this.#executingOf(resident.shard.shard).delete(resident.address)
     this.#running--
+    if (resident.writing) {
+      resident.writing = false
+      this.#writing--
+    }
     this.#idle++
     if (resident.uses !== undefined) this.#release(resident)
     resident.handling = false
