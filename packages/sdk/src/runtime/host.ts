@@ -56,8 +56,6 @@ export interface RunnerOptions {
 export interface IterationHost {
   readonly options: RunnerOptions
   readonly reach: Reach
-  /** Its handler has settled, and what it came to is about to be written. */
-  handled(resident: Resident): void
   /** The run has ended, and its handler has settled: it leaves memory. */
   ended(resident: Resident): void
   /** The run is about to be parked while its handler waits: it leaves memory when that has settled. */

@@ -329,7 +329,6 @@ export class Iteration implements AttemptSource, Pass {
   #settled(holder: StateHolder, value: unknown, failure: { readonly error: unknown } | undefined): Promise<void> {
     const attempt = failure === undefined && !this.#resident.life.aborted ? this.#attempt : this.attempt()
     this.#over = true
-    this.#runner.handled(this.#resident)
     if (attempt === undefined) return this.#conclude(holder, value)
     const ending = attempt.finish(failure === undefined)
     const conclude = (mismatch: Error | undefined): Promise<void> => {

@@ -40,8 +40,6 @@ export interface Resident {
   since: number
   /** The handler runs; its attempt may not have been needed yet. */
   handling: boolean
-  /** It has settled, and what it came to is being written. */
-  writing: boolean
   /** Settles when the attempt's handler has settled and its end is written (or refused). */
   executing: Promise<void> | undefined
   /** A later load came for the slot while it was taken: this shard is asked for the address again when it is free. */

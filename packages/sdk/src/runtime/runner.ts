@@ -45,9 +45,7 @@ export class Runner implements ShardConsumer, IterationHost {
   readonly #residents = new Map<Address, Resident>()
   readonly #executing = new Map<number, Set<Address>>()
   readonly #shares: Shares
-  /** Passes under way, and those among them whose handler has settled: their end is being written. */
   #running = 0
-  #writing = 0
   #idle = 0
 
   constructor(options: RunnerOptions) {
@@ -61,26 +59,13 @@ export class Runner implements ShardConsumer, IterationHost {
   }
 
   capacity(): number {
-    const { concurrency } = this.options.limits
-    // a run whose handler has settled holds no place while its end travels: else store and handlers would take turns
-    const room = Math.min(concurrency - this.#handling, 2 * concurrency - this.#running)
+    const room = this.options.limits.concurrency - this.#running
     if (room <= 0) this.#makeRoom()
     return room
   }
 
   use(): Use {
-    return { running: this.#handling, capacity: this.options.limits.concurrency }
-  }
-
-  get #handling(): number {
-    return this.#running - this.#writing
-  }
-
-  handled(resident: Resident): void {
-    if (resident.writing) return
-    resident.writing = true
-    this.#writing++
-    this.options.wantMore()
+    return { running: this.#running, capacity: this.options.limits.concurrency }
   }
 
   executing(shard: OwnedShard): ReadonlySet<Address> {
@@ -152,7 +137,6 @@ export class Runner implements ShardConsumer, IterationHost {
       moves: 0,
       since: 0,
       handling: false,
-      writing: false,
       executing: undefined,
       next: undefined,
       evicted: false,
@@ -199,10 +183,6 @@ export class Runner implements ShardConsumer, IterationHost {
   #settled(resident: Resident): void | Promise<void> {
     this.#executingOf(resident.shard.shard).delete(resident.address)
     this.#running--
-    if (resident.writing) {
-      resident.writing = false
-      this.#writing--
-    }
     this.#idle++
     if (resident.uses !== undefined) this.#release(resident)
     resident.handling = false
