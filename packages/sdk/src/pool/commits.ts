@@ -30,19 +30,17 @@ export interface CommitsHost {
 }
 
 /** Items of one shard in one call, and who waits for their answers. */
-export class CommitBatch implements CommitGroup {
+export class CommitBatch {
   readonly runner: ShardRunner
-  readonly shard: number
-  readonly session: string
-  readonly epoch: number
   readonly items: Array<CommitItem> = []
   readonly sources: Array<CommitSource> = []
+  /** Plain data: an engine may send it to a thread of its own. */
+  readonly group: CommitGroup
 
   constructor(runner: ShardRunner) {
+    const { shard, session, epoch } = runner
     this.runner = runner
-    this.shard = runner.shard
-    this.session = runner.session
-    this.epoch = runner.epoch
+    this.group = { shard, session, epoch, items: this.items }
   }
 }
 
@@ -166,7 +164,8 @@ export class CommitSender {
       let replies: ReadonlyArray<ReadonlyArray<CommitReply>>
       try {
         const sentAt = performance.now()
-        replies = await this.#host.engine.commit(this.#host.pool, batches)
+        const groups = batches.map(({ group }) => group)
+        replies = await this.#host.engine.commit(this.#host.pool, groups)
         this.#host.stats.wrote(replies, performance.now() - sentAt)
       } catch (error) {
         if (!StoreUnavailable.is(error)) {
