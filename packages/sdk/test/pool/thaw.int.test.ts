@@ -35,9 +35,24 @@ const feed = async (): Promise<{ readonly port: number; readonly sockets: Readon
   return { port: (server.address() as AddressInfo).port, sockets }
 }
 
+/**
+ * Whoever was stopped in the middle of code that asks for no trust goes on with what else was due then (U5, the last sentence): where that happened, the
+ * try proves nothing. Without the check all tries are so.
+ */
+const triesMax = 5
+
 const suite = (store: () => string): void => {
   test("a thawed process aborts its jobs before their timers and sockets run any of their code", async () => {
-    const url = store()
+    for (let tries = 1; ; tries++) {
+      const worked = await freezeAndThaw(store())
+      if (worked.length === 0) return
+      if (tries === triesMax) expect(worked).toEqual([])
+      for (const close of closing.splice(0).reverse()) await close()
+    }
+  })
+
+  /** What its code did after the thaw. */
+  const freezeAndThaw = async (url: string): Promise<ReadonlyArray<unknown>> => {
     const name = uniqueName("thaw")
     const client = await Pool.join(name, { store: url, shards })
     closing.push(() => client.close())
@@ -66,13 +81,14 @@ const suite = (store: () => string): void => {
     a.child.kill("SIGCONT")
     await until(() => a.seen("joined").length === 2, "it joins anew")
     const before = a.lines.findIndex(({ what, at }) => what === "joined" && at > thawed)
-    expect(a.lines.slice(0, before).filter(({ what, at }) => what === "work" && at > thawed)).toEqual([])
+    const worked = a.lines.slice(0, before).filter(({ what, at }) => what === "work" && at > thawed)
     // What it was, and no code is blamed for it.
     expect(a.seen("suspended")).toEqual([expect.objectContaining({ what: "process" })])
     expect(a.seen("suspended")[0]?.ms).toBeGreaterThan(options.leaseMs / 2)
     expect([a.seen("loopBlocked"), a.stderr]).toEqual([[], ""])
     expect(a.lines.filter(({ what, at }) => what === "end" && at > thawed).length).toBeGreaterThan(0)
-  })
+    return worked
+  }
 }
 
 const folder = await mkdtemp(join(tmpdir(), "ponos-thaw-"))
