@@ -59,6 +59,16 @@ export const startReceive = (
     /** Written: the wait is known to later attempts. */
     let waits: Waiting | undefined
     let settled = entries.some((entry) => entry.t === "got")
+    // a payload that this code's type refuses fails the call
+    const give = (message: Message | undefined): void => {
+      let given: unknown
+      try {
+        given = message === undefined ? undefined : envelope(message)
+      } catch (error) {
+        return reject(error)
+      }
+      resolve(given)
+    }
     // With the next write (J3): until then nothing depends on it, and an attempt that is lost leaves the message unread
     const got = (message: Message | undefined): void => {
       settled = true
@@ -66,7 +76,7 @@ export const startReceive = (
       attempt.recordDeferred(
         { t: "got", c: index, m: message?.number ?? 0 },
         delivery(
-          () => resolve(message === undefined ? undefined : envelope(message)),
+          () => give(message),
           () => message !== undefined && attempt.options.inbox.markUnread(message.number),
         ),
       )
@@ -94,8 +104,7 @@ export const startReceive = (
       settle: (entry) => {
         if (entry.t !== "got") return
         if (entry.e !== undefined) return reject(plainError(entry.e))
-        const message = entry.m === 0 ? undefined : attempt.options.inbox.get(entry.m)
-        resolve(message === undefined ? undefined : envelope(message))
+        give(entry.m === 0 ? undefined : attempt.options.inbox.get(entry.m))
       },
       reject,
       cancellable: true,

@@ -449,7 +449,18 @@ export class Iteration implements AttemptSource, Pass {
   #handle(context: JobContext): unknown {
     const { kind, resource } = this.#resident
     if (kind.handlers.open === undefined || resource !== undefined) return this.#call(context, resource?.value)
-    return this.#open(context).then((opened) => this.#call(context, opened))
+    return this.#openAndCall(context)
+  }
+
+  /** `open` may have taken long: what holds before user code begins is asked again (S5, S6). */
+  async #openAndCall(context: JobContext): Promise<unknown> {
+    const { shard, life } = this.#resident
+    const opened = await this.#open(context)
+    const doubt = shard.confirmed()
+    if (doubt !== undefined) await doubt
+    this.#checkTrust()
+    if (life.aborted) throw life.reason
+    return await this.#call(context, opened)
   }
 
   #call(context: JobContext, opened: unknown): unknown {

@@ -31,6 +31,8 @@ export interface Acknowledged {
 
 /** Deferred entries that wait for a write at most: what a lost attempt computes anew, and what one write carries. */
 const deferredMax = 100
+/** Entries of one write: a script of Redis cannot take 8,000 at once. */
+const entriesMax = 1_000
 
 export class JournalWriter implements CommitSource {
   readonly #host: JournalWriterHost
@@ -74,6 +76,11 @@ export class JournalWriter implements CommitSource {
     return this.#idle?.promise
   }
 
+  /** Entries wait for a write that nobody has asked for. */
+  get pending(): boolean {
+    return !this.#busy && this.#entries.length > 0
+  }
+
   /** With the next write, whenever that is. */
   add(entry: Entry): void {
     this.#entries.push(entry)
@@ -104,6 +111,11 @@ export class JournalWriter implements CommitSource {
     return this.flushing
   }
 
+  /** What gathered is written now. */
+  flush(): void {
+    if (this.#entries.length > 0) this.#ask()
+  }
+
   #ask(): void {
     if (this.#busy) return
     this.#busy = true
@@ -116,7 +128,11 @@ export class JournalWriter implements CommitSource {
     this.#length += sent.length
     this.#deferred &&= this.#entries.length > 0
     for (const told of this.#toldOfSent) told.acknowledged = true
-    this.#host.onWritten(sent)
+    try {
+      this.#host.onWritten(sent)
+    } catch (error) {
+      this.#host.die(error as Error)
+    }
     this.#goOn()
   }
 
@@ -151,13 +167,18 @@ export class JournalWriter implements CommitSource {
   /** What has gathered, as a commit; none when the journal is full, which ends the attempt. */
   #next(): CommitItem | undefined {
     const { address, run, revision, limit, beginning, inbox, die } = this.#host
-    const entries = this.#entries
-    const answers = this.#answers
-    this.#entries = []
-    this.#answers = none
+    const all = this.#entries
+    const entries = all.length <= entriesMax ? all : all.slice(0, entriesMax)
+    this.#entries = all.slice(entries.length)
     this.#sent = entries
-    this.#toldOfSent = this.#acknowledge
-    this.#acknowledge = []
+    // answers, and who waits for an entry, go with the last of a long list: a part of it is as good as none to them
+    const last = entries === all
+    const answers = last ? this.#answers : none
+    if (last) {
+      this.#answers = none
+      this.#toldOfSent = this.#acknowledge
+      this.#acknowledge = []
+    }
     if (this.#length + entries.length > limit) {
       die(
         new JournalFull(`the journal of ${address} would exceed ${limit} entries in one iteration. End iterations with job.again(…).`, {

@@ -1127,7 +1127,7 @@ return reply
     name: "message",
     caller: "client",
     keys: "shard…",
-    sha1: "d00979669e7e3477d22d0fc5a6232620362081e6",
+    sha1: "a2076a103db29e7232afeb053405e7e6c47ea6df",
     source: `#!lua
 local call, ARGV, KEYS = redis.call, ARGV, KEYS
 local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
@@ -1196,8 +1196,9 @@ end
 local function accept(shard, address, stored, kind, name, id, payload, retention, control)
   local phase, ident, consumed, due, on, stored_control, body_at = parse(stored)
   local text = kind .. "\\t" .. name .. "\\t" .. id .. "\\t" .. format("%.0f", now()) .. "\\t" .. payload
-  local waiting = call("RPUSH", shard .. "i:" .. address, text)
-  if waiting == 1 then call("SADD", shard .. "b", address) end
+  local inbox = shard .. "i:" .. address
+  if call("EXISTS", inbox) == 0 then call("SADD", shard .. "b", address) end
+  local waiting = call("RPUSH", inbox, text)
   local number = consumed + waiting
   call("ZADD", shard .. "d", now() + retention, id)
   local active = call("SISMEMBER", shard .. "w", address) == 1
@@ -1588,7 +1589,7 @@ return reply
     name: "start",
     caller: "client",
     keys: "shard…",
-    sha1: "a42c85b987cd85f9ec1990ef3a4f1f785bff84d1",
+    sha1: "d014688a7187401aa9315e775134e87bda3d0dc5",
     source: `#!lua
 local call, ARGV, KEYS = redis.call, ARGV, KEYS
 local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
@@ -1724,8 +1725,9 @@ end
 local function accept(shard, address, stored, kind, name, id, payload, retention, control)
   local phase, ident, consumed, due, on, stored_control, body_at = parse(stored)
   local text = kind .. "\\t" .. name .. "\\t" .. id .. "\\t" .. format("%.0f", now()) .. "\\t" .. payload
-  local waiting = call("RPUSH", shard .. "i:" .. address, text)
-  if waiting == 1 then call("SADD", shard .. "b", address) end
+  local inbox = shard .. "i:" .. address
+  if call("EXISTS", inbox) == 0 then call("SADD", shard .. "b", address) end
+  local waiting = call("RPUSH", inbox, text)
   local number = consumed + waiting
   call("ZADD", shard .. "d", now() + retention, id)
   local active = call("SISMEMBER", shard .. "w", address) == 1

@@ -3,8 +3,10 @@
 local function accept(shard, address, stored, kind, name, id, payload, retention, control)
   local phase, ident, consumed, due, on, stored_control, body_at = parse(stored)
   local text = kind .. "\t" .. name .. "\t" .. id .. "\t" .. format("%.0f", now()) .. "\t" .. payload
-  local waiting = call("RPUSH", shard .. "i:" .. address, text)
-  if waiting == 1 then call("SADD", shard .. "b", address) end
+  local inbox = shard .. "i:" .. address
+  -- the mark first: without its list it does no harm
+  if call("EXISTS", inbox) == 0 then call("SADD", shard .. "b", address) end
+  local waiting = call("RPUSH", inbox, text)
   local number = consumed + waiting
   call("ZADD", shard .. "d", now() + retention, id)
 
