@@ -1,3 +1,5 @@
+import { AsyncLocalStorage } from "node:async_hooks"
+
 /** Of one item of a batch that was sent: its call rejects. */
 export class Refused {
   readonly error: unknown
@@ -7,30 +9,37 @@ export class Refused {
   }
 }
 
+export interface GatheringOptions<Item> {
+  /** Never rejects. */
+  readonly send: (items: ReadonlyArray<Item>) => Promise<void>
+  readonly maxInFlight: number
+  /** A batch is sent as soon as it has so many; default: when the turn is over. */
+  readonly itemsMax?: number
+}
+
 /**
- * Coalesces single calls into batches, as a data loader does: the items added in one event-loop turn travel together. While `maxInFlight`
- * batches are under way, items gather, so that batches grow with the load instead of the queue (measured: one call per item 100,000
- * a second and Node process, batches of 50 and more 250,000 items a second).
+ * Coalesces items into batches, as a data loader does: those added in one event-loop turn travel together. While `maxInFlight` batches are
+ * under way, items gather, so that batches grow with the load instead of the queue (measured: one call per item 100,000 a second and
+ * Node process, batches of 50 and more 250,000 items a second).
  */
-export class Batcher<Item, Reply> {
-  readonly #send: (items: ReadonlyArray<Item>) => Promise<ReadonlyArray<Reply | Refused>>
+export class Gathering<Item> {
+  readonly #send: (items: ReadonlyArray<Item>) => Promise<void>
   readonly #maxInFlight: number
+  readonly #itemsMax: number
   #items: Array<Item> = []
-  #waiters: Array<{ readonly resolve: (reply: Reply) => void; readonly reject: (error: unknown) => void }> = []
   #inFlight = 0
   #scheduled = false
 
-  constructor(send: (items: ReadonlyArray<Item>) => Promise<ReadonlyArray<Reply | Refused>>, maxInFlight = 2) {
+  constructor({ send, maxInFlight, itemsMax = Number.POSITIVE_INFINITY }: GatheringOptions<Item>) {
     this.#send = send
     this.#maxInFlight = maxInFlight
+    this.#itemsMax = itemsMax
   }
 
-  add(item: Item): Promise<Reply> {
-    return new Promise<Reply>((resolve, reject) => {
-      this.#items.push(item)
-      this.#waiters.push({ resolve, reject })
-      this.#schedule()
-    })
+  add(item: Item): void {
+    this.#items.push(item)
+    if (this.#items.length >= this.#itemsMax && this.#inFlight < this.#maxInFlight) this.#flush()
+    else this.#schedule()
   }
 
   #schedule(): void {
@@ -39,29 +48,50 @@ export class Batcher<Item, Reply> {
     setImmediate(this.#flush)
   }
 
-  readonly #flush = (): void => {
+  /** In the context of whoever made this, and not of the job that happens to add first. */
+  readonly #flush = AsyncLocalStorage.bind((): void => {
     this.#scheduled = false
-    const items = this.#items
-    const waiters = this.#waiters
-    if (items.length === 0) return
-    this.#items = []
-    this.#waiters = []
+    if (this.#inFlight >= this.#maxInFlight || this.#items.length === 0) return
+    const items = this.#items.length <= this.#itemsMax ? this.#items : this.#items.slice(0, this.#itemsMax)
+    this.#items = this.#items.slice(items.length)
     this.#inFlight++
-    this.#send(items).then(
-      (replies) => {
-        this.#inFlight--
-        for (let i = 0; i < waiters.length; i++) {
-          const reply = replies[i]
-          if (reply instanceof Refused) waiters[i]?.reject(reply.error)
-          else waiters[i]?.resolve(reply as Reply)
-        }
-        this.#schedule()
-      },
-      (error: unknown) => {
-        this.#inFlight--
-        for (const waiter of waiters) waiter.reject(error)
-        this.#schedule()
-      },
-    )
+    void this.#send(items).then(this.#answered)
+  })
+
+  readonly #answered = (): void => {
+    this.#inFlight--
+    this.#schedule()
+  }
+}
+
+interface Waiting<Item, Reply> {
+  readonly item: Item
+  readonly resolve: (reply: Reply) => void
+  readonly reject: (error: unknown) => void
+}
+
+/** Coalesces single calls, each of which gets its own reply. */
+export class Batcher<Item, Reply> {
+  readonly #gathering: Gathering<Waiting<Item, Reply>>
+
+  constructor(send: (items: ReadonlyArray<Item>) => Promise<ReadonlyArray<Reply | Refused>>, maxInFlight = 2) {
+    const settle = (waiting: ReadonlyArray<Waiting<Item, Reply>>): Promise<void> =>
+      send(waiting.map(({ item }) => item)).then(
+        (replies) => {
+          for (let i = 0; i < waiting.length; i++) {
+            const reply = replies[i]
+            if (reply instanceof Refused) waiting[i]?.reject(reply.error)
+            else waiting[i]?.resolve(reply as Reply)
+          }
+        },
+        (error: unknown) => {
+          for (const { reject } of waiting) reject(error)
+        },
+      )
+    this.#gathering = new Gathering({ send: settle, maxInFlight })
+  }
+
+  add(item: Item): Promise<Reply> {
+    return new Promise<Reply>((resolve, reject) => this.#gathering.add({ item, resolve, reject }))
   }
 }

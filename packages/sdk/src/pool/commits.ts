@@ -5,7 +5,7 @@
  * The hottest path of a worker: who writes is called back, and asked for its item when the call is made, so that a write costs neither a promise nor
  * a closure, and what came meanwhile travels with it.
  */
-import { AsyncLocalStorage } from "node:async_hooks"
+import { Gathering } from "../engine/batcher.ts"
 import type { CommitGroup, CommitItem, CommitReply, Engine } from "../engine/engine.ts"
 import { ShardBatcher } from "../engine/shard-batcher.ts"
 import { StoreUnavailable } from "../errors.ts"
@@ -62,13 +62,16 @@ export class CommitSender {
   readonly #host: CommitsHost
   /** Where calls do not span shards. */
   readonly #apart: ShardBatcher<Waiting, undefined> | undefined
-  #waiting: Array<Waiting> = []
-  #inFlight = 0
-  #scheduled = false
+  readonly #together: Gathering<Waiting>
 
   constructor(host: CommitsHost) {
     this.#host = host
     const { engine, pool } = host
+    this.#together = new Gathering({
+      send: (waiting) => this.#write(waiting).catch(host.onFault),
+      maxInFlight: callsMax,
+      itemsMax,
+    })
     if (engine.serverOf === undefined) return
     this.#apart = new ShardBatcher({
       engine: () => engine,
@@ -92,33 +95,7 @@ export class CommitSender {
     if (!runner.trusted()) return queueMicrotask(() => source.refused(runner.deposed("trust in its lease is over")))
     runner.committing.push(source)
     if (this.#apart !== undefined) return void this.#apart.add({ runner, source }).catch(this.#host.onFault)
-    this.#waiting.push({ runner, source })
-    if (this.#waiting.length >= itemsMax && this.#inFlight < callsMax) this.#flush()
-    else this.#schedule()
-  }
-
-  #schedule(): void {
-    if (this.#scheduled || this.#inFlight >= callsMax || this.#waiting.length === 0) return
-    this.#scheduled = true
-    setImmediate(this.#flush)
-  }
-
-  /** In the context of whoever made the pool, and not of the job that happens to write first. */
-  readonly #flush = AsyncLocalStorage.bind((): void => {
-    this.#scheduled = false
-    if (this.#inFlight >= callsMax || this.#waiting.length === 0) return
-    const waiting = this.#waiting.length <= itemsMax ? this.#waiting : this.#waiting.slice(0, itemsMax)
-    this.#waiting = this.#waiting.slice(waiting.length)
-    this.#inFlight++
-    this.#write(waiting).then(this.#answered, (error: unknown) => {
-      this.#host.onFault(error)
-      this.#answered()
-    })
-  })
-
-  readonly #answered = (): void => {
-    this.#inFlight--
-    this.#schedule()
+    this.#together.add({ runner, source })
   }
 
   async #write(waiting: ReadonlyArray<Waiting>): Promise<void> {
