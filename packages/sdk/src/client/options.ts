@@ -1,13 +1,12 @@
 import type { DurationInput } from "../define/index.ts"
 import type { Codec } from "../codec/codec.ts"
 import type { Engine } from "../engine/engine.ts"
-import { BadOption } from "../errors.ts"
 import type { Options } from "../options.ts"
 import { refuseUnknown } from "../options.ts"
 import type { Outcome } from "../runtime/body.ts"
 import { checkBytes } from "../runtime/size.ts"
 import type { AnyFirstSignal, IfRunning, Labels } from "../runtime/start-request.ts"
-import { checkLabels, checkRequestId } from "../runtime/start-request.ts"
+import { checkLabels, checkRequestId, checkStart, refuse } from "../runtime/start-request.ts"
 import type { ClientInterceptor } from "./interceptors.ts"
 
 /** Options of `createClient`. */
@@ -101,18 +100,10 @@ export interface Page {
   readonly cursor: string | undefined
 }
 
-const refuse = (option: string, expected: string, value: unknown): never => {
-  throw new BadOption(`expected ${option} to be ${expected}, got: ${JSON.stringify(value) ?? typeof value}`, { option, value })
-}
-
 export const checkStartOptions = (options: StartOptions): void => {
   refuseUnknown(options, ["id", "after", "ifRunning", "ifEnded", "labels", "signal"], "start")
   checkRequestId(options.id)
-  if (options.labels !== undefined) checkLabels(options.labels)
-  const { ifRunning = "join", ifEnded = "start" } = options
-  if (ifRunning !== "join" && ifRunning !== "reject" && ifRunning !== "replace")
-    refuse("ifRunning", `"join", "reject" or "replace"`, ifRunning)
-  if (ifEnded !== "start" && ifEnded !== "reject") refuse("ifEnded", `"start" or "reject"`, ifEnded)
+  checkStart(options)
 }
 
 /** Of a signal or an update. */

@@ -36,8 +36,8 @@ interface Lane<Item, Reply> {
   scheduled: boolean
 }
 
-/** Far above what a call takes, also under load, and far below what a failover does. */
-const lateMs = 100
+/** From when on an answer is late: far above what a call takes, also under load, and far below what a failover does. */
+export const lateMs = 100
 
 export class ShardBatcher<Item, Reply> {
   readonly #host: ShardBatcherHost<Item, Reply>

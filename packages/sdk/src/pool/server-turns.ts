@@ -6,6 +6,7 @@
  * - `run` resolves when all turns that it began have ended, or a little later without those that are late. Their errors go to `onFault`.
  */
 import type { Engine } from "../engine/engine.ts"
+import { lateMs } from "../engine/shard-batcher.ts"
 import { settlesWithin } from "./loop.ts"
 
 export interface ServerTurnsHost {
@@ -15,8 +16,6 @@ export interface ServerTurnsHost {
   /** A server may have another turn, and items were left out meanwhile. */
   readonly onFree?: () => void
 }
-
-const patienceMs = 100
 
 export class ServerTurns {
   readonly #host: ServerTurnsHost
@@ -46,7 +45,7 @@ export class ServerTurns {
       if (this.#busy.has(server)) this.#busy.set(server, true)
       else turns.push(this.#turn(server, () => turn(part)))
     }
-    await settlesWithin(Promise.all(turns), patienceMs)
+    await settlesWithin(Promise.all(turns), lateMs)
   }
 
   async #turn(server: string, turn: () => Promise<void>): Promise<void> {

@@ -9,6 +9,7 @@
  */
 import { AsyncLocalStorage } from "node:async_hooks"
 import type { Address, Engine, TakeGroup, TakeReply } from "../engine/engine.ts"
+import { lateMs } from "../engine/shard-batcher.ts"
 import { StoreUnavailable } from "../errors.ts"
 import type { ShardConsumer } from "./consumer.ts"
 import type { ShardRunner } from "./shard-runner.ts"
@@ -44,8 +45,6 @@ const backlogMax = 64
 const waitMaxMs = 60_000
 const waitMinMs = 1
 const retryMs = 100
-/** Far above what a call takes, also under load, and far below what a failover does. */
-const lateMs = 100
 
 interface Call {
   readonly groups: Array<TakeGroup>

@@ -5,16 +5,17 @@
  */
 import type { Engine } from "../engine/engine.ts"
 import type { OutboxEntry } from "../engine/links.ts"
+import { lateMs } from "../engine/shard-batcher.ts"
 import { StoreUnavailable } from "../errors.ts"
 import { splitAddress } from "../key.ts"
 import type { Options } from "../options.ts"
 import type { OwnedShard } from "../pool/consumer.ts"
 import { settlesWithin } from "../pool/loop.ts"
-import type { Outcome } from "./body.ts"
 import type { RuntimeEvent } from "./host.ts"
 import { errorOf } from "./host.ts"
 import type { Link } from "./link.ts"
 import { parseLink } from "./link.ts"
+import { terminationOf } from "./termination.ts"
 
 export interface ForwarderHost {
   readonly engine: Engine
@@ -25,8 +26,6 @@ export interface ForwarderHost {
 
 /** Entries in memory at once, each with an outcome. */
 const batch = 16
-/** Where shards have different servers: what takes longer is not waited for by the rest of its batch. */
-const lateMs = 100
 
 export class Forwarder {
   readonly #host: ForwarderHost
@@ -130,10 +129,7 @@ export class Forwarder {
     const reason = `its parent ${parent.address} has ended`
     await engine.forbid(pool, [{ shard, run, retention: limits.requestRetentionMs }])
     if (link.do === "terminate") {
-      const outcome: Outcome = { type: "terminated", reason }
-      const newRevision = `t.${crypto.randomUUID()}`
-      const item = { shard, address, run, outcome: JSON.stringify(outcome), newRevision, retention: limits.resultRetentionMs }
-      await engine.terminate(pool, [item])
+      await engine.terminate(pool, [terminationOf({ shard, address, run }, reason, limits.resultRetentionMs)])
       return true
     }
     const message = { shard, address, run, kind: "cancel", name: "cancel", id: `close:${run}`, payload: JSON.stringify(reason) } as const

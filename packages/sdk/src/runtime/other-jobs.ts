@@ -12,7 +12,7 @@ import { printBody } from "./body.ts"
 import type { DurableCall } from "./call.ts"
 import type { JobContract } from "./contract.ts"
 import { codecOf } from "./contract.ts"
-import type { StartItem, TerminateItem } from "../engine/engine.ts"
+import type { StartItem } from "../engine/engine.ts"
 import type { LinkReply } from "../engine/links.ts"
 import type { Headers } from "./interceptors.ts"
 import { parseLink, printLink } from "./link.ts"
@@ -22,7 +22,8 @@ import { refusal } from "./question.ts"
 import type { Reach } from "./reach.ts"
 import { checkBytes } from "./size.ts"
 import type { AnyFirstSignal, IfRunning, Labels } from "./start-request.ts"
-import { checkLabels, firstSignal } from "./start-request.ts"
+import { checkStart, firstSignal, refuse } from "./start-request.ts"
+import { terminationOf } from "./termination.ts"
 
 export interface ChildRequest {
   readonly onParentEnd?: "cancel" | "terminate" | "abandon"
@@ -39,19 +40,12 @@ export interface Asker {
   live(what: string): Attempt
 }
 
-const oneOf = (name: string, value: unknown, known: ReadonlyArray<string>): void => {
-  if (value === undefined || known.includes(value as string)) return
-  throw new BadOption(
-    `expected ${name} to be ${known.map((text) => `"${text}"`).join(" or ")}, got: ${JSON.stringify(value) ?? typeof value}`,
-  )
-}
-
 const checkRequest = (request: ChildRequest): void => {
   refuseUnknown(request, ["onParentEnd", "after", "ifRunning", "ifEnded", "labels", "signal"], "start")
-  if (request.labels !== undefined) checkLabels(request.labels)
-  oneOf("onParentEnd", request.onParentEnd, ["cancel", "terminate", "abandon"])
-  oneOf("ifRunning", request.ifRunning, ["join", "reject", "replace"])
-  oneOf("ifEnded", request.ifEnded, ["start", "reject"])
+  checkStart(request)
+  const { onParentEnd = "cancel" } = request
+  if (onParentEnd !== "cancel" && onParentEnd !== "terminate" && onParentEnd !== "abandon")
+    refuse("onParentEnd", `"cancel", "terminate" or "abandon"`, onParentEnd)
 }
 
 /** What the calls of one attempt share. */
@@ -170,7 +164,8 @@ export class OtherJob {
     let [reply] = await engine.start(pool, [item])
     // another one may start between the two: it is replaced as well
     while (reply?.status === "running" && ifRunning === "replace") {
-      await replace(reach, { shard, address, run: reply.run }, attempt.options.address)
+      const reason = `replaced by a start of ${attempt.options.address}`
+      await engine.terminate(pool, [terminationOf({ shard, address, run: reply.run }, reason, limits.resultRetentionMs)])
       ;[reply] = await engine.start(pool, [item])
     }
     if (reply?.signal === "full")
@@ -186,17 +181,6 @@ export class OtherJob {
       ? refusal("RunExists", `${address} already has the live run ${reply.run}. Use ifRunning: "join" to go on with it.`)
       : { v: { run: reply.run } }
   }
-}
-
-/** Ends a run without its handler, for one that takes its key. */
-const replace = async (
-  { engine, pool, limits }: Reach,
-  at: Pick<TerminateItem, "shard" | "address" | "run">,
-  by: string,
-): Promise<void> => {
-  const outcome: Outcome = { type: "terminated", reason: `replaced by a start of ${by}` }
-  const ended = { outcome: JSON.stringify(outcome), newRevision: `t.${crypto.randomUUID()}`, retention: limits.resultRetentionMs }
-  await engine.terminate(pool, [{ ...at, ...ended }])
 }
 
 const noReply: LinkReply = { status: "absent", run: "", outcome: undefined, links: [] }

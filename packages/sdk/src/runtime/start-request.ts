@@ -16,7 +16,7 @@ export interface AnyFirstSignal {
   readonly id?: string
 }
 
-const refuse = (option: string, expected: string, value: unknown): never => {
+export const refuse = (option: string, expected: string, value: unknown): never => {
   throw new BadOption(`expected ${option} to be ${expected}, got: ${JSON.stringify(value) ?? typeof value}`, { option, value })
 }
 
@@ -26,6 +26,19 @@ export const checkLabels = (labels: Labels): void => {
     name !== "" && name.length <= 64 && typeof text === "string" && text.length <= 256
   if (entries.length > 16 || !entries.every(fits))
     refuse("labels", "at most 16 texts of up to 256 characters, with names of 1 to 64", labels)
+}
+
+export interface StartPolicies {
+  readonly labels?: Labels
+  readonly ifRunning?: IfRunning
+  readonly ifEnded?: "start" | "reject"
+}
+
+export const checkStart = ({ labels, ifRunning = "join", ifEnded = "start" }: StartPolicies): void => {
+  if (labels !== undefined) checkLabels(labels)
+  if (ifRunning !== "join" && ifRunning !== "reject" && ifRunning !== "replace")
+    refuse("ifRunning", `"join", "reject" or "replace"`, ifRunning)
+  if (ifEnded !== "start" && ifEnded !== "reject") refuse("ifEnded", `"start" or "reject"`, ifEnded)
 }
 
 /** The id of a message becomes part of what the store keeps, as keys do. */

@@ -9,7 +9,8 @@ import { Connection } from "../../src/engine/redis/connection.ts"
 import { Link } from "../../src/engine/redis/link.ts"
 import { fixed } from "../../src/engine/redis/locate.ts"
 import { parseRedisUrl, targetAt, type Place } from "../../src/engine/redis/url.ts"
-import { describeOwnRedis, freePort, ownRedis, type OwnRedis } from "./redis-server.ts"
+import { freePort } from "../../../../tools/lib/own-server.ts"
+import { describeOwnRedis, ownRedis, type OwnRedis } from "./redis-server.ts"
 import { Heard, only } from "./world.ts"
 
 const engines: Engine[] = []

@@ -2,12 +2,12 @@
 import { spawn, spawnSync } from "node:child_process"
 import { once } from "node:events"
 import { mkdtemp, rm } from "node:fs/promises"
-import { type AddressInfo, createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout as delay } from "node:timers/promises"
 import { Redis } from "ioredis"
 import { describe } from "vitest"
+import { freePort } from "../../../../tools/lib/own-server.ts"
 
 const present = spawnSync("redis-server", ["--version"]).status === 0
 
@@ -28,15 +28,6 @@ export interface OwnRedis {
   /** Another life of the server on the same port, with what it has saved; it was down for at least `ms`. */
   restart(ms?: number): Promise<void>
   stop(): Promise<void>
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1")
-  await once(server, "listening")
-  const { port } = server.address() as AddressInfo
-  server.close()
-  await once(server, "close")
-  return port
 }
 
 export async function ownRedis(settings: Readonly<Record<string, string>> = {}): Promise<OwnRedis> {

@@ -11,7 +11,8 @@ import { openEngine } from "../../src/engine/open.ts"
 import { BadOption, StoreUnavailable } from "../../src/errors.ts"
 import { startPool } from "../runtime/fixture.ts"
 import { Node, waitFor } from "./redis-nodes.ts"
-import { describeOwnRedis, freePort, ownRedis, type OwnRedis } from "./redis-server.ts"
+import { freePort } from "../../../../tools/lib/own-server.ts"
+import { describeOwnRedis, ownRedis, type OwnRedis } from "./redis-server.ts"
 
 /** An authority in `folder`, and what it signed for this machine, as server and as client. */
 async function certificates(folder: string): Promise<void> {
