@@ -608,14 +608,14 @@ export class Attempt {
     return true
   }
 
+  /** Has what gathered written, if anything did: false, and all that the handler has seen is in the journal (J2, J3). */
+  writesFirst(): boolean {
+    return this.#writer.flush()
+  }
+
   /** What brings a handler back that does nothing but wait for it; `undefined`: something else is under way. */
   get wakes(): Waiting | undefined {
     if (!this.resting || this.#ending !== undefined) return undefined
-    // what the handler has seen must be found again when it comes back (J2, J3): written first, it may leave at the next look
-    if (this.#writer.pending) {
-      this.#writer.flush()
-      return undefined
-    }
     let due = Number.POSITIVE_INFINITY
     const on: Array<string> = []
     for (const call of this.#outstanding.values()) {

@@ -157,12 +157,17 @@ export const isDeclared = (error: unknown, errors: Errors): boolean => {
   return tag !== undefined && Object.hasOwn(errors, tag)
 }
 
+/** One that looks like a declared error and does not fit its type is kept as any other: a fault of a fault stops nothing. */
 export const encodeError = (error: unknown, errors: Errors): ErrorData => {
   const tag = tagOf(error)
   const schema = tag === undefined ? undefined : errors[tag]
   if (tag !== undefined && schema !== undefined && schema !== null) {
-    const fields = { ...(error as object), _tag: tag }
-    return { tag, message: messageOf(error), fields: codecOf(schema).encode(fields, `the error ${tag}`) }
+    try {
+      const fields = { ...(error as object), _tag: tag }
+      return { tag, message: messageOf(error), fields: codecOf(schema).encode(fields, `the error ${tag}`) }
+    } catch {
+      // below
+    }
   }
   const code = error instanceof PonosError ? { code: error.code } : {}
   const tries = error instanceof PonosError && Array.isArray(error.details["tries"]) ? { tries: error.details["tries"] as FailedTry[] } : {}

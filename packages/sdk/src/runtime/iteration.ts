@@ -359,6 +359,8 @@ export class Iteration implements AttemptSource, Pass {
     const attempt = this.#attempt
     const waiting = attempt?.wakes
     if (attempt === undefined || waiting === undefined || this.#interrupt === undefined || this.#over) return
+    // what it saw, it is to find when it comes back: it leaves at the next look
+    if (attempt.writesFirst()) return
     // what comes from now on is not seen: it makes the run ready as soon as it is parked (W6)
     this.#left = { waiting, seen: this.#inbox.last }
     const reason = new Deposed(`${this.#what} left memory while it waits: it goes on from its journal when what it waits for has come.`)

@@ -76,11 +76,6 @@ export class JournalWriter implements CommitSource {
     return this.#idle?.promise
   }
 
-  /** Entries wait for a write that nobody has asked for. */
-  get pending(): boolean {
-    return !this.#busy && this.#entries.length > 0
-  }
-
   /** With the next write, whenever that is. */
   add(entry: Entry): void {
     this.#entries.push(entry)
@@ -111,9 +106,11 @@ export class JournalWriter implements CommitSource {
     return this.flushing
   }
 
-  /** What gathered is written now. */
-  flush(): void {
-    if (this.#entries.length > 0) this.#ask()
+  /** What gathered is written now; false: nothing did. */
+  flush(): boolean {
+    if (this.#entries.length === 0) return false
+    this.#ask()
+    return true
   }
 
   #ask(): void {

@@ -5,13 +5,11 @@ import { toMillis } from "../options.ts"
 import { enterStep, leaveStep, runAs } from "../pool/work.ts"
 import type { Attempt, Live, Outstanding } from "./attempt.ts"
 import { delivery } from "./attempt.ts"
-import type { ErrorData } from "./body.ts"
 import { decodeError, encodeError, plainError, tagOrName } from "./body.ts"
 import type { DurableCall } from "./call.ts"
 import { durableCall } from "./call.ts"
 import { intercepted } from "./interceptors.ts"
 import type { Entry } from "./journal.ts"
-import type { JobKind } from "./kind.ts"
 import { retryDelay } from "./retry.ts"
 import { checkBytes } from "./size.ts"
 import { isThenable } from "./thenable.ts"
@@ -205,20 +203,11 @@ class StepCall implements Outstanding, Live {
     const failures = ++this.#failures
     const delay = request.retry === undefined ? undefined : retryDelay(request.retry, failures, `${run}.${index}`, tagOrName(error))
     if (delay !== undefined && !attempt.abortSignal.aborted) return void this.#pause(delay).then(() => this.begin())
-    const entry: Entry = { t: "step", c: index, n: name, e: this.#encodeError(error, kind.contract.schemas.errors) }
+    const entry: Entry = { t: "step", c: index, n: name, e: encodeError(error, kind.contract.schemas.errors) }
     attempt.recordDeferred(
       entry,
       delivery(() => this.reject(error)),
     )
-  }
-
-  /** One that looks like a declared error and does not fit its type is kept as any other. */
-  #encodeError(error: unknown, errors: JobKind["contract"]["schemas"]["errors"]): ErrorData {
-    try {
-      return encodeError(error, errors)
-    } catch {
-      return encodeError(error, {})
-    }
   }
 
   /** Until the next try, or the end of the run or the attempt. */

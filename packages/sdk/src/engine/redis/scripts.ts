@@ -431,7 +431,7 @@ end)
     name: "commit",
     caller: "worker",
     keys: "shard…",
-    sha1: "19f0db5195977283b1e68eb6112b7ea5eacd7838",
+    sha1: "c70403401940d1200351e0268e211762fe3f65d1",
     source: `#!lua flags=allow-oom
 local call, ARGV, KEYS = redis.call, ARGV, KEYS
 local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
@@ -561,8 +561,9 @@ end
       answered, ids = tonumber(ARGV[at]), at + 1
       at = ids + 2 * answered
     end
-    local any, inbox, journal_key = laden[n] == 1, nil, nil
-    if any or (appended and appended > 0) then
+    local is_laden = laden[n] == 1
+    local inbox, journal_key
+    if is_laden or (appended and appended > 0) then
       inbox, journal_key = shard .. "i:" .. address, shard .. "j:" .. address
     end
     local stored = records[n + 1]
@@ -571,10 +572,10 @@ end
       local stored_phase, stored_ident, stored_consumed, _, _, control, body_at = parse(stored)
       local consumed_text = stored_consumed
       stored_consumed = tonumber(stored_consumed)
-      local waiting = any and call("LLEN", inbox) or 0
+      local waiting = is_laden and call("LLEN", inbox) or 0
       newest = stored_consumed + waiting
       local appends_only = phase == ACTIVE and not body and journal ~= CLEAR
-      local written = any and journal == KEEP and call("LLEN", journal_key) or 0
+      local written = is_laden and journal == KEEP and call("LLEN", journal_key) or 0
       if stored_ident == new_ident and not appends_only then
         code = active[n] == 1 and "a" or sub(stored_phase, 1, 1)
       elseif stored_ident ~= ident or active[n] == 0 or stored_phase == "e" then
@@ -584,7 +585,7 @@ end
           code = "a"
           if appended > 0 then
             later[#later + 1] = { "RPUSH", journal_key, unpack(ARGV, entries, entries + appended - 1) }
-            if not any then load[#load + 1] = address end
+            if not is_laden then load[#load + 1] = address end
           end
         elseif written == length + appended and is_written(journal_key, length, entries, appended) then
           code = "a"
@@ -637,7 +638,7 @@ end
         set[#set + 1] = address
         set[#set + 1] = letter .. "\\t" .. new_ident .. "\\t" .. (consumed > stored_consumed and format("%.0f", consumed) or consumed_text) .. "\\t" .. due_text .. "\\t" .. on_text .. "\\t" .. control
           .. "\\t" .. (outcome or "") .. (body or sub(stored, body_at))
-        if any then
+        if is_laden then
           if code == "e" then
             drop[#drop + 1] = inbox
             drop[#drop + 1] = journal_key
@@ -652,7 +653,7 @@ end
         end
         if appended and appended > 0 and code ~= "e" then
           later[#later + 1] = { "RPUSH", journal_key, unpack(ARGV, entries, entries + appended - 1) }
-          if not any then load[#load + 1] = address end
+          if not is_laden then load[#load + 1] = address end
         end
       end
       if answered and code ~= "c" and code ~= "u" then
@@ -1127,7 +1128,7 @@ return reply
     name: "message",
     caller: "client",
     keys: "shard…",
-    sha1: "a2076a103db29e7232afeb053405e7e6c47ea6df",
+    sha1: "880c9bf6fbf5553cf457298830a1549abf0c57ee",
     source: `#!lua
 local call, ARGV, KEYS = redis.call, ARGV, KEYS
 local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
@@ -1193,13 +1194,11 @@ local function since()
   since_text = since_text or format("%.0f", now())
   return since_text
 end
-local function accept(shard, address, stored, kind, name, id, payload, retention, control)
+local function accept(shard, address, stored, waiting, kind, name, id, payload, retention, control)
   local phase, ident, consumed, due, on, stored_control, body_at = parse(stored)
   local text = kind .. "\\t" .. name .. "\\t" .. id .. "\\t" .. format("%.0f", now()) .. "\\t" .. payload
-  local inbox = shard .. "i:" .. address
-  if call("EXISTS", inbox) == 0 then call("SADD", shard .. "b", address) end
-  local waiting = call("RPUSH", inbox, text)
-  local number = consumed + waiting
+  if waiting == 0 then call("SADD", shard .. "b", address) end
+  local number = consumed + call("RPUSH", shard .. "i:" .. address, text)
   call("ZADD", shard .. "d", now() + retention, id)
   local active = call("SISMEMBER", shard .. "w", address) == 1
   local wakes = phase == "p" and not active and is_on(on, kind, name)
@@ -1234,8 +1233,9 @@ local function decide(shard, address, at, controller, fence, control, expected)
   if ARGV[at + 1] ~= "" and ARGV[at + 1] ~= run then return "replaced", run, 0, false end
   if phase == "e" then return "ended", run, 0, false end
   if expected and spec_of(stored_control) ~= expected then return "replaced", run, 0, false end
-  if call("LLEN", shard .. "i:" .. address) >= tonumber(ARGV[at + 6]) then return "full", run, 0, false end
-  local number = accept(shard, address, stored, ARGV[at + 2], ARGV[at + 3], id, ARGV[at + 5], ARGV[at + 7], control)
+  local waiting = call("LLEN", shard .. "i:" .. address)
+  if waiting >= tonumber(ARGV[at + 6]) then return "full", run, 0, false end
+  local number = accept(shard, address, stored, waiting, ARGV[at + 2], ARGV[at + 3], id, ARGV[at + 5], ARGV[at + 7], control)
   return "accepted", run, number, false
 end
 return groups(function(shard, at, last)
@@ -1589,7 +1589,7 @@ return reply
     name: "start",
     caller: "client",
     keys: "shard…",
-    sha1: "d014688a7187401aa9315e775134e87bda3d0dc5",
+    sha1: "516920eb98689770e7b847032096ab67bd39c201",
     source: `#!lua
 local call, ARGV, KEYS = redis.call, ARGV, KEYS
 local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
@@ -1722,13 +1722,11 @@ return groups(function(shard, at, last)
 local function is_on(on, kind, name)
   return kind ~= "s" or find(on, "\\31" .. name .. "\\31", 1, true) ~= nil
 end
-local function accept(shard, address, stored, kind, name, id, payload, retention, control)
+local function accept(shard, address, stored, waiting, kind, name, id, payload, retention, control)
   local phase, ident, consumed, due, on, stored_control, body_at = parse(stored)
   local text = kind .. "\\t" .. name .. "\\t" .. id .. "\\t" .. format("%.0f", now()) .. "\\t" .. payload
-  local inbox = shard .. "i:" .. address
-  if call("EXISTS", inbox) == 0 then call("SADD", shard .. "b", address) end
-  local waiting = call("RPUSH", inbox, text)
-  local number = consumed + waiting
+  if waiting == 0 then call("SADD", shard .. "b", address) end
+  local number = consumed + call("RPUSH", shard .. "i:" .. address, text)
   call("ZADD", shard .. "d", now() + retention, id)
   local active = call("SISMEMBER", shard .. "w", address) == 1
   local wakes = phase == "p" and not active and is_on(on, kind, name)
@@ -1764,8 +1762,9 @@ local function first_signal(shard, address, reply, run, at)
   local phase, ident = parse(stored)
   if run_of(ident) ~= run then return "replaced" end
   if phase == "e" then return "ended" end
-  if call("LLEN", shard .. "i:" .. address) >= tonumber(ARGV[at + 3]) then return "full" end
-  accept(shard, address, stored, "s", ARGV[at], id, ARGV[at + 2], ARGV[at + 4])
+  local waiting = call("LLEN", shard .. "i:" .. address)
+  if waiting >= tonumber(ARGV[at + 3]) then return "full" end
+  accept(shard, address, stored, waiting, "s", ARGV[at], id, ARGV[at + 2], ARGV[at + 4])
   return "accepted"
 end
       reply = { reply, first_signal(shard, address, reply, run_in(record), signal) }

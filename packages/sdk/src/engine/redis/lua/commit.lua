@@ -69,8 +69,9 @@ local replies = groups(function(shard, at, last)
     end
 
     -- checks
-    local any, inbox, journal_key = laden[n] == 1, nil, nil
-    if any or (appended and appended > 0) then
+    local is_laden = laden[n] == 1
+    local inbox, journal_key
+    if is_laden or (appended and appended > 0) then
       inbox, journal_key = shard .. "i:" .. address, shard .. "j:" .. address
     end
     local stored = records[n + 1]
@@ -79,10 +80,10 @@ local replies = groups(function(shard, at, last)
       local stored_phase, stored_ident, stored_consumed, _, _, control, body_at = parse(stored)
       local consumed_text = stored_consumed
       stored_consumed = tonumber(stored_consumed)
-      local waiting = any and call("LLEN", inbox) or 0
+      local waiting = is_laden and call("LLEN", inbox) or 0
       newest = stored_consumed + waiting
       local appends_only = phase == ACTIVE and not body and journal ~= CLEAR
-      local written = any and journal == KEEP and call("LLEN", journal_key) or 0
+      local written = is_laden and journal == KEEP and call("LLEN", journal_key) or 0
       if stored_ident == new_ident and not appends_only then
         -- my own repetition (O3)
         code = active[n] == 1 and "a" or sub(stored_phase, 1, 1)
@@ -93,7 +94,7 @@ local replies = groups(function(shard, at, last)
           code = "a"
           if appended > 0 then
             later[#later + 1] = { "RPUSH", journal_key, unpack(ARGV, entries, entries + appended - 1) }
-            if not any then load[#load + 1] = address end
+            if not is_laden then load[#load + 1] = address end
           end
         elseif written == length + appended and is_written(journal_key, length, entries, appended) then
           code = "a"
@@ -147,7 +148,7 @@ local replies = groups(function(shard, at, last)
         set[#set + 1] = address
         set[#set + 1] = letter .. "\t" .. new_ident .. "\t" .. (consumed > stored_consumed and format("%.0f", consumed) or consumed_text) .. "\t" .. due_text .. "\t" .. on_text .. "\t" .. control
           .. "\t" .. (outcome or "") .. (body or sub(stored, body_at))
-        if any then
+        if is_laden then
           if code == "e" then
             drop[#drop + 1] = inbox
             drop[#drop + 1] = journal_key
@@ -162,7 +163,7 @@ local replies = groups(function(shard, at, last)
         end
         if appended and appended > 0 and code ~= "e" then
           later[#later + 1] = { "RPUSH", journal_key, unpack(ARGV, entries, entries + appended - 1) }
-          if not any then load[#load + 1] = address end
+          if not is_laden then load[#load + 1] = address end
         end
       end
       -- answers are kept as long as their request ids, so only while these are there (J4)

@@ -21,8 +21,9 @@ local function decide(shard, address, at, controller, fence, control, expected)
   if ARGV[at + 1] ~= "" and ARGV[at + 1] ~= run then return "replaced", run, 0, false end
   if phase == "e" then return "ended", run, 0, false end
   if expected and spec_of(stored_control) ~= expected then return "replaced", run, 0, false end
-  if call("LLEN", shard .. "i:" .. address) >= tonumber(ARGV[at + 6]) then return "full", run, 0, false end
-  local number = accept(shard, address, stored, ARGV[at + 2], ARGV[at + 3], id, ARGV[at + 5], ARGV[at + 7], control)
+  local waiting = call("LLEN", shard .. "i:" .. address)
+  if waiting >= tonumber(ARGV[at + 6]) then return "full", run, 0, false end
+  local number = accept(shard, address, stored, waiting, ARGV[at + 2], ARGV[at + 3], id, ARGV[at + 5], ARGV[at + 7], control)
   return "accepted", run, number, false
 end
 

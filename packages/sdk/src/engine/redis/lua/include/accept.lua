@@ -1,13 +1,11 @@
---- Puts a message into the inbox of a live run, whose record is `stored`, and gives its number (W4); wakes a parked run that waits for it (W6).
+--- Puts a message into the inbox of a live run, whose record is `stored`, and gives its number (W4); wakes a parked run that waits for it (W6). `waiting`: what is in its inbox.
 --- include "now" "parse" "run_of" "digest" "is_on" "push_ready" "since"
-local function accept(shard, address, stored, kind, name, id, payload, retention, control)
+local function accept(shard, address, stored, waiting, kind, name, id, payload, retention, control)
   local phase, ident, consumed, due, on, stored_control, body_at = parse(stored)
   local text = kind .. "\t" .. name .. "\t" .. id .. "\t" .. format("%.0f", now()) .. "\t" .. payload
-  local inbox = shard .. "i:" .. address
   -- the mark first: without its list it does no harm
-  if call("EXISTS", inbox) == 0 then call("SADD", shard .. "b", address) end
-  local waiting = call("RPUSH", inbox, text)
-  local number = consumed + waiting
+  if waiting == 0 then call("SADD", shard .. "b", address) end
+  local number = consumed + call("RPUSH", shard .. "i:" .. address, text)
   call("ZADD", shard .. "d", now() + retention, id)
 
   local active = call("SISMEMBER", shard .. "w", address) == 1

@@ -15,7 +15,8 @@ local function first_signal(shard, address, reply, run, at)
   local phase, ident = parse(stored)
   if run_of(ident) ~= run then return "replaced" end
   if phase == "e" then return "ended" end
-  if call("LLEN", shard .. "i:" .. address) >= tonumber(ARGV[at + 3]) then return "full" end
-  accept(shard, address, stored, "s", ARGV[at], id, ARGV[at + 2], ARGV[at + 4])
+  local waiting = call("LLEN", shard .. "i:" .. address)
+  if waiting >= tonumber(ARGV[at + 3]) then return "full" end
+  accept(shard, address, stored, waiting, "s", ARGV[at], id, ARGV[at + 2], ARGV[at + 4])
   return "accepted"
 end
