@@ -146,6 +146,33 @@ describe("the test environment", () => {
     await expect(createTestEnv({ jobs: [], faults: { parking: 0 } })).rejects.toMatchObject({ _tag: "BadOption" })
   })
 
+  test("what a handler saw before it left memory, it finds when it comes back", async () => {
+    env = await createTestEnv({
+      jobs: [
+        stub.implement({
+          init: () => ({ count: 0, log: [] }),
+          run: async (job: any) => {
+            const slept = job.sleep("1 hour")
+            const note = await Promise.race([slept, job.receive("note")])
+            if (note === undefined) return job.done("saw nothing")
+            // a wait that was begun before: nothing more is written until it ends
+            await slept
+            return job.done(`saw ${note.payload}`)
+          },
+        }),
+      ],
+      faults: { parking: 1 },
+    })
+    const handle = await makeClient(env, { sample: contract }).sample.start({ id: "saw" })
+    await env.settle()
+    await handle.signal.note("it")
+    await env.settle()
+    await env.settle()
+    expect((await handle.describe()).phase).toBe("parked")
+    await env.advance("1 hour")
+    expect(await handle.result()).toBe("saw it")
+  })
+
   test("delays, deadlines and rate limits of activities follow the clock", async () => {
     const { stub: paced, contract: work } = workStub({
       later: { delay: "1 hour" },

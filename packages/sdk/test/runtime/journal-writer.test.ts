@@ -3,7 +3,7 @@ import type { CommitSource } from "../../src/pool/consumer.ts"
 import { Inbox } from "../../src/runtime/inbox.ts"
 import { JournalWriter, type JournalWriterHost } from "../../src/runtime/journal-writer.ts"
 
-const make = (over: () => boolean) => {
+const make = (over: () => boolean, limit = 100) => {
   const asked: Array<CommitSource> = []
   const died: Array<Error> = []
   const host = {
@@ -12,7 +12,7 @@ const make = (over: () => boolean) => {
     run: "r",
     revision: "1",
     length: 0,
-    limit: 100,
+    limit,
     inbox: new Inbox(0, []),
     beginning: () => ({ b: 0 }),
     over,
@@ -59,4 +59,25 @@ test("an attempt that is over by the time of its call writes nothing", () => {
   over = true
   expect(writer.item()).toBeUndefined()
   expect([asked.length, writer.busy]).toEqual([1, false])
+})
+
+test("a long list of entries goes in parts, and who waits for one of them is told with the last", () => {
+  const { writer, asked } = make(() => false)
+  const told = { acknowledged: false }
+  for (let n = 0; n < 90; n++) writer.add(step(n))
+  writer.write(step(90), told)
+  expect(writer.item()?.append).toHaveLength(91)
+  writer.committed(reply)
+  expect(told.acknowledged).toBe(true)
+
+  const { writer: long, asked: askedLong } = make(() => false, 10_000)
+  const late = { acknowledged: false }
+  for (let n = 0; n < 1_500; n++) long.add(step(n))
+  long.write(step(1_500), late)
+  expect(long.item()?.append).toHaveLength(1_000)
+  long.committed(reply)
+  expect(late.acknowledged).toBe(false)
+  expect(long.item()).toMatchObject({ journalLength: 1_000, append: { length: 501 } })
+  long.committed(reply)
+  expect([late.acknowledged, long.length, asked.length, askedLong.length]).toEqual([true, 1_501, 1, 2])
 })
