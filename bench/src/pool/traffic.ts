@@ -1,5 +1,4 @@
 /** What a Redis does in a span of time. */
-import { once } from "node:events"
 import { Redis } from "ioredis"
 import { setTimeout as delay } from "node:timers/promises"
 
@@ -18,9 +17,13 @@ export interface Traffic {
 export const trafficOf = async (url: string, ms: number): Promise<Traffic> => {
   const redis = new Redis(url)
   const monitor = new Redis(url, { monitor: true })
-  // what others send may come in the packet of the answer to MONITOR, when ioredis does not expect it yet
+  // What others send may come in the packet of the answer to MONITOR, when ioredis does not expect it yet: an error that is none, so that `once` of
+  // node:events, which rejects at errors, would not do.
   monitor.on("error", () => undefined)
-  await once(monitor, "monitoring")
+  await new Promise<void>((resolve, reject) => {
+    monitor.once("monitoring", resolve)
+    monitor.once("end", () => reject(new Error("expected the answer to MONITOR, got: a closed connection")))
+  })
   let inner = 0
   let seen: ((mark: string) => void) | undefined
   monitor.on("monitor", (_time: string, command: ReadonlyArray<string>, source: string) => {
