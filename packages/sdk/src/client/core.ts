@@ -76,8 +76,8 @@ export class ClientCore {
     this.interceptors = checkInterceptors(given.interceptors)
     this.pool = given.pool
     this.options = { ...defaults, ...given }
-    this.#start = this.#batcher((engine, items) => engine.start(this.pool, items), 3)
-    this.#message = this.#batcher((engine, items) => engine.message(this.pool, items), 3)
+    this.#start = this.#batcher((engine, items) => engine.start(this.pool, items))
+    this.#message = this.#batcher((engine, items) => engine.message(this.pool, items))
     this.#terminate = this.#batcher((engine, items) => engine.terminate(this.pool, items))
     this.#read = this.#batcher((engine, items) => engine.read(this.pool, items))
     this.#answers = this.#batcher((engine, items) => engine.answers(this.pool, items))
@@ -85,7 +85,6 @@ export class ClientCore {
 
   #batcher<Item extends { readonly shard: number }, Reply>(
     verb: (engine: Engine, items: ReadonlyArray<Item>) => Promise<ReadonlyArray<Reply>>,
-    maxInFlight?: number,
   ): ShardBatcher<Item, Reply> {
     return new ShardBatcher({
       // Who has a shard's number has opened the engine.
@@ -93,7 +92,6 @@ export class ClientCore {
       pool: this.pool,
       shardOf: (item) => item.shard,
       send: (items) => (this.#opened === undefined ? this.engine().then((engine) => verb(engine, items)) : verb(this.#opened, items)),
-      ...(maxInFlight === undefined ? {} : { maxInFlight }),
     })
   }
 

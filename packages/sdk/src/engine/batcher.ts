@@ -9,13 +9,13 @@ export class Refused {
   }
 }
 
-export interface GatheringOptions<Item> {
-  /** Never rejects. */
-  readonly send: (items: ReadonlyArray<Item>) => Promise<void>
-  readonly maxInFlight: number
-  /** A batch is sent as soon as it has so many; default: when the turn is over. */
-  readonly itemsMax?: number
-}
+/** Calls under way at once, to each server: the next batch gathers and travels while the store works on the last one. */
+export const callsMax = 4
+/**
+ * Items of a batch, which is sent as soon as it has them. A burst that went out as one would come back as one, and caller and store would take
+ * turns instead of working side by side (measured: 39,000 and 50,000 commits a second, 120,000 and 178,000 starts).
+ */
+export const itemsMax = 200
 
 /**
  * Coalesces items into batches, as a data loader does: those added in one event-loop turn travel together. While `maxInFlight` batches are
@@ -25,20 +25,19 @@ export interface GatheringOptions<Item> {
 export class Gathering<Item> {
   readonly #send: (items: ReadonlyArray<Item>) => Promise<void>
   readonly #maxInFlight: number
-  readonly #itemsMax: number
   #items: Array<Item> = []
   #inFlight = 0
   #scheduled = false
 
-  constructor({ send, maxInFlight, itemsMax = Number.POSITIVE_INFINITY }: GatheringOptions<Item>) {
+  /** `send` never rejects. */
+  constructor(send: (items: ReadonlyArray<Item>) => Promise<void>, maxInFlight = callsMax) {
     this.#send = send
     this.#maxInFlight = maxInFlight
-    this.#itemsMax = itemsMax
   }
 
   add(item: Item): void {
     this.#items.push(item)
-    if (this.#items.length >= this.#itemsMax && this.#inFlight < this.#maxInFlight) this.#flush()
+    if (this.#items.length >= itemsMax && this.#inFlight < this.#maxInFlight) this.#flush()
     else this.#schedule()
   }
 
@@ -51,11 +50,12 @@ export class Gathering<Item> {
   /** In the context of whoever made this, and not of the job that happens to add first. */
   readonly #flush = AsyncLocalStorage.bind((): void => {
     this.#scheduled = false
-    if (this.#inFlight >= this.#maxInFlight || this.#items.length === 0) return
-    const items = this.#items.length <= this.#itemsMax ? this.#items : this.#items.slice(0, this.#itemsMax)
-    this.#items = this.#items.slice(items.length)
-    this.#inFlight++
-    void this.#send(items).then(this.#answered)
+    while (this.#inFlight < this.#maxInFlight && this.#items.length > 0) {
+      const items = this.#items.length <= itemsMax ? this.#items : this.#items.slice(0, itemsMax)
+      this.#items = this.#items.slice(items.length)
+      this.#inFlight++
+      void this.#send(items).then(this.#answered)
+    }
   })
 
   readonly #answered = (): void => {
@@ -74,7 +74,7 @@ interface Waiting<Item, Reply> {
 export class Batcher<Item, Reply> {
   readonly #gathering: Gathering<Waiting<Item, Reply>>
 
-  constructor(send: (items: ReadonlyArray<Item>) => Promise<ReadonlyArray<Reply | Refused>>, maxInFlight = 2) {
+  constructor(send: (items: ReadonlyArray<Item>) => Promise<ReadonlyArray<Reply | Refused>>, maxInFlight = callsMax) {
     const settle = (waiting: ReadonlyArray<Waiting<Item, Reply>>): Promise<void> =>
       send(waiting.map(({ item }) => item)).then(
         (replies) => {
@@ -88,7 +88,7 @@ export class Batcher<Item, Reply> {
           for (const { reject } of waiting) reject(error)
         },
       )
-    this.#gathering = new Gathering({ send: settle, maxInFlight })
+    this.#gathering = new Gathering(settle, maxInFlight)
   }
 
   add(item: Item): Promise<Reply> {

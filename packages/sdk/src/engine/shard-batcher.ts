@@ -8,7 +8,7 @@
  *   what is under way is bounded by one late call a shard and batch, and the other shards of that server go on.
  */
 import { AsyncLocalStorage } from "node:async_hooks"
-import { Batcher, Refused } from "./batcher.ts"
+import { Batcher, callsMax, Refused } from "./batcher.ts"
 import type { Engine } from "./engine.ts"
 
 export interface ShardBatcherHost<Item, Reply> {
@@ -51,7 +51,7 @@ export class ShardBatcher<Item, Reply> {
 
   constructor(host: ShardBatcherHost<Item, Reply>) {
     this.#host = host
-    this.#maxInFlight = host.maxInFlight ?? 2
+    this.#maxInFlight = host.maxInFlight ?? callsMax
     this.#together = new Batcher(host.send, this.#maxInFlight)
   }
 

@@ -49,13 +49,6 @@ interface Waiting {
   readonly source: CommitSource
 }
 
-/** Calls under way at once, to each server: the next batch gathers and travels while the store works on the last one. */
-const callsMax = 4
-/**
- * Items of one call, which is sent as soon as it has them. A burst that went out as one would come back as one: with a thousand runs at a time,
- * worker and store took turns instead of working side by side (39,000 instead of 50,000 jobs a second).
- */
-const itemsMax = 200
 const retryMs = 50
 
 export class CommitSender {
@@ -67,11 +60,7 @@ export class CommitSender {
   constructor(host: CommitsHost) {
     this.#host = host
     const { engine, pool } = host
-    this.#together = new Gathering({
-      send: (waiting) => this.#write(waiting).catch(host.onFault),
-      maxInFlight: callsMax,
-      itemsMax,
-    })
+    this.#together = new Gathering((waiting) => this.#write(waiting).catch(host.onFault))
     if (engine.serverOf === undefined) return
     this.#apart = new ShardBatcher({
       engine: () => engine,
@@ -81,7 +70,6 @@ export class CommitSender {
         await this.#write(waiting)
         return waiting.map(() => undefined)
       },
-      maxInFlight: callsMax,
       onLate: host.onLate,
     })
   }

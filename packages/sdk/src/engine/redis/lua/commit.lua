@@ -10,12 +10,21 @@
 --- reply:  one text with a line for each shard: "." (stale) | "!message" | for each run its code ("r" "a" "p" "e": ok, and the phase;
 ---         "c": conflict; "u": unseen), with the number of its last message behind it, if it has one; last line: now
 --- include "now" "groups" "parse" "run_of" "is_on" "digest" "since"
---- Every write of an owner. All checks of a group come before its first write; a failure after that is "poisoned" above (B1).
+--- Every write of an owner. All checks of a group come before its first write, that of a mere append excepted; a failure after that is "poisoned"
+--- above (B1).
 local ACTIVE, READY, PARKED, END = 97, 114, 112, 101
 local BODY, KEEP, CLEAR, ANSWERS = 98, 107, 99, 119
 
--- Length alone would take another attempt's late write for one's own.
-local function is_written(journal_key, length, entries, appended)
+-- Appends to the journal; false when it is not as long as its owner thinks. A repetition finds its own entries at the end: length alone would
+-- take another attempt's late write for one's own.
+local function append(journal_key, length, entries, appended)
+  local made = appended == 0 and call("LLEN", journal_key)
+    or appended == 1 and call("RPUSH", journal_key, ARGV[entries])
+    or call("RPUSH", journal_key, unpack(ARGV, entries, entries + appended - 1))
+  if made == length + appended then return true end
+  if appended == 0 then return false end
+  call("LTRIM", journal_key, 0, -1 - appended)
+  if made ~= length + 2 * appended then return false end
   local stored = call("LRANGE", journal_key, length, -1)
   for n = 1, appended do
     if stored[n] ~= ARGV[entries + n - 1] then return false end
@@ -23,23 +32,35 @@ local function is_written(journal_key, length, entries, appended)
   return true
 end
 
+-- Score of an ended run on the agenda, by its retention: the same for most.
+local scores = {}
+local function forgotten(retention)
+  local score = scores[retention]
+  if not score then
+    score = format("%.0f", -(now() + retention))
+    scores[retention] = score
+  end
+  return score
+end
+
+-- Lists of a group's writes, used again by the next group: making them is a tenth of what a short commit costs. Each is as long as its count.
+local set, agenda, leave, ready, drop, load, unload = { "HSET" }, { "ZADD" }, { "SREM" }, { "RPUSH" }, { "DEL" }, { "SADD" }, { "SREM" }
+
 local replies = groups(function(shard, at, last)
   local count = tonumber(ARGV[at + 1])
   local first = at + 2
-  local r, w = shard .. "r", shard .. "w"
+  local r, w, b = shard .. "r", shard .. "w", shard .. "b"
   local records = call("HMGET", r, "", unpack(ARGV, first, first + count - 1))
   if records[1] ~= ARGV[at] then
     --- use "refuse"
     refuse(shard, "commit", ARGV[at])
     return "."
   end
-  local active = call("SMISMEMBER", w, unpack(ARGV, first, first + count - 1))
-  local laden = call("SMISMEMBER", shard .. "b", unpack(ARGV, first, first + count - 1))
 
-  local reply, ended = {}, {}
-  local set, agenda, leave, ready, drop, later, events = { "HSET", r }, { "ZADD", shard .. "a" }, { "SREM", w }, {}, { "DEL" }, {}, {}
-  -- runs that get their first list, and that have lost their last; are there linked runs? Most shards have none
-  local load, unload, linked = { "SADD", shard .. "b" }, { "SREM", shard .. "b" }, nil
+  local reply, later, events, ended = {}, nil, nil, nil
+  local sets, dues, leaves, readies, drops, loads, unloads = 2, 2, 2, 2, 1, 2, 2
+  -- are there linked runs? Most shards have none
+  local linked
   at = first + count
   for n = 1, count do
     local address = ARGV[first + n - 1]
@@ -68,40 +89,40 @@ local replies = groups(function(shard, at, last)
       at = ids + 2 * answered
     end
 
-    -- checks
-    local is_laden = laden[n] == 1
-    local inbox, journal_key
-    if is_laden or (appended and appended > 0) then
-      inbox, journal_key = shard .. "i:" .. address, shard .. "j:" .. address
-    end
     local stored = records[n + 1]
     local code, newest = "c", 0
-    if stored then
-      local stored_phase, stored_ident, stored_consumed, _, _, control, body_at = parse(stored)
-      local consumed_text = stored_consumed
-      stored_consumed = tonumber(stored_consumed)
-      local waiting = is_laden and call("LLEN", inbox) or 0
-      newest = stored_consumed + waiting
-      local appends_only = phase == ACTIVE and not body and journal ~= CLEAR
-      local written = is_laden and journal == KEEP and call("LLEN", journal_key) or 0
-      if stored_ident == new_ident and not appends_only then
-        -- my own repetition (O3)
-        code = active[n] == 1 and "a" or sub(stored_phase, 1, 1)
-      elseif stored_ident ~= ident or active[n] == 0 or stored_phase == "e" then
-        newest = 0
-      elseif appends_only then
-        if written == length then
+    if not stored then
+      -- gone
+    elseif phase == ACTIVE and not body and journal ~= CLEAR then
+      -- A mere append is checked by the length that it makes, and taken back when that is not its own.
+      local stored_phase, stored_ident, stored_consumed = match(stored, "^(%a)%d*\t([^\t]*\t[^\t]*)\t(%d*)")
+      if stored_ident == ident and stored_phase ~= "e" and call("SISMEMBER", w, address) == 1 then
+        local is_laden = length > 0 or call("SISMEMBER", b, address) == 1
+        local journal_key = shard .. "j:" .. address
+        if append(journal_key, length, entries, appended) then
           code = "a"
-          if appended > 0 then
-            later[#later + 1] = { "RPUSH", journal_key, unpack(ARGV, entries, entries + appended - 1) }
-            if not is_laden then load[#load + 1] = address end
+          newest = is_laden and stored_consumed + call("LLEN", shard .. "i:" .. address) or tonumber(stored_consumed)
+          if not is_laden and appended > 0 then
+            loads = loads + 1
+            load[loads] = address
           end
-        elseif written == length + appended and is_written(journal_key, length, entries, appended) then
-          code = "a"
-        else
-          newest = 0
         end
-      elseif journal == KEEP and written ~= length then
+      end
+    else
+      local stored_phase, stored_ident, consumed_text, _, _, control, body_at = parse(stored)
+      local stored_consumed = tonumber(consumed_text)
+      local is_active, is_laden = call("SISMEMBER", w, address) == 1, call("SISMEMBER", b, address) == 1
+      local inbox, journal_key
+      if is_laden or (appended and appended > 0) then
+        inbox, journal_key = shard .. "i:" .. address, shard .. "j:" .. address
+      end
+      newest = is_laden and stored_consumed + call("LLEN", inbox) or stored_consumed
+      if stored_ident == new_ident then
+        -- my own repetition (O3)
+        code = is_active and "a" or sub(stored_phase, 1, 1)
+      elseif stored_ident ~= ident or not is_active or stored_phase == "e" then
+        newest = 0
+      elseif journal == KEEP and (is_laden and call("LLEN", journal_key) or 0) ~= length then
         newest = 0
       elseif phase == END and seen and newest > seen then
         code = "u"
@@ -123,77 +144,121 @@ local replies = groups(function(shard, at, last)
         if code == "a" then
           letter = "r"
         else
-          leave[#leave + 1] = address
+          leaves = leaves + 1
+          leave[leaves] = address
           if code == "r" then
             letter = letter .. since()
-            ready[#ready + 1] = address
+            readies = readies + 1
+            ready[readies] = address
           elseif code == "p" then
             on_text = on
             if due ~= "" then
-              local time = byte(due) == 43 and now() + sub(due, 2) or tonumber(due)
-              due_text = format("%.0f", time)
-              agenda[#agenda + 1] = due_text
-              agenda[#agenda + 1] = address
+              due_text = format("%.0f", byte(due) == 43 and now() + sub(due, 2) or tonumber(due))
+              agenda[dues + 1], agenda[dues + 2] = due_text, address
+              dues = dues + 2
             end
           else
             due_text = outcome_length
-            agenda[#agenda + 1] = -(now() + retention)
-            agenda[#agenda + 1] = address
+            agenda[dues + 1], agenda[dues + 2] = forgotten(retention), address
+            dues = dues + 2
+            events = events or {}
             events[#events + 1] = "e\t" .. address .. "\t" .. run_of(ident)
-            if control ~= "" then later[#later + 1] = control end
+            if control ~= "" then
+              later = later or {}
+              later[#later + 1] = control
+            end
             if linked == nil then linked = call("EXISTS", shard .. "y") == 1 end
-            if linked then ended[#ended + 1] = { address, run_of(ident), outcome } end
+            if linked then
+              ended = ended or {}
+              ended[#ended + 1] = { address, run_of(ident), outcome }
+            end
           end
         end
-        set[#set + 1] = address
-        set[#set + 1] = letter .. "\t" .. new_ident .. "\t" .. (consumed > stored_consumed and format("%.0f", consumed) or consumed_text) .. "\t" .. due_text .. "\t" .. on_text .. "\t" .. control
+        local is_ahead = consumed > stored_consumed
+        set[sets + 1], set[sets + 2] = address, letter .. "\t" .. new_ident .. "\t" .. (is_ahead and format("%.0f", consumed) or consumed_text) .. "\t" .. due_text .. "\t" .. on_text .. "\t" .. control
           .. "\t" .. (outcome or "") .. (body or sub(stored, body_at))
+        sets = sets + 2
         if is_laden then
           if code == "e" then
-            drop[#drop + 1] = inbox
-            drop[#drop + 1] = journal_key
-            unload[#unload + 1] = address
+            drop[drops + 1], drop[drops + 2] = inbox, journal_key
+            drops = drops + 2
+            unloads = unloads + 1
+            unload[unloads] = address
           else
-            if consumed > stored_consumed then later[#later + 1] = { "LTRIM", inbox, consumed - stored_consumed, -1 } end
+            if is_ahead then
+              later = later or {}
+              later[#later + 1] = { "LTRIM", inbox, consumed - stored_consumed, -1 }
+            end
             if journal == CLEAR then
-              drop[#drop + 1] = journal_key
-              if newest <= math.max(consumed, stored_consumed) then unload[#unload + 1] = address end
+              drops = drops + 1
+              drop[drops] = journal_key
+              if newest <= math.max(consumed, stored_consumed) then
+                unloads = unloads + 1
+                unload[unloads] = address
+              end
             end
           end
         end
         if appended and appended > 0 and code ~= "e" then
+          later = later or {}
           later[#later + 1] = { "RPUSH", journal_key, unpack(ARGV, entries, entries + appended - 1) }
-          if not is_laden then load[#load + 1] = address end
+          if not is_laden then
+            loads = loads + 1
+            load[loads] = address
+          end
         end
       end
+    end
+    if code ~= "c" then
       -- answers are kept as long as their request ids, so only while these are there (J4)
-      if answered and code ~= "c" and code ~= "u" then
+      if answered and code ~= "u" then
+        later, events = later or {}, events or {}
         for m = ids, ids + 2 * answered - 2, 2 do
           if call("ZSCORE", shard .. "d", ARGV[m]) then later[#later + 1] = { "HSET", shard .. "o", ARGV[m], ARGV[m + 1] } end
           events[#events + 1] = "a\t" .. ARGV[m]
         end
       end
-      newest = math.max(newest, code == "c" and 0 or consumed)
+      if consumed > newest then newest = consumed end
     end
     reply[n] = newest > 0 and code .. format("%.0f", newest) or code
   end
 
   -- writes
-  if #set > 2 then call(unpack(set)) end
-  if #agenda > 2 then call(unpack(agenda)) end
-  if #leave > 2 then call(unpack(leave)) end
-  if #ready > 0 then call("RPUSH", shard .. "q", unpack(ready)) end
-  if #drop > 1 then call(unpack(drop)) end
-  if #load > 2 then call(unpack(load)) end
-  if #unload > 2 then call(unpack(unload)) end
-  for n = 1, #later do
-    if type(later[n]) == "table" then call(unpack(later[n])) else digest(shard, later[n], "-") end
+  if sets > 2 then
+    set[2] = r
+    call(unpack(set, 1, sets))
   end
-  if #ended > 0 then
+  if dues > 2 then
+    agenda[2] = shard .. "a"
+    call(unpack(agenda, 1, dues))
+  end
+  if leaves > 2 then
+    leave[2] = w
+    call(unpack(leave, 1, leaves))
+  end
+  if readies > 2 then
+    ready[2] = shard .. "q"
+    call(unpack(ready, 1, readies))
+  end
+  if drops > 1 then call(unpack(drop, 1, drops)) end
+  if loads > 2 then
+    load[2] = b
+    call(unpack(load, 1, loads))
+  end
+  if unloads > 2 then
+    unload[2] = b
+    call(unpack(unload, 1, unloads))
+  end
+  if later then
+    for n = 1, #later do
+      if type(later[n]) == "table" then call(unpack(later[n])) else digest(shard, later[n], "-") end
+    end
+  end
+  if ended then
     --- use "release_links"
     for n = 1, #ended do release_links(shard, ended[n][1], ended[n][2], ended[n][3]) end
   end
-  if #events > 0 then call("SPUBLISH", shard .. "event", table.concat(events, "\n")) end
+  if events then call("SPUBLISH", shard .. "event", table.concat(events, "\n")) end
   return table.concat(reply)
 end)
 replies[#replies + 1] = format("%.0f", now())
