@@ -431,7 +431,7 @@ end)
     name: "commit",
     caller: "worker",
     keys: "shard…",
-    sha1: "23faa83e21955fb89711951d8872e1c7895086d2",
+    sha1: "8157e68a7c1add26d717c4073764ca82ea18ff8b",
     source: `#!lua flags=allow-oom
 local call, ARGV, KEYS = redis.call, ARGV, KEYS
 local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
@@ -495,6 +495,10 @@ local function append(journal_key, length, entries, appended)
   end
   return true
 end
+local function members(set, first, count)
+  if count == 1 then return { call("SISMEMBER", set, ARGV[first]) } end
+  return call("SMISMEMBER", set, unpack(ARGV, first, first + count - 1))
+end
 local scores = {}
 local function forgotten(retention)
   local score = scores[retention]
@@ -547,6 +551,7 @@ end
     refuse(shard, "commit", ARGV[at])
     return "."
   end
+  local active, laden = members(w, first, count), nil
   local reply, later, events, ended = {}, nil, nil, nil
   local sets, dues, leaves, readies, drops, loads, unloads = 2, 2, 2, 2, 1, 2, 2
   local linked
@@ -581,8 +586,9 @@ end
     if not stored then
     elseif phase == ACTIVE and not body and journal ~= CLEAR then
       local stored_phase, stored_ident, stored_consumed = match(stored, "^(%a)%d*\\t([^\\t]*\\t[^\\t]*)\\t(%d*)")
-      if stored_ident == ident and stored_phase ~= "e" and call("SISMEMBER", w, address) == 1 then
-        local is_laden = length > 0 or call("SISMEMBER", b, address) == 1
+      if stored_ident == ident and stored_phase ~= "e" and active[n] == 1 then
+        if length == 0 and not laden then laden = members(b, first, count) end
+        local is_laden = length > 0 or laden[n] == 1
         local journal_key = shard .. "j:" .. address
         if append(journal_key, length, entries, appended) then
           code = "a"
@@ -596,7 +602,8 @@ end
     else
       local stored_phase, stored_ident, consumed_text, _, _, control, body_at = parse(stored)
       local stored_consumed = tonumber(consumed_text)
-      local is_active, is_laden = call("SISMEMBER", w, address) == 1, call("SISMEMBER", b, address) == 1
+      laden = laden or members(b, first, count)
+      local is_active, is_laden = active[n] == 1, laden[n] == 1
       local inbox, journal_key
       if is_laden or (appended and appended > 0) then
         inbox, journal_key = shard .. "i:" .. address, shard .. "j:" .. address

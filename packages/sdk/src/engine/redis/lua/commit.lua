@@ -32,6 +32,12 @@ local function append(journal_key, length, entries, appended)
   return true
 end
 
+-- Are these addresses in the set? 1 or 0 for each.
+local function members(set, first, count)
+  if count == 1 then return { call("SISMEMBER", set, ARGV[first]) } end
+  return call("SMISMEMBER", set, unpack(ARGV, first, first + count - 1))
+end
+
 -- Score of an ended run on the agenda, by its retention: the same for most.
 local scores = {}
 local function forgotten(retention)
@@ -57,6 +63,7 @@ local replies = groups(function(shard, at, last)
     return "."
   end
 
+  local active, laden = members(w, first, count), nil
   local reply, later, events, ended = {}, nil, nil, nil
   local sets, dues, leaves, readies, drops, loads, unloads = 2, 2, 2, 2, 1, 2, 2
   -- are there linked runs? Most shards have none
@@ -96,8 +103,9 @@ local replies = groups(function(shard, at, last)
     elseif phase == ACTIVE and not body and journal ~= CLEAR then
       -- A mere append is checked by the length that it makes, and taken back when that is not its own.
       local stored_phase, stored_ident, stored_consumed = match(stored, "^(%a)%d*\t([^\t]*\t[^\t]*)\t(%d*)")
-      if stored_ident == ident and stored_phase ~= "e" and call("SISMEMBER", w, address) == 1 then
-        local is_laden = length > 0 or call("SISMEMBER", b, address) == 1
+      if stored_ident == ident and stored_phase ~= "e" and active[n] == 1 then
+        if length == 0 and not laden then laden = members(b, first, count) end
+        local is_laden = length > 0 or laden[n] == 1
         local journal_key = shard .. "j:" .. address
         if append(journal_key, length, entries, appended) then
           code = "a"
@@ -111,7 +119,8 @@ local replies = groups(function(shard, at, last)
     else
       local stored_phase, stored_ident, consumed_text, _, _, control, body_at = parse(stored)
       local stored_consumed = tonumber(consumed_text)
-      local is_active, is_laden = call("SISMEMBER", w, address) == 1, call("SISMEMBER", b, address) == 1
+      laden = laden or members(b, first, count)
+      local is_active, is_laden = active[n] == 1, laden[n] == 1
       local inbox, journal_key
       if is_laden or (appended and appended > 0) then
         inbox, journal_key = shard .. "i:" .. address, shard .. "j:" .. address
