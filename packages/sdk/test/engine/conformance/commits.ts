@@ -16,6 +16,28 @@ export function commitConformance(world: () => World): void {
     expect((await w.read("kind/a")).journal).toEqual(["e1", "é\t2", "e3"])
   })
 
+  test("an append at another length than the journal's leaves it as it is, also where it would look like its own repetition (O3)", async () => {
+    const w = world()
+    const owner = await w.own()
+    const run = await w.running(owner, "kind/a")
+    const active = { phase: "active" } as const
+    expect(await w.commit(owner, w.item(run, active, { append: ["x"], journalLength: 3 }))).toMatchObject({ status: "conflict" })
+    expect(await w.read("kind/a")).toMatchObject({ phase: "active", journal: [] })
+    await w.commit(owner, w.item(run, active, { append: ["e1", "e2"] }))
+    for (const item of [
+      { append: ["e2"] },
+      { append: ["e1", "other"] },
+      { append: ["e2"], journalLength: 0 },
+      { append: ["x"], journalLength: 1 },
+    ])
+      expect(await w.commit(owner, w.item(run, active, item)), JSON.stringify(item)).toMatchObject({ status: "conflict" })
+    expect(await w.read("kind/a")).toMatchObject({ phase: "active", journal: ["e1", "e2"] })
+    expect(await w.commit(owner, w.item(run, active, { append: ["e2"], journalLength: 1 })), "its repetition").toMatchObject({
+      status: "ok",
+    })
+    expect(await w.read("kind/a")).toMatchObject({ journal: ["e1", "e2"] })
+  })
+
   test("an append reports messages that came", async () => {
     const w = world()
     const owner = await w.own()
