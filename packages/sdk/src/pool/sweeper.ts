@@ -58,6 +58,8 @@ export class Sweeper {
   readonly #trims: ServerTurns
   /** To be asked out of turn: answers of theirs were lost. */
   readonly #doubted = new Set<ShardRunner>()
+  /** Asked, and not answered since. */
+  readonly #unanswered = new Set<ShardRunner>()
   /** As each was seen last: for what waits in all of them. */
   readonly #statuses = new Map<number, ShardStatus>()
   #turn = 0
@@ -130,11 +132,17 @@ export class Sweeper {
     this.#proveAt += next.length
     for (const shard of this.#statuses.keys()) if (!this.#host.runners.has(shard)) this.#statuses.delete(shard)
     if (asked.size === 0) return this.#host.stats.swept([])
-    await this.#proofs.run(
-      [...asked],
-      (runner) => runner.shard,
-      (some) => this.#proveThese(some),
-    )
+    for (const runner of asked) this.#unanswered.add(runner)
+    try {
+      await this.#proofs.run(
+        [...asked],
+        (runner) => runner.shard,
+        (some) => this.#proveThese(some),
+      )
+    } finally {
+      for (const runner of this.#unanswered) if (runner.closing) this.#unanswered.delete(runner)
+      this.#host.stats.unanswered = this.#unanswered.size
+    }
   }
 
   async #proveThese(asked: ReadonlyArray<ShardRunner>): Promise<void> {
@@ -144,6 +152,7 @@ export class Sweeper {
       pool,
       asked.map((runner) => runner.shard),
     )
+    for (const runner of asked) this.#unanswered.delete(runner)
     for (const status of statuses) {
       if (!this.#host.runners.has(status.shard)) continue
       this.#statuses.delete(status.shard)

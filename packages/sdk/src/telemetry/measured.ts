@@ -14,6 +14,8 @@ export interface Waiting {
   readonly ready: number
   /** Age of the run that waits longest. */
   readonly delayMs: number
+  /** Shards of which that is old: the store did not answer for them. */
+  readonly unanswered: number
 }
 
 /** Durations, ms. */

@@ -45,6 +45,10 @@ const gauges = {
     "Runs that wait in this process's shards, as of the last sweep",
     (workers) => sumOf(workers, (worker) => worker.waiting().ready),
   ],
+  ponos_shards_unanswered: [
+    "Shards of this process for which the last sweep got no answer: what the two above say of them is older",
+    (workers) => sumOf(workers, (worker) => worker.waiting().unanswered),
+  ],
   ponos_jobs_running: ["Runs that execute in this process", (workers) => sumOf(workers, (worker) => worker.use().running)],
   ponos_job_capacity: ["Runs that can execute at the same time", (workers) => sumOf(workers, (worker) => worker.use().capacity)],
   ponos_worker_utilisation: [

@@ -81,7 +81,9 @@ test("a sweep finds on the living one what lost hints missed, round after round"
     await ground.start(engine, [...living, ...keysOn("b", 10)])
     await until(() => living.every(ran), `those of round ${round} run`)
   }
+  await until(() => member.stats.waiting().unanswered === shards / 2, "its metrics say how many shards are not answered for")
   servers.heal()
+  await until(() => member.stats.waiting().unanswered === 0, "all are again")
 })
 
 test("takes that are not answered keep no room from the others", async () => {

@@ -27,10 +27,13 @@ test("workers of one pool and group are one series; what one that left has count
   first.began(1_000, 1_003)
   first.began(undefined, 9_999)
   second.began(1_000, 1_020)
+  first.unanswered = 3
+  second.unanswered = 4
   first.handOvers.add(40)
   expect(value(pool, `ponos_jobs_started_total{pool="${pool}",group="a"}`)).toBe(3)
   expect(value(pool, `ponos_jobs_running{pool="${pool}",group="a"}`)).toBe(3)
   expect(value(pool, `ponos_jobs_running{pool="${pool}",group="b"}`)).toBe(5)
+  expect(value(pool, `ponos_shards_unanswered{pool="${pool}",group="a"}`)).toBe(7)
   forgetFirst()
   expect(value(pool, `ponos_jobs_started_total{pool="${pool}",group="a"}`)).toBe(3)
   expect(value(pool, `ponos_workers{pool="${pool}",group="a"}`)).toBe(1)

@@ -7,6 +7,7 @@ import { decodeRecord, type MemberRecord } from "../record.ts"
 import { answerChannel, questionChannel } from "./answerer.ts"
 import { addPacked, addTo, emptyHistogram, quantile, type Histogram } from "../../telemetry/histogram.ts"
 import { recommend, type Advice, type GroupLoad, type Targets } from "./recommend.ts"
+import { QueueReader } from "./shard-queues.ts"
 import type { WorkerReport } from "./worker-stats.ts"
 
 /** Of a group, or of all groups together. */
@@ -36,6 +37,11 @@ export interface LoadStats {
   readonly utilisation: number
   /** See recommend.ts for what it promises. */
   readonly recommendedWorkers: number
+  /**
+   * Shards of which nothing is known, because their server (a primary of a cluster) did not answer: what waits and runs in them is not in
+   * `queueingDelayMs.now`, `ready` and `running`, and no fewer workers are recommended. Empty where all answered.
+   */
+  readonly shardsUnknown: ReadonlyArray<number>
 }
 
 export interface PoolStats extends LoadStats {
@@ -69,29 +75,33 @@ interface GroupSum {
   capacity: number
   busy: number
   readonly delays: Histogram
+  readonly queues: Array<ShardQueue>
+  readonly unknown: Array<number>
 }
 
-const emptyGroup = (): GroupSum => ({ workers: 0, answered: 0, capacity: 0, busy: 0, delays: emptyHistogram() })
+const emptyGroup = (): GroupSum => ({ workers: 0, answered: 0, capacity: 0, busy: 0, delays: emptyHistogram(), queues: [], unknown: [] })
 
 /** Remembers what it recommended: fewer workers are a matter of time. */
 export class StatsReader {
   readonly #pool: string
   readonly #open: () => Promise<{ readonly engine: Engine; readonly shards: number }>
   readonly #advice = new Map<string, Advice>()
+  readonly #queues = new QueueReader()
 
   constructor(pool: string, open: () => Promise<{ readonly engine: Engine; readonly shards: number }>) {
     this.#pool = pool
     this.#open = open
   }
 
+  /**
+   * Of the shards that answer (`shardsUnknown`). Throws `StoreUnavailable` when none does, or who has the pool's own record (its workers and groups)
+   * does not.
+   */
   async read(options: StatsOptions = {}): Promise<PoolStats> {
     const targets = readTargets(options)
     const { engine, shards } = await this.#open()
-    const [queues, members, assignment] = await Promise.all([
-      engine.queues(
-        this.#pool,
-        Array.from({ length: shards }, (_, shard) => shard),
-      ),
+    const [{ queues, unknown }, members, assignment] = await Promise.all([
+      this.#queues.read(engine, this.#pool, shards),
       staying(engine, this.#pool),
       engine.assignment(this.#pool),
     ])
@@ -108,30 +118,24 @@ export class StatsReader {
       return sum
     }
     for (const { group, session } of members) addWorker(sumOf(group), reports.get(session))
-    const byGroup = new Map<string, Array<ShardQueue>>()
-    for (const queue of queues) {
-      const group = groupOf[queue.shard] || defaultOf(sums)
-      sumOf(group)
-      const beside = byGroup.get(group)
-      if (beside === undefined) byGroup.set(group, [queue])
-      else beside.push(queue)
-    }
+    const ofShard = (shard: number): GroupSum => sumOf(groupOf[shard] || defaultOf(sums))
+    for (const queue of queues) ofShard(queue.shard).queues.push(queue)
+    for (const shard of unknown) ofShard(shard).unknown.push(shard)
     const at = queues[0]?.now ?? 0
     const groups = Object.fromEntries(
-      [...sums]
-        .sort(([a], [b]) => (a < b ? -1 : 1))
-        .map(([group, sum]) => [group, this.#group(group, sum, byGroup.get(group) ?? [], at, targets)]),
+      [...sums].sort(([a], [b]) => (a < b ? -1 : 1)).map(([group, sum]) => [group, this.#group(group, sum, at, targets)]),
     )
     for (const group of this.#advice.keys()) if (!sums.has(group)) this.#advice.delete(group)
     return { at, ...total(Object.values(groups), sums.values()), groups }
   }
 
-  #group(group: string, sum: GroupSum, queues: ReadonlyArray<ShardQueue>, at: number, targets: Targets): LoadStats {
+  #group(group: string, sum: GroupSum, at: number, targets: Targets): LoadStats {
+    const { queues, unknown } = sum
     const ready = queues.reduce((count, queue) => count + queue.ready + queue.due, 0)
     const running = queues.reduce((count, queue) => count + queue.active, 0)
     const now = queues.reduce((most, { now: read, oldest }) => Math.max(most, oldest === undefined ? 0 : read - oldest), 0)
     const utilisation = meanOf(sum)
-    const load: GroupLoad = { at, workers: sum.workers, ready, running, delayMs: now, utilisation }
+    const load: GroupLoad = { at, workers: sum.workers, ready, running, delayMs: now, utilisation, partial: unknown.length > 0 }
     const advice = recommend(this.#advice.get(group), load, targets)
     this.#advice.set(group, advice)
     return {
@@ -143,6 +147,7 @@ export class StatsReader {
       capacity: sum.capacity,
       utilisation,
       recommendedWorkers: advice.recommended,
+      shardsUnknown: unknown,
     }
   }
 }
@@ -215,5 +220,6 @@ const total = (groups: ReadonlyArray<LoadStats>, sums: Iterable<GroupSum>): Load
     capacity: sum((group) => group.capacity),
     utilisation: meanOf({ workers, busy }),
     recommendedWorkers: sum((group) => group.recommendedWorkers),
+    shardsUnknown: groups.flatMap((group) => group.shardsUnknown).toSorted((a, b) => a - b),
   }
 }

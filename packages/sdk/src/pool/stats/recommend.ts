@@ -11,6 +11,8 @@
  * - R5 Stable: while the delay is within its target, and the utilisation within a tenth of its own, the answer is the present number.
  * - R6 More delay, or more utilisation, never makes it less.
  * - R7 At rest: fewer workers with the same work are not above the target utilisation, so that what was taken away is not asked for again.
+ * - R8 What is not known is no sign of rest: while some shards did not answer it is not fewer than there are, and such a reading counts as one
+ *   that asked for no fewer.
  */
 
 export interface GroupLoad {
@@ -24,6 +26,8 @@ export interface GroupLoad {
   readonly delayMs: number
   /** 0 … 1. */
   readonly utilisation: number
+  /** Some shards did not answer: what waits and runs there is not in it. */
+  readonly partial?: boolean
 }
 
 export interface Targets {
@@ -55,7 +59,8 @@ export const recommend = (before: Advice | undefined, load: GroupLoad, targets: 
   const { at, workers, ready } = load
   const floor = Math.max(targets.minWorkers, ready > 0 || load.running > 0 ? 1 : 0)
   const bounded = (count: number): number => Math.min(targets.maxWorkers, Math.max(floor, count))
-  const wanted = want(before, load, targets)
+  const asked = want(before, load, targets)
+  const wanted = load.partial === true ? Math.max(asked, workers) : asked
   const answer = (count: number, lowSince: number | undefined, peak: number): Advice => {
     return { recommended: bounded(count), at, ready, workers, lowSince, peak }
   }
@@ -81,8 +86,8 @@ const want = (before: Advice | undefined, load: GroupLoad, targets: Targets): nu
 }
 
 /** R3: at this pace, or that of fewer workers, the queue is empty within the target delay. */
-const clears = (before: Advice | undefined, { at, workers, ready }: GroupLoad, { targetDelayMs }: Targets): boolean => {
-  if (before === undefined || workers < before.workers || at <= before.at) return false
+const clears = (before: Advice | undefined, { at, workers, ready, partial }: GroupLoad, { targetDelayMs }: Targets): boolean => {
+  if (before === undefined || partial === true || workers < before.workers || at <= before.at) return false
   const shrunk = before.ready - ready
   return shrunk > 0 && (ready / shrunk) * (at - before.at) <= targetDelayMs
 }

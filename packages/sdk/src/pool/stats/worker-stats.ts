@@ -27,6 +27,8 @@ export class WorkerStats implements Measured {
   readonly window: LoadWindow
   readonly #use: () => Use
   readonly #clock: () => number
+  /** Shards held for which the last sweep got no answer. */
+  unanswered = 0
   /** Of the shards held, as the last sweep saw them. */
   #waiting: { readonly at: number; readonly ready: number; readonly oldest: number | undefined } = { at: 0, ready: 0, oldest: undefined }
   #loop = performance.eventLoopUtilization()
@@ -117,7 +119,7 @@ export class WorkerStats implements Measured {
   /** By the last sweep: the store knows better, and is asked by `stats()`. */
   waiting(): Waiting {
     const { at, ready, oldest } = this.#waiting
-    return { ready, delayMs: oldest === undefined ? 0 : Math.max(0, at - oldest) }
+    return { ready, delayMs: oldest === undefined ? 0 : Math.max(0, at - oldest), unanswered: this.unanswered }
   }
 
   use(): Use & { readonly utilisation: number } {

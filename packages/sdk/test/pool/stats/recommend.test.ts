@@ -97,6 +97,7 @@ const load = fc.record({
   running: fc.nat(1_000),
   delayMs: fc.oneof(fc.nat(900), fc.nat(100_000)),
   utilisation: fc.double({ min: 0, max: 1, noNaN: true }),
+  partial: fc.boolean(),
 })
 const aims = fc
   .record({
@@ -141,7 +142,7 @@ describe("properties", () => {
   test("R4: fewer only when all readings of scaleDownMs agreed, and at least half", () => {
     fc.assert(
       fc.property(history, aims, (loads, to) => {
-        const same = loads.map((one) => ({ ...one, workers: 10 }))
+        const same = loads.map((one) => ({ ...one, workers: 10, partial: false }))
         const { recommended } = follow(same, { ...to, maxWorkers: 40 }) as Advice
         if (recommended >= 10) return
         const last = same.at(-1) as GroupLoad
@@ -197,5 +198,27 @@ describe("properties", () => {
         if (workers < targets.maxWorkers) expect(utilisation).toBeLessThanOrEqual(0.7 * 1.1 + 1e-6)
       }),
     )
+  })
+
+  test("R8: while some shards did not answer never fewer than there are, and the time of calm begins anew after it", () => {
+    fc.assert(
+      fc.property(history, load, aims, (loads, one, to) => {
+        const before = follow(loads, to)
+        const at = one.at + 100_000
+        const blind = { ...one, at, partial: true }
+        const { workers } = one
+        const advice = recommend(before, blind, to)
+        expect(advice.recommended).toBeGreaterThanOrEqual(Math.min(workers, to.maxWorkers))
+        const calm = { at: at + to.scaleDownMs - 1, workers, ready: 0, running: 0, delayMs: 0, utilisation: 0 }
+        if (to.scaleDownMs > 1) expect(recommend(advice, calm, to).recommended).toBeGreaterThanOrEqual(Math.min(workers, to.maxWorkers))
+      }),
+    )
+  })
+
+  test("R8: a queue that seems to shrink because a part of it is not seen is no queue that clears", () => {
+    const before = recommend(undefined, { at: 0, workers: 4, ready: 1_000, running: 4, delayMs: 5_000, utilisation: 1 }, targets)
+    const seen = { at: 1_000, workers: 4, ready: 10, running: 4, delayMs: 5_000, utilisation: 0.5 }
+    expect(recommend(before, seen, targets).recommended).toBe(4)
+    expect(recommend(before, { ...seen, partial: true }, targets).recommended).toBe(8)
   })
 })
