@@ -1,10 +1,14 @@
 /** Waits for the ends of jobs: told by the bus, proved by reading. */
 import type { Engine, Unsubscribe } from "../engine/engine.ts"
 import { JobRefused, RunNotFound, Terminated, WaitTimeout } from "../errors.ts"
+import { settlesWithin } from "./loop.ts"
 import { refusalOf, resultOf } from "./payload.ts"
 
 /** A lost event must not make a waiter wait for ever (W7). */
 const pollMs = 1_000
+const lookMs = 250
+/** Above it a call of the store ends first (`setTimeout` overflows at 24.8 days). */
+const waitMaxMs = 3_600_000
 
 interface Awaited {
   readonly key: string
@@ -29,19 +33,26 @@ export class Ends {
   /** What the job ended with. Throws `Terminated` when it was stopped, `JobRefused` when it was refused. */
   async result({ key, shard, address, run }: Awaited, timeoutMs: number): Promise<Uint8Array> {
     const end = performance.now() + timeoutMs
-    await this.#listen(shard)
+    const late = (): Error =>
+      new WaitTimeout(`the job "${key}" did not end within ${timeoutMs} ms: it goes on, ask again`, { key, timeoutMs })
+    /** A store that does not answer has a deadline of its own, which may be much later. The last look is given time for its answer. */
+    const inTime = async <T>(call: Promise<T>): Promise<T> => {
+      const left = Math.max(lookMs, end - performance.now())
+      if (left < waitMaxMs && !(await settlesWithin(call, left))) throw late()
+      return await call
+    }
+    await inTime(this.#listen(shard))
     for (;;) {
       const { changed, forget } = this.#nextEnd(shard)
       try {
-        const [record] = await this.#engine.read(this.#pool, [{ shard, address }])
+        const [record] = await inTime(this.#engine.read(this.#pool, [{ shard, address }]))
         if (record === undefined || (run !== undefined && record.run !== run))
           throw new RunNotFound(`the job "${key}" is not there: it was never dispatched, or ended longer ago than its result is kept`, {
             key,
           })
         if (record.phase === "ended") return ended(key, record.outcome ?? "")
         const left = end - performance.now()
-        if (left <= 0)
-          throw new WaitTimeout(`the job "${key}" did not end within ${timeoutMs} ms: it goes on, ask again`, { key, timeoutMs })
+        if (left <= 0) throw late()
         await changed(Math.min(pollMs, left))
       } finally {
         forget()

@@ -27,11 +27,40 @@ export interface ScheduleHost {
 /** Calls of one turn: the pool sends them as batches. */
 const chunk = 200
 
-const each = async <T>(items: Iterable<T>, host: ScheduleHost, tick: Tick, body: (item: T) => Promise<unknown>): Promise<void> => {
+/** What keeps a part of a plan from being carried out: the rest of it is all the same. */
+class Failures {
+  #first: unknown
+  #any = false
+
+  add(error: unknown): void {
+    if (!this.#any) this.#first = error
+    this.#any = true
+  }
+
+  throwFirst(): void {
+    if (this.#any) throw this.#first
+  }
+}
+
+/** Items of a server that is away fail by themselves. When all of a full chunk fail, the store is away, and nothing more is tried. */
+const each = async <T>(
+  items: Iterable<T>,
+  { host, tick, failures }: { readonly host: ScheduleHost; readonly tick: Tick; readonly failures: Failures },
+  body: (item: T) => Promise<unknown>,
+): Promise<void> => {
   let some: Array<T> = []
   const flush = async (): Promise<void> => {
-    if (host.current(tick)) await Promise.all(some.map(body))
+    const now = some
     some = []
+    if (!host.current(tick)) return
+    const ends = await Promise.allSettled(now.map(body))
+    let failed = 0
+    for (const end of ends) {
+      if (end.status === "fulfilled") continue
+      failed++
+      failures.add(end.reason)
+    }
+    if (failed === chunk) failures.throwFirst()
   }
   for (const item of items) if (some.push(item) === chunk) await flush()
   if (some.length > 0) await flush()
@@ -41,14 +70,22 @@ export const carryOut = async (host: ScheduleHost, plan: SchedulePlan, tick: Tic
   if (typeof plan !== "object" || plan === null)
     throw new BadInput(`expected the plan of schedule "${tick.name}" to be { start, stop, stopOthers }, got: ${String(plan)}`, { plan })
   const start = [...(plan.start ?? [])]
-  await each(plan.stop ?? [], host, tick, (key) => host.stop(key))
+  const failures = new Failures()
+  const way = { host, tick, failures }
+  await each(plan.stop ?? [], way, (key) => host.stop(key))
   if (plan.stopOthers === true) {
     const wanted = new Set(start.map(({ key }) => key))
     const others: Array<string> = []
-    for await (const { key } of host.jobs()) if (!wanted.has(key)) others.push(key)
-    await each(others, host, tick, (key) => host.stop(key))
+    try {
+      for await (const { key } of host.jobs()) if (!wanted.has(key)) others.push(key)
+    } catch (error) {
+      // A listing without the shards of a server that is away: who is in it, and not wanted, ends all the same.
+      failures.add(error)
+    }
+    await each(others, way, (key) => host.stop(key))
   }
-  await each(start, host, tick, ({ key, payload }) => host.dispatch(key, payload))
+  await each(start, way, ({ key, payload }) => host.dispatch(key, payload))
+  failures.throwFirst()
 }
 
 /** Ends with the ticks. What a producer or the store throws is told, and the next tick tries again. */

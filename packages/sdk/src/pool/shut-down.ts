@@ -1,6 +1,6 @@
 /** A pool that is shut down: every worker of every process drains and stops, and none may join until it is opened again. */
-import type { Engine } from "../engine/engine.ts"
-import { WaitTimeout } from "../errors.ts"
+import type { Engine, MemberEntry } from "../engine/engine.ts"
+import { StoreUnavailable, WaitTimeout } from "../errors.ts"
 import { shutDownKey, type ConfigMap } from "./pool-config.ts"
 
 export interface ShutDownHost {
@@ -18,16 +18,26 @@ export const shutDown = async ({ engine, pool, config }: ShutDownHost, timeoutMs
   const info = await engine.poolInfo(pool)
   await map.compareAndSet(shutDownKey, undefined, String(info?.now ?? 0))
   for (;;) {
-    const { members } = await engine.members(pool)
-    if (members.length === 0) return
+    const members = await membersOf(engine, pool)
+    if (members?.length === 0) return
     const left = end - performance.now()
     if (left <= 0)
       throw new WaitTimeout(
-        `${members.length} workers of the pool "${pool}" did not stop within ${timeoutMs} ms: they go on draining, and none may join. Ask again, ` +
+        `${members?.length ?? "unknown"} workers of the pool "${pool}" did not stop within ${timeoutMs} ms: they go on draining, and none may join. Ask again, ` +
           "or look why their jobs do not settle.",
-        { pool, timeoutMs, workers: members.length },
+        { pool, timeoutMs, workers: members?.length },
       )
     await new Promise((resolve) => setTimeout(resolve, Math.min(pollMs, left)))
+  }
+}
+
+/** Undefined when the store did not answer: it is written that they shall stop, and whether they have is asked again. */
+const membersOf = async (engine: Engine, pool: string): Promise<ReadonlyArray<MemberEntry> | undefined> => {
+  try {
+    return (await engine.members(pool)).members
+  } catch (error) {
+    if (StoreUnavailable.is(error)) return undefined
+    throw error
   }
 }
 

@@ -4,6 +4,7 @@
  */
 import type { Engine, RunRecord, Unsubscribe } from "../engine/engine.ts"
 import { JobRefused, WaitTimeout } from "../errors.ts"
+import { settlesWithin } from "./loop.ts"
 import { refusalOf } from "./payload.ts"
 
 export type StartAnswer =
@@ -57,13 +58,21 @@ export class Starts {
   /** The session that started the run; undefined when its answer was lost. Throws `JobRefused`, or `WaitTimeout` when nobody took it in time. */
   async wait(key: string, run: string, timeoutMs: number, answer: Promise<StartAnswer>, read: () => Promise<RunRecord | undefined>) {
     const end = performance.now() + timeoutMs
+    const late = (): Error =>
+      new WaitTimeout(`no worker started the job "${key}" within ${timeoutMs} ms: it waits for one, stop it if it should not`, {
+        key,
+        timeoutMs,
+      })
     let runningSince = Number.POSITIVE_INFINITY
     for (;;) {
       const left = end - performance.now()
       const heard = await within(answer, Math.max(0, Math.min(lookMs, left)))
       if (heard?.status === "started") return heard.session
       if (heard?.status === "refused") throw refused(key, heard.reason)
-      const record = await read()
+      const reading = read()
+      // A store that does not answer has a deadline of its own, which may be much later.
+      if (!(await settlesWithin(reading, Math.max(lookMs, end - performance.now())))) throw late()
+      const record = await reading
       // Another run of the key: this one has been, and ended.
       if (record === undefined || record.run !== run) return undefined
       if (record.phase === "ended") {
@@ -73,11 +82,7 @@ export class Starts {
       }
       if (record.phase === "active") runningSince = Math.min(runningSince, performance.now())
       if (performance.now() - runningSince >= silentMs) return undefined
-      if (left <= 0)
-        throw new WaitTimeout(`no worker started the job "${key}" within ${timeoutMs} ms: it waits for one, stop it if it should not`, {
-          key,
-          timeoutMs,
-        })
+      if (left <= 0) throw late()
     }
   }
 

@@ -5,7 +5,12 @@ import { uniqueName } from "../../../../tools/with-redis.ts"
 import { Pool, type PoolJoinOptions, type Tick, type Worker } from "../../src/pool/index.ts"
 import { missedBetween, slotOf } from "../../src/pool/ticker.ts"
 import type { PoolEvent } from "../../src/pool/events.ts"
-import { describeStores, fast, shards, until } from "./support.ts"
+import type { Engine } from "../../src/engine/engine.ts"
+import { openEngine } from "../../src/engine/open.ts"
+import { StoreUnavailable } from "../../src/errors.ts"
+import { ConfigMap } from "../../src/pool/pool-config.ts"
+import { shutDown } from "../../src/pool/shut-down.ts"
+import { describeStores, fast, shards, tampered, until } from "./support.ts"
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
 const text = (some: Uint8Array): string => new TextDecoder().decode(some)
@@ -47,6 +52,26 @@ test("slots are multiples of the interval, and what lies between two of them was
       },
     ),
   )
+})
+
+test("a shutdown outlives a store that does not answer for a while: it is written, and goes on waiting", async () => {
+  const name = uniqueName("control")
+  const engine = await openEngine(`memory:${name}`)
+  await engine.openPool(name, { shards })
+  let asked = 0
+  const members: Engine["members"] = async (pool) => {
+    if (asked++ < 2) throw new StoreUnavailable("cut by the test")
+    return await engine.members(pool)
+  }
+  const config = await ConfigMap.join(engine, name)
+  try {
+    await shutDown({ engine: tampered(engine, { members }), pool: name, config: () => Promise.resolve(config) }, 5_000)
+    expect(asked).toBe(3)
+    expect(config.config.shutDownAt).toBeGreaterThan(0)
+  } finally {
+    await config.map.close()
+    await engine.close()
+  }
 })
 
 describeStores("a pool as a whole", (url) => {
