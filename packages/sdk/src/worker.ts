@@ -207,7 +207,7 @@ export const startWorker = async (options: object, test: { readonly storeClock?:
     const effects = new Effects(given.layer)
     started.push(() => effects.dispose())
     const clock = test.storeClock ?? (() => performance.now())
-    const queue = openTasks(engine, given.store ?? process.env["PONOS_STORE"] ?? engine.url, given.pool, clock, onEvent)
+    const queue = openTasks(engine, given.store ?? process.env["PONOS_STORE"] ?? engine.url, given.pool, clock, limits, onEvent)
     const tasks = chain === undefined ? queue : codedTasks(queue, given.pool, chain)
     started.push(() => tasks.drain(limits.drainMs))
     let member: PoolMember | undefined
@@ -311,7 +311,14 @@ const readPool = (given: object, chosen: Readonly<Record<(typeof poolOptionNames
       .map((name) => [name, chosen[name]]),
   )
 
-const openTasks = (engine: Engine, url: string, pool: string, clock: () => number, onEvent: (event: WorkerEvent) => void): TaskQueue => {
+const openTasks = (
+  engine: Engine,
+  url: string,
+  pool: string,
+  clock: () => number,
+  limits: Options,
+  onEvent: (event: WorkerEvent) => void,
+): TaskQueue => {
   if (engine.driver === "sqlite") return new LocalTaskQueue(clock)
   return new LazyTaskQueue(async () => {
     const { BullTaskQueue } = await import("./runtime/activity-queue-bullmq.ts")
@@ -324,6 +331,8 @@ const openTasks = (engine: Engine, url: string, pool: string, clock: () => numbe
         subscribe: (channel, listener) => engine.subscribe(pool, channel, listener),
       },
       onError: (error) => onEvent({ type: "warning", text: `activity queue: ${error.message}` }),
+      // the result of a try that was aborted is written by then, or never
+      closeMs: limits.callTimeoutMs,
     })
   })
 }

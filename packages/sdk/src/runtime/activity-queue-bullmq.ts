@@ -6,6 +6,7 @@ import { Queue, Worker } from "bullmq"
 import type { Job } from "bullmq"
 import { queueConnection, type QueueConnection } from "../engine/redis/queue-connection.ts"
 import { Cancelled } from "../errors.ts"
+import { settlesWithin } from "../pool/loop.ts"
 import { leaving } from "./activity-leaving.ts"
 import type { QueueLimits } from "./activity-limits.ts"
 import { Watchdog } from "./activity-watchdog.ts"
@@ -24,6 +25,8 @@ export interface BullTaskQueueOptions {
   readonly pool: string
   readonly bus: Bus
   readonly onError: (error: Error) => void
+  /** When a worker leaves: so long is waited for the results of tries that it has aborted, and for its consumers to end, ms. */
+  readonly closeMs: number
   /** Of tests: how often consumers are looked after, ms, and how they are made. */
   readonly watchMs?: number
   readonly newWorker?: (...args: ConstructorParameters<typeof Worker<Task>>) => Worker<Task>
@@ -171,15 +174,24 @@ export class BullTaskQueue implements TaskQueue {
     this.#running.get(id)?.abort(new Cancelled(reason))
   }
 
+  /** Ends within `deadline` and twice `closeMs`, also when Redis says nothing: BullMQ itself would wait for it for ever. */
   async drain(deadline: number): Promise<void> {
+    const { closeMs, onError } = this.#options
     const timer = setTimeout(() => {
       for (const abort of this.#running.values()) abort.abort(leaving())
     }, deadline)
     for (const watchdog of this.#watchdogs) watchdog.stop()
-    await Promise.allSettled(Array.from(this.#workers, (worker) => worker.close()))
+    const ended = await settlesWithin(Promise.allSettled(Array.from(this.#workers, (worker) => worker.close())), deadline + closeMs)
     clearTimeout(timer)
-    await Promise.allSettled(this.#subscriptions.splice(0).map((unsubscribe) => unsubscribe()))
-    await Promise.allSettled([...this.#queues.values()].map((queue) => queue.close()))
+    if (!ended)
+      onError(
+        new Error(`the consumers did not end within ${deadline + closeMs} ms: their connections are cut, and tries that ran count as lost`),
+      )
+    const rest = [
+      ...this.#subscriptions.splice(0).map((unsubscribe) => unsubscribe()),
+      ...[...this.#queues.values()].map((queue) => queue.close()),
+    ]
+    await settlesWithin(Promise.allSettled(rest), closeMs)
     this.#store.close()
   }
 }

@@ -53,6 +53,7 @@ describeRedis("the consumers of a queue on Redis", () => {
       },
       onError: (error) => errors.push(error.message),
       watchMs: 50,
+      closeMs: 5_000,
       ...options,
     })
     close.push(() => queue.drain(1_000))

@@ -2,19 +2,43 @@
  * Connections of ioredis's own making to the store's servers, for a library that brings its own ways (BullMQ in the activity queue): they queue
  * while offline and send again, which is right there and nowhere else (T2: BullMQ never holds the truth).
  */
-import { Cluster, type RedisOptions } from "ioredis"
+import { Cluster, Redis } from "ioredis"
 import { nameless, wantsLogin } from "./locate.ts"
 import { type Address, parseRedisUrl, type Place, targetAt } from "./url.ts"
 
-type Used =
-  | ("host" | "port" | "db" | "username" | "password" | "tls" | "maxRetriesPerRequest" | "disableClientInfo")
-  | ("name" | "sentinels" | "sentinelUsername" | "sentinelPassword" | "sentinelTLS" | "enableTLSForSentinelMode")
-type Options = { -readonly [K in Used]?: Exclude<RedisOptions[K], undefined> }
-
 export interface QueueConnection {
-  /** Options, by which each user makes connections of its own; of a cluster, a client that all share. */
-  readonly connection: Options | Cluster
+  /** All share it; who needs one of its own makes it from this one. */
+  readonly connection: Redis | Cluster
+  /** Ends all that were made from it too, at once: also those that hang, and a library that waits for them. */
   close(): void
+}
+
+/** As BullMQ does it where it makes the connections, ms. */
+const retryStrategy = (tries: number): number => Math.max(Math.min(Math.exp(tries), 20_000), 1_000)
+
+/** A client, and those that a library makes from it: it has no other way to end what waits for a server that says nothing. */
+class Clients {
+  readonly #all = new Set<Redis | Cluster>()
+  #closed = false
+
+  follow<Client extends Redis | Cluster>(client: Client): Client {
+    this.#all.add(client)
+    client.on("connecting", () => {
+      if (this.#closed) client.disconnect()
+      else this.#all.add(client)
+    })
+    client.on("end", () => this.#all.delete(client))
+    // whoever uses it is told, and tells
+    client.on("error", () => {})
+    const duplicate = client.duplicate.bind(client) as (...given: ReadonlyArray<unknown>) => Client
+    client.duplicate = ((...given: ReadonlyArray<unknown>) => this.follow(duplicate(...given))) as Client["duplicate"]
+    return client
+  }
+
+  close(): void {
+    this.#closed = true
+    for (const client of this.#all) client.disconnect()
+  }
 }
 
 const askTimeout = 1_000
@@ -42,22 +66,24 @@ export async function queueConnection(url: string, cluster: boolean): Promise<Qu
   const login = { ...(username === undefined ? {} : { username }), ...(password === undefined ? {} : { password }) }
   // CLIENT SETINFO, which Redis has from 7.2 on and Valkey, is a right that nothing here needs.
   const common = { ...login, maxRetriesPerRequest: null, disableClientInfo: true, ...(db === 0 ? {} : { db }) }
+  const clients = new Clients()
+  const followed = (client: Redis | Cluster): QueueConnection => ({ connection: clients.follow(client), close: () => clients.close() })
   if (master !== undefined) {
     const sentinelLogin =
       password !== undefined && (await sentinelsWantLogin(address))
         ? { sentinelPassword: password, ...(username === undefined ? {} : { sentinelUsername: username }) }
         : {}
     const secure = address.tls ? { tls: { ...address.tls }, sentinelTLS: { ...address.tls }, enableTLSForSentinelMode: true } : {}
-    return {
-      connection: { ...common, sentinels: places.map((place) => ({ ...place })), name: master, ...sentinelLogin, ...secure },
-      close: () => {},
-    }
+    return followed(
+      new Redis({ ...common, retryStrategy, sentinels: places.map((place) => ({ ...place })), name: master, ...sentinelLogin, ...secure }),
+    )
   }
-  if (!cluster) return { connection: { ...common, host: target.host, port: target.port, ...(tls ? { tls } : {}) }, close: () => {} }
-  const client = new Cluster([...places], {
-    redisOptions: { ...common, ...(address.tls ? { tls: { ...address.tls } } : {}) },
-    // Names are looked up by who connects, so that certificates can be compared with them.
-    dnsLookup: (name, callback) => callback(null, name),
-  })
-  return { connection: client, close: () => client.disconnect() }
+  if (!cluster) return followed(new Redis({ ...common, retryStrategy, host: target.host, port: target.port, ...(tls ? { tls } : {}) }))
+  return followed(
+    new Cluster([...places], {
+      redisOptions: { ...common, ...(address.tls ? { tls: { ...address.tls } } : {}) },
+      // Names are looked up by who connects, so that certificates can be compared with them.
+      dnsLookup: (name, callback) => callback(null, name),
+    }),
+  )
 }
