@@ -10,6 +10,8 @@ export type SupervisorEvent =
   | (OfProcess & { readonly type: "started"; readonly pid: number })
   /** Its first worker has joined. */
   | (OfProcess & { readonly type: "ready"; readonly pid: number })
+  /** It lives, and no worker of it has joined after `healthyMs`: its module waits for something. Told once a process. */
+  | (OfProcess & { readonly type: "notReady"; readonly pid: number; readonly ms: number })
   | (OfProcess & {
       readonly type: "exited"
       readonly pid: number
@@ -36,6 +38,11 @@ export const describeEvent = (event: SupervisorEvent): string | undefined => {
       return `worker ${event.number} started, pid ${event.pid}`
     case "ready":
       return undefined
+    case "notReady":
+      return (
+        `worker ${event.number}, pid ${event.pid}, has joined no pool after ${event.ms / 1_000} s: its module has not come as far as createWorker, or awaits something. ` +
+        "It is waited for."
+      )
     case "exited": {
       const how =
         event.signal === null ? (event.code === null ? "did not start" : `exited with code ${event.code}`) : `ended by ${event.signal}`

@@ -244,12 +244,14 @@ class Loop implements Supervisor {
       { args, env },
       {
         ready: () => {
+          clearTimeout(slow)
           this.#step({ type: "ready", number, life })
           if (this.#isRunning(number)) this.#later(number, healthyMs, { type: "healthy", number, life })
           this.#tell({ type: "ready", number, pid: child.pid })
         },
         line: (line, stream) => this.#line(line, number, stream),
         died: ({ code, signal, why, hopeless, livedMs }) => {
+          clearTimeout(slow)
           this.#clear(number)
           this.#processes.delete(number)
           this.#tell({ type: "exited", number, pid: child.pid, code, signal, why, livedMs })
@@ -258,6 +260,9 @@ class Loop implements Supervisor {
         },
       },
     )
+    const slow = setTimeout(() => {
+      if (this.#fleet.phase === "open") this.#tell({ type: "notReady", number, pid: child.pid, ms: healthyMs })
+    }, healthyMs)
     this.#processes.set(number, child)
     if (child.pid !== 0) this.#tell({ type: "started", number, pid: child.pid })
   }

@@ -174,6 +174,23 @@ test.each([
   expect(command.err.at(-1)).toContain(got)
 })
 
+test("a store that is away is told in one line a try, without a stack", async () => {
+  const command = new PonosCommand(here("starting-module.ts"), "--start-tries", "1", "--", "redis://127.0.0.1:1", uniqueName("away"))
+  expect(await command.ended).toBe(1)
+  expect(command.err.filter((line) => line.includes("could not be reached")).every((line) => line.startsWith("ponos: "))).toBe(true)
+  expect(command.err.at(-1)).toMatch(/^ponos: WorkersFailed .* redis:\/\/127\.0\.0\.1:1 could not be reached within 5000 ms/)
+  expect(command.err.filter((line) => /^ *1 \| +at /.test(line))).toEqual([])
+})
+
+test("a module that waits for something before it starts its worker is told of, and ends at the first signal", async () => {
+  const module = join(folder, "waits.mjs")
+  await writeFile(module, "setInterval(() => {}, 1_000)\nawait new Promise(() => {})\n")
+  const command = new PonosCommand(module, "--healthy", "200ms")
+  await until(() => command.err.some((line) => line.includes("has joined no pool after 0.2 s")), "it is told")
+  command.child.kill("SIGTERM")
+  expect(await command.ended).toBe(0)
+})
+
 test("wrong arguments are refused before any process is started", async () => {
   const module = here("options-module.ts")
   const refusals: ReadonlyArray<readonly [string, ...ReadonlyArray<string>]> = [
