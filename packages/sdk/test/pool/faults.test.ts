@@ -20,7 +20,7 @@ describeStores("a pool under faults", (url) => {
     ground.history.checkNoOverlap()
   })
 
-  test("runs what a lost answer of a take left in active, once", async () => {
+  test("runs what a lost answer of a take left in active, once (W1: the lost reply of a pull)", async () => {
     const ground = new Ground(url())
     const engine = await ground.engine()
     let lose = 0

@@ -202,7 +202,7 @@ describeStores("a pool", (url) => {
     await until(holds(d.member, 4), "us has its 4 again")
   })
 
-  test("gives no shards to a worker that lacks a kind, and reports it", async () => {
+  test("gives no shards to a worker that lacks a kind, and reports it (A2)", async () => {
     const ground = new Ground(url())
     const engine = await ground.engine()
     const a = await ground.join("a")

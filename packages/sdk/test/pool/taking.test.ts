@@ -34,6 +34,57 @@ describeStores("taking work", (url) => {
     expect(a.holder.errors).toEqual([])
   })
 
+  test("a hint starts nothing before the take is answered, so that no work is begun that the store may refuse (W3, decision 0004)", async () => {
+    const ground = new Ground(url())
+    const engine = await ground.engine()
+    const { promise: answered, resolve: answer } = Promise.withResolvers<void>()
+    let held = 0
+    const slow = tampered(engine, {
+      take: async (pool, groups) => {
+        const replies = await engine.take(pool, groups)
+        if (replies.some((reply) => reply.status === "taken" && reply.runs.length > 0)) {
+          held++
+          await answered
+        }
+        return replies
+      },
+    })
+    const a = await ground.join("a", { engine: slow })
+    await until(() => a.member.owned().length === shards, "a holds all")
+    await ground.start(engine, ["key-0"])
+    await until(() => held > 0, "its hint made the owner take, and the store has answered")
+    const [active] = await engine.read(ground.pool, [ground.item("key-0")])
+    expect([active?.phase, ground.history.executions.length]).toEqual(["active", 0])
+    answer()
+    await until(() => a.holder.held.size === 1, "it runs with the answer")
+    expect(ground.history.executions).toHaveLength(1)
+  })
+
+  test("a trim asks for eight shards and two hundred items at most (B2)", async () => {
+    const ground = new Ground(url())
+    const engine = await ground.engine()
+    const trims: Array<ReadonlyArray<{ readonly limit: number }>> = []
+    const counted = tampered(engine, {
+      trim: async (pool, groups) => {
+        trims.push(groups)
+        return await engine.trim(pool, groups)
+      },
+    })
+    const a = await ground.join("a", { engine: counted })
+    a.holder.endAtOnce = true
+    await until(() => a.member.owned().length === shards, "a holds all")
+    await ground.start(engine, keys(60))
+    await until(async () => {
+      const records = await engine.read(
+        ground.pool,
+        keys(60).map((key) => ground.item(key)),
+      )
+      return records.every((record) => record === undefined)
+    }, "what ended is trimmed when its retention of a second is over")
+    expect(Math.max(...trims.map((groups) => groups.length))).toBe(8)
+    expect(Math.max(...trims.flat().map(({ limit }) => limit))).toBe(200)
+  })
+
   test("a worker that thaws hears hints of the time after it lost its shards, and takes nothing (W2, O3)", async () => {
     const ground = new Ground(url())
     const engine = await ground.engine()
