@@ -195,6 +195,26 @@ function suite(store: () => TestStore): void {
     await vi.waitFor(() => expect(object(a)).toEqual({ y: "2" }))
   })
 
+  test("a map that nothing changed for mapAgeMs is empty for everybody, also for who holds it in memory; each write begins its time anew", async () => {
+    const options = { mapAgeMs: 400, mapCheckMs: 100 }
+    const [a, b] = [await join("m", options), await join("m", options)]
+    await a.set("x", "1")
+    await b.refresh()
+    const gone: string[] = []
+    b.onChange((changes) => changes.forEach((change) => change.type === "remove" && gone.push(change.key)))
+    const end = performance.now() + 800
+    let n = 0
+    while (performance.now() < end) {
+      await a.set("n", String(n++))
+      expect(a.get("x"), "it is written to").toBe("1")
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+    await vi.waitFor(() => expect([a.size, b.size]).toEqual([0, 0]), { timeout: 5_000 })
+    expect(gone.toSorted()).toEqual(["n", "x"])
+    await b.set("y", "2")
+    await vi.waitFor(() => expect(object(a)).toEqual({ y: "2" }))
+  })
+
   test("limits are kept, names are checked, and a closed map takes no writes", async () => {
     const map = await join("m", { mapEntries: 1 })
     await map.set("a", "1")

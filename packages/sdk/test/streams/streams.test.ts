@@ -110,6 +110,28 @@ function readers(store: () => TestStore): void {
     expect([reader.lost, lost]).toEqual([3, [{ stream: "s", events: 3 }]])
   })
 
+  test("events over their age leave with the next append, or a trim, and a reader is told how many", async () => {
+    const { streams } = await open({ streamAgeMs: 1_000, streamBatch: 1 })
+    const { at } = await streams.append("s", "old")
+    await streams.append("s", "old too")
+    const reader = streams.reader("s", { start: "oldest" })
+    expect(texts(await first(reader.events(), 1))).toEqual(["old"])
+    // nothing but age takes them: the store's clock is read from what it accepts elsewhere
+    await vi.waitFor(async () => expect((await streams.append("clock", "x")).at).toBeGreaterThan(at + 1_100), {
+      timeout: 10_000,
+      interval: 100,
+    })
+    expect(texts(await first(streams.reader("s", { start: "oldest" }).events(), 2)), "no append came, and no trim").toEqual([
+      "old",
+      "old too",
+    ])
+    await streams.trim("s")
+    await streams.append("s", "new")
+    expect(texts(await first(reader.events(), 1))).toEqual(["new"])
+    expect(reader.lost).toBe(1)
+    expect(texts(await first(streams.reader("s", { start: "oldest" }).events(), 1))).toEqual(["new"])
+  })
+
   test("a repeated append counts once; limits and names are checked", async () => {
     const { streams } = await open({ payloadBytes: 1024 })
     const once = await streams.append("s", "1", { id: "request-1" })
