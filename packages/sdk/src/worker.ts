@@ -331,8 +331,7 @@ const openTasks = (
         subscribe: (channel, listener) => engine.subscribe(pool, channel, listener),
       },
       onError: (error) => onEvent({ type: "warning", text: `activity queue: ${error.message}` }),
-      // the result of a try that was aborted is written by then, or never
-      closeMs: limits.callTimeoutMs,
+      callTimeoutMs: limits.callTimeoutMs,
     })
   })
 }

@@ -25,8 +25,11 @@ export interface BullTaskQueueOptions {
   readonly pool: string
   readonly bus: Bus
   readonly onError: (error: Error) => void
-  /** When a worker leaves: so long is waited for the results of tries that it has aborted, and for its consumers to end, ms. */
-  readonly closeMs: number
+  /**
+   * Deadline of one call of the store, ms. So long is waited for consumers to be ready, and when the worker leaves for the results of tries that it
+   * has aborted and for its consumers to end: BullMQ itself would wait for ever.
+   */
+  readonly callTimeoutMs: number
   /** Of tests: how often consumers are looked after, ms, and how they are made. */
   readonly watchMs?: number
   readonly newWorker?: (...args: ConstructorParameters<typeof Worker<Task>>) => Worker<Task>
@@ -106,7 +109,13 @@ export class BullTaskQueue implements TaskQueue {
       this.#consume({ name, rate: limits.rate, concurrency: limits.concurrency ?? concurrency, handler, onLost })
       this.#subscriptions.push(await this.#options.bus.subscribe(cancelChannel(name), (text) => this.#onCancel(text)))
     }
-    await Promise.all(Array.from(this.#workers, (worker) => worker.waitUntilReady()))
+    const { callTimeoutMs, onError } = this.#options
+    const ready = Promise.all(Array.from(this.#workers, (worker) => worker.waitUntilReady()))
+    if (!(await settlesWithin(ready, callTimeoutMs)))
+      return onError(
+        new Error(`the consumers could not reach Redis within ${callTimeoutMs} ms: they go on trying, and take nothing until then`),
+      )
+    await ready
   }
 
   #consume(served: Served): void {
@@ -174,24 +183,26 @@ export class BullTaskQueue implements TaskQueue {
     this.#running.get(id)?.abort(new Cancelled(reason))
   }
 
-  /** Ends within `deadline` and twice `closeMs`, also when Redis says nothing: BullMQ itself would wait for it for ever. */
+  /** Ends within `deadline` and twice `callTimeoutMs`, also when Redis says nothing. */
   async drain(deadline: number): Promise<void> {
-    const { closeMs, onError } = this.#options
+    const { callTimeoutMs, onError } = this.#options
     const timer = setTimeout(() => {
       for (const abort of this.#running.values()) abort.abort(leaving())
     }, deadline)
     for (const watchdog of this.#watchdogs) watchdog.stop()
-    const ended = await settlesWithin(Promise.allSettled(Array.from(this.#workers, (worker) => worker.close())), deadline + closeMs)
+    const ended = await settlesWithin(Promise.allSettled(Array.from(this.#workers, (worker) => worker.close())), deadline + callTimeoutMs)
     clearTimeout(timer)
     if (!ended)
       onError(
-        new Error(`the consumers did not end within ${deadline + closeMs} ms: their connections are cut, and tries that ran count as lost`),
+        new Error(
+          `the consumers did not end within ${deadline + callTimeoutMs} ms: their connections are cut, and tries that ran count as lost`,
+        ),
       )
     const rest = [
       ...this.#subscriptions.splice(0).map((unsubscribe) => unsubscribe()),
       ...[...this.#queues.values()].map((queue) => queue.close()),
     ]
-    await settlesWithin(Promise.allSettled(rest), closeMs)
+    await settlesWithin(Promise.allSettled(rest), callTimeoutMs)
     this.#store.close()
   }
 }

@@ -3,7 +3,7 @@
  * ends the process when they have stopped.
  */
 import { pathToFileURL } from "node:url"
-import { StoreUnavailable } from "../errors.ts"
+import { PoolShutDown, StoreUnavailable } from "../errors.ts"
 import type { Supervised } from "../supervision.ts"
 import { superviseHere } from "../supervision.ts"
 import type { Charge, Report, Request } from "./channel.ts"
@@ -111,7 +111,7 @@ try {
   loaded = true
   finish()
 } catch (error) {
-  // the words of a refusal, or of a store that is away, say it all, and the supervisor prints them; anything else needs its stack
-  if (!isTerminal(error) && !StoreUnavailable.is(error)) console.error(error)
+  // these say it all, and the supervisor prints their words; anything else needs its stack
+  if (!isTerminal(error) && !StoreUnavailable.is(error) && !PoolShutDown.is(error)) console.error(error)
   tell(failed(error), () => process.exit(1))
 }

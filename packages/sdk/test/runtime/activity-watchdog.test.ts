@@ -1,4 +1,4 @@
-import { Queue, Worker } from "bullmq"
+import { Queue, Worker, type WorkerOptions } from "bullmq"
 import { afterEach, describe, expect, test, vi } from "vitest"
 import { describeRedis, redisUrl, uniqueName } from "../../../../tools/with-redis.ts"
 import { openEngine } from "../../src/engine/open.ts"
@@ -53,7 +53,7 @@ describeRedis("the consumers of a queue on Redis", () => {
       },
       onError: (error) => errors.push(error.message),
       watchMs: 50,
-      closeMs: 5_000,
+      callTimeoutMs: 5_000,
       ...options,
     })
     close.push(() => queue.drain(1_000))
@@ -86,6 +86,25 @@ describeRedis("the consumers of a queue on Redis", () => {
     expect(ran).toEqual(["a.1", "b.1"])
     expect(made).toHaveLength(2)
     expect(errors).toEqual([expect.stringContaining("consumer of queue work took nothing")])
+  })
+
+  test("one that does not become ready holds nobody up: that is told, and it takes what waits when it is", async () => {
+    const ready = Promise.withResolvers<void>()
+    const { serve, add, ran, errors } = await open({
+      callTimeoutMs: 50,
+      newWorker: (name, process, options) => {
+        const worker = new Worker<Task>(name, process, { ...(options as WorkerOptions), autorun: false })
+        vi.spyOn(worker, "waitUntilReady").mockImplementation(() => ready.promise as never)
+        void ready.promise.then(() => worker.run())
+        return worker
+      },
+    })
+    await serve(1)
+    expect(errors).toEqual([expect.stringContaining("the consumers could not reach Redis within 50 ms")])
+    await add("a.1")
+    expect(ran).toEqual([])
+    ready.resolve()
+    await until(() => ran.length === 1, "it runs")
   })
 
   test("one that is idle, works, or is held by a rate limit stays", async () => {
