@@ -6,6 +6,7 @@ import { encodeError } from "./body.ts"
 import { codecOf } from "./contract.ts"
 import type { JobKind } from "./kind.ts"
 import { checkBytes } from "./size.ts"
+import type { StateHolder } from "./state-holder.ts"
 import { loadState } from "./state.ts"
 
 const refuseAsync = (value: unknown, what: string): void => {
@@ -15,11 +16,7 @@ const refuseAsync = (value: unknown, what: string): void => {
   }
 }
 
-export interface StateHolder {
-  state: unknown
-}
-
-/** Applies an update to a copy of the state; the copy replaces it only if the handler returns. */
+/** Applies an update to the state; a failure leaves that as it was. */
 export const applyUpdate = (
   kind: JobKind,
   holder: StateHolder,
@@ -39,15 +36,20 @@ export const applyUpdate = (
       },
     }
   try {
-    const job = { ...context, now: new Date(message.at), state: structuredClone(holder.state) }
-    const value = handler(job, codecOf(schemas.in).decode(JSON.parse(message.payload), what))
-    refuseAsync(value, what)
-    const ok = codecOf(schemas.out).encode(value, `the answer of ${what}`)
-    checkBytes(JSON.stringify(ok), payloadBytes, `the answer of ${what}`)
-    // checked here, so that a state that does not match its type is the update's failure and not the next iteration's
-    if (kind.state !== undefined)
-      checkBytes(JSON.stringify(kind.state.encode(job.state, `the state after ${what}`)), payloadBytes, `the state after ${what}`)
-    holder.state = job.state
+    const input = codecOf(schemas.in).decode(JSON.parse(message.payload), what)
+    let ok: unknown
+    const change = (state: unknown): unknown => {
+      const job = { ...context, now: new Date(message.at), state }
+      const value = handler(job, input)
+      refuseAsync(value, what)
+      ok = codecOf(schemas.out).encode(value, `the answer of ${what}`)
+      checkBytes(JSON.stringify(ok), payloadBytes, `the answer of ${what}`)
+      // checked here, so that a state that does not match its type is the update's failure and not the next iteration's
+      if (kind.state !== undefined)
+        checkBytes(JSON.stringify(kind.state.encode(job.state, `the state after ${what}`)), payloadBytes, `the state after ${what}`)
+      return job.state
+    }
+    holder.update(change, (state) => copyOf(kind, state, contract.kind))
     return { ok }
   } catch (error) {
     return { error: encodeError(error, schemas.errors) }
@@ -61,9 +63,9 @@ export interface Present {
 }
 
 /** A copy by way of its stored form: it cannot change what the handler has, and has what a committed state would have. */
-const copyOf = ({ state }: JobKind, present: Present, what: string): unknown => {
+const copyOf = ({ state: codec }: JobKind, state: unknown, what: string): unknown => {
   const name = `the present state of ${what}`
-  return state?.decode(state.encode(present.state, name), name)
+  return codec?.decode(codec.encode(state, name), name)
 }
 
 /** Answers a query from the last committed body, or, with `present`, from what the handler has made of it since. */
@@ -89,7 +91,7 @@ export const answerQuery = (
     const { body, present } = run
     const decoded = kind.input.decode(body.input, `the input of ${contract.kind}`)
     // before its first commit a run has the state that `init` gives
-    const state = present === undefined ? loadState(kind, body, decoded, contract.kind) : copyOf(kind, present, contract.kind)
+    const state = present === undefined ? loadState(kind, body, decoded, contract.kind) : copyOf(kind, present.state, contract.kind)
     const view = {
       key: run.key,
       run: run.run,

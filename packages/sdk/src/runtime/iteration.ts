@@ -17,7 +17,7 @@ import {
 import type { Work } from "../pool/work.ts"
 import { begin, runAs } from "../pool/work.ts"
 import { AgainValue, DoneValue, toWaiting } from "./again.ts"
-import type { Present, StateHolder } from "./answers.ts"
+import type { Present } from "./answers.ts"
 import { applyUpdate } from "./answers.ts"
 import { Attempt } from "./attempt.ts"
 import type { Body, Waiting, Outcome } from "./body.ts"
@@ -39,6 +39,7 @@ import type { LazyAbort } from "./lazy-abort.ts"
 import type { Pass, Resident } from "./resident.ts"
 import { retryDelay } from "./retry.ts"
 import { checkBytes } from "./size.ts"
+import { StateHolder } from "./state-holder.ts"
 import { loadState } from "./state.ts"
 import type { WakeReason } from "./wake.ts"
 import { planWake } from "./wake.ts"
@@ -52,8 +53,8 @@ const blockedRetryMs = 30_000
 /** Errors of code and data that a retry cannot mend: the run waits for code or an operator. */
 const blocks = (error: unknown): boolean =>
   ReplayMismatch.is(error) || JournalFull.is(error) || StoreFault.is(error) || StateTooNew.is(error)
-/** Faults of what an attempt ends with: a state or result that does not match its type or is too large, a wrong option of `again`. */
-const isFault = (error: unknown): boolean => BadInput.is(error) || PayloadTooLarge.is(error) || BadOption.is(error)
+/** Faults of what an attempt ends with: a state or result that does not match its type or is too large, or was written where it is lost, a wrong option of `again`. */
+const isFault = (error: unknown): boolean => BadInput.is(error) || PayloadTooLarge.is(error) || BadOption.is(error) || NotAllowed.is(error)
 
 export class Iteration implements AttemptSource, Pass {
   readonly #runner: IterationHost
@@ -173,7 +174,7 @@ export class Iteration implements AttemptSource, Pass {
     if (!this.#updates.any) return this.#body
     const { kind, key, run } = this.#resident
     const input = kind.input.decode(this.#body.input, `the input of ${this.#what}`)
-    const holder: StateHolder = { state: loadState(kind, this.#body, input, this.#what) }
+    const holder = new StateHolder(loadState(kind, this.#body, input, this.#what))
     const { payloadBytes } = this.#runner.options.limits
     for (const message of this.#updates.inOrder()) applyUpdate(kind, holder, { key, run, input }, message, payloadBytes)
     return this.#withState(holder)
@@ -197,9 +198,7 @@ export class Iteration implements AttemptSource, Pass {
     const { kind } = this.#resident
     for (const message of apply) if (message.kind === "input") this.#takeInput(message)
     const input = kind.input.decode(this.#body.input, `the input of ${this.#what}`)
-    const holder: StateHolder = {
-      state: loadState(kind, this.#body, input, this.#what),
-    }
+    const holder = new StateHolder(loadState(kind, this.#body, input, this.#what))
     for (const message of apply) if (message.kind === "update") this.#update(holder, message, input)
     this.#input = input
     return holder
@@ -511,6 +510,7 @@ export class Iteration implements AttemptSource, Pass {
   #finish(value: unknown, holder: StateHolder, attempt: Attempt | undefined): Promise<void> {
     const { kind } = this.#resident
     try {
+      if (attempt?.ending === undefined) holder.checkWrites(this.#what)
       if (value instanceof DoneValue) return this.#end(this.#done(value), attempt, this.#withState(holder))
       if (value instanceof AgainValue) {
         if (attempt?.ending !== undefined) return this.#end(attempt.ending, attempt, this.#withState(holder))

@@ -9,7 +9,6 @@ import { BadInput, BadOption } from "../errors.ts"
 import { defaults, refuseUnknown } from "../options.ts"
 import { firstField } from "../key.ts"
 import type { OwnedShard } from "../pool/consumer.ts"
-import type { StateHolder } from "../runtime/answers.ts"
 import { applyUpdate } from "../runtime/answers.ts"
 import { Attempt } from "../runtime/attempt.ts"
 import { parseBody } from "../runtime/body.ts"
@@ -21,6 +20,7 @@ import { Inbox } from "../runtime/inbox.ts"
 import { parseJournal } from "../runtime/journal.ts"
 import { jobKind } from "../runtime/kind.ts"
 import { LazyAbort } from "../runtime/lazy-abort.ts"
+import { StateHolder } from "../runtime/state-holder.ts"
 import { loadState } from "../runtime/state.ts"
 import { Shares, Uses } from "../runtime/shares.ts"
 import type { TaskQueue } from "../runtime/task.ts"
@@ -78,9 +78,7 @@ export const replay = async (history: History, job: JobHandlers<any>, options: R
   const entries = parseJournal(loaded.address, loaded.journal)
   const effects = new Effects(options.layer)
   const input = kind.input.decode(body.input, `the input of ${loaded.address}`)
-  const holder: StateHolder = {
-    state: loadState(kind, body, input, loaded.address),
-  }
+  const holder = new StateHolder(loadState(kind, body, input, loaded.address))
   const life = new LazyAbort()
   const shard = still(entries[0]?.b ?? 0)
   const shares = new Shares({ effects, onCloseFailed: () => undefined })

@@ -5,6 +5,7 @@ import { NotAllowed } from "../../src/errors.ts"
 import { answerQuery, applyUpdate } from "../../src/runtime/answers.ts"
 import { activityFailed, decodeError, encodeError, parseBody, printBody, runFailed } from "../../src/runtime/body.ts"
 import { jobKind } from "../../src/runtime/kind.ts"
+import { StateHolder } from "../../src/runtime/state-holder.ts"
 import { contract, GoneError, RejectedError, stub } from "./fixture.ts"
 
 const { errors } = contract.schemas
@@ -51,14 +52,14 @@ const sample = (handlers: object) => jobKind(stub.implement({ run: () => undefin
 const add = (by: unknown): Message => ({ number: 1, kind: "update", name: "add", id: "u", at: 5, payload: JSON.stringify(by) })
 const context = { key: "a", run: "r", input: {} }
 const apply = (handler: ((job: any, by: number) => unknown) | undefined, by: unknown = 2, bytes = 1_000) => {
-  const holder = { state: { count: 1, log: [] as Array<string> } }
+  const holder = new StateHolder({ count: 1, log: [] as Array<string> })
   const answer = applyUpdate(sample(handler === undefined ? {} : { updates: { add: handler } }), holder, context, add(by), bytes)
   return { answer, state: holder.state }
 }
 const unchanged = { count: 1, log: [] }
 
 describe("updates", () => {
-  test("work on a copy that is kept when they return", () => {
+  test("change the state when they return", () => {
     expect(apply((job, by) => (job.state.count += by))).toEqual({ answer: { ok: 3 }, state: { count: 3, log: [] } })
   })
 

@@ -6,6 +6,7 @@ import { interleavingSuite } from "./interleavings.ts"
 import { limitSuite } from "./limits.ts"
 import { runtimeSuite } from "./runtime.ts"
 import { sharedSuite } from "./shared.ts"
+import { stateSuite } from "./states.ts"
 
 describeRedis("Redis", () => {
   runtimeSuite("Redis", redisUrl)
@@ -14,5 +15,6 @@ describeRedis("Redis", () => {
   interceptorSuite("Redis", redisUrl)
   endingSuite("Redis", redisUrl)
   sharedSuite("Redis", redisUrl)
+  stateSuite("Redis", redisUrl)
   childrenSuite("Redis", redisUrl)
 })

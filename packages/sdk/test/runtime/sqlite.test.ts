@@ -6,6 +6,7 @@ import { interleavingSuite } from "./interleavings.ts"
 import { limitSuite } from "./limits.ts"
 import { runtimeSuite } from "./runtime.ts"
 import { sharedSuite } from "./shared.ts"
+import { stateSuite } from "./states.ts"
 
 const memory = () => `memory:${randomUUID()}`
 
@@ -15,4 +16,5 @@ limitSuite("SQLite in memory", memory)
 interceptorSuite("SQLite in memory", memory)
 endingSuite("SQLite in memory", memory)
 sharedSuite("SQLite in memory", memory)
+stateSuite("SQLite in memory", memory)
 childrenSuite("SQLite in memory", memory)
