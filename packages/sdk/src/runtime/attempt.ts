@@ -7,6 +7,7 @@ import { Deposed, ReplayMismatch } from "../errors.ts"
 import type { OwnedShard } from "../pool/consumer.ts"
 import type { Work } from "../pool/work.ts"
 import type { Answer, Body, Waiting, WakeReason } from "./body.ts"
+import { tagOrName } from "./body.ts"
 import type { DurableCall } from "./call.ts"
 import { durableCall } from "./call.ts"
 import type { Effects } from "./effects.ts"
@@ -116,6 +117,8 @@ const replayStallMs = 1_000
 const leastCleanupMs = 1_000
 /** Its `then` is a microtask without the resource that `queueMicrotask` makes for each. */
 const turn = Promise.resolve()
+/** Of errors by which a handler sees that it is to end; a body that heeds its signal may throw the last one. */
+const endTags: ReadonlySet<string> = new Set(["Cancelled", "TimedOut", "AbortError"])
 /** A call beyond the history that is replayed: it never settles. */
 const beyond = (reject: (error: unknown) => void): Outstanding => ({ settle: () => undefined, reject, cancellable: false })
 
@@ -152,6 +155,8 @@ export class Attempt {
   #ending: Ending | undefined
   /** Calls with a lower number were made before the handler was asked to end: they wait no more. */
   #endBefore = 0
+  /** It was asked while it waited for nothing that could tell it: its next wait does. */
+  #untold = false
   /** Of its limits in time. */
   readonly #limits: Array<() => void> = []
 
@@ -223,9 +228,13 @@ export class Attempt {
     if (refused !== undefined) this.die(refused)
     return this.abort.signal
   }
-  /** Signal for step bodies: after a cancel, clean-up steps still run. */
+  /** After a cancel, clean-up still goes on. */
   get stepSignal(): AbortSignal {
     return this.#ending === undefined ? this.abort.signal : this.options.life.signal
+  }
+  /** The same for the body of a step, which may be one of those from before the cancel that another attempt has begun. */
+  signalOf(index: number): AbortSignal {
+    return index < this.#endBefore ? this.abort.signal : this.stepSignal
   }
   get revision(): string {
     return this.options.revision
@@ -366,7 +375,7 @@ export class Attempt {
 
   #made(index: number, call: Outstanding): void {
     this.#outstanding.set(index, call)
-    if (index < this.#endBefore) this.#rejectWait(call, endingError(this.options.address, this.#ending as Ending))
+    if (this.#ending !== undefined) this.#rejectWait(call, this.mayNotWait(index))
     this.#stirred = currentTurn()
     if (this.#replay.replaying || this.#live.length > 0 || this.options.inbox.hasUnread || this.options.onReplayed !== undefined)
       this.#queuePump()
@@ -380,6 +389,19 @@ export class Attempt {
   failed(index: number, error: unknown): void {
     this.#outstanding.delete(index)
     this.#failures.push({ error, index, made: this.#replay.made })
+    this.tells(error)
+  }
+
+  /** The handler sees this error: from one that comes of its end it knows of that. */
+  tells(error: unknown): void {
+    if (this.#untold && endTags.has(tagOrName(error))) this.#untold = false
+  }
+
+  /** Why a call must not wait now: it was made before the handler was asked to end, or by one that does not know of that yet. */
+  mayNotWait(index: number): Error | undefined {
+    return this.#ending !== undefined && (index < this.#endBefore || this.#untold)
+      ? endingError(this.options.address, this.#ending)
+      : undefined
   }
 
   /** The attempt failed with this error: the entry that takes back the failure of a call behind it, if that is in the journal. */
@@ -692,16 +714,19 @@ export class Attempt {
 
   /**
    * Asks the handler to end: what waits rejects, later steps still run, and after a while the run ends without it. That while began when it was
-   * asked, maybe in another worker: a clean-up that never ends is not to begin anew with each. False: it was asked before.
+   * asked, maybe in another worker: a clean-up that never ends is not to begin anew with each. A handler that waited for nothing (a step was under
+   * way) is told by its next wait; later ones are its clean-up's. False: it was asked before.
    */
   #end(entry: EndEntry): boolean {
     if (this.#ending !== undefined && entry.more !== true) return false
     const ending = (this.#ending ??= this.#endingOf(entry))
     const error = endingError(this.options.address, ending)
     if (entry.more !== true) this.#limitCleanUp(entry.at ?? this.shard.now())
-    this.abort.abort(error)
+    if (entry.more !== true) this.#untold = true
     this.#endBefore = entry.c
-    for (const [index, call] of Array.from(this.#outstanding)) if (index < entry.c) this.#rejectWait(call, error)
+    this.abort.abort(error)
+    // on replay, calls that it made after it was asked may be there already
+    for (const [index, call] of Array.from(this.#outstanding)) this.#rejectWait(call, this.mayNotWait(index))
     return true
   }
 
@@ -718,8 +743,9 @@ export class Attempt {
     this.#limits.push(atTime(this, Math.max(asked + cleanup, this.shard.now() + Math.min(cleanup, leastCleanupMs)), onForced))
   }
 
-  #rejectWait(call: Outstanding, error: Error): void {
-    if (!call.cancellable) return
+  #rejectWait(call: Outstanding, error: Error | undefined): void {
+    if (!call.cancellable || error === undefined) return
+    this.#untold = false
     call.stop?.()
     call.reject(error)
     call.abandon?.(error.message)

@@ -14,9 +14,11 @@ export const startSleep = (attempt: Attempt, until: () => number): DurableCall<v
   attempt.start("sleep", "", ({ index, entries, resolve, reject }) => {
     let stop: (() => void) | undefined
     let end: number | undefined
+    /** A cancel may come before its entry is written. */
+    let over = false
     const wake = (due: number): void => {
       end = due
-      if (entries.some((entry) => entry.t === "woke")) return
+      if (over || entries.some((entry) => entry.t === "woke")) return
       stop = atTime(attempt, due, () =>
         attempt.record(
           { t: "woke", c: index },
@@ -35,7 +37,10 @@ export const startSleep = (attempt: Attempt, until: () => number): DurableCall<v
     }
     return {
       settle: (entry) => entry.t === "woke" && resolve(undefined),
-      reject,
+      reject: (error) => {
+        over = true
+        reject(error)
+      },
       cancellable: true,
       wakes: () => (end === undefined ? undefined : { due: end }),
       stop: () => stop?.(),
@@ -106,7 +111,10 @@ export const startReceive = (
         if (entry.e !== undefined) return reject(plainError(entry.e))
         give(entry.m === 0 ? undefined : attempt.options.inbox.get(entry.m))
       },
-      reject,
+      reject: (error) => {
+        settled = true
+        reject(error)
+      },
       cancellable: true,
       wakes: () => waits,
       offer: (message) => {

@@ -155,7 +155,7 @@ export class JobContext {
     const signal = this.#opening ? this.#source.life.signal : this.#source.attempt().stepSignal
     const call = new DurableCall<unknown>((resolve, reject) => this.#source.use(shared, signal).then(resolve, reject))
     // as with durable calls: one that nobody awaits must not end the process
-    call.then(undefined, () => undefined)
+    call.then(undefined, (error: unknown) => (this.#opening ? undefined : this.#source.attempt().tells(error)))
     return call
   }
 

@@ -40,6 +40,8 @@ export interface Resident {
   since: number
   /** The handler runs; its attempt may not have been needed yet. */
   handling: boolean
+  /** It ran at the last look of the slow cycle. */
+  lasts: boolean
   /** Settles when the attempt's handler has settled and its end is written (or refused). */
   executing: Promise<void> | undefined
   /** A later load came for the slot while it was taken: this shard is asked for the address again when it is free. */

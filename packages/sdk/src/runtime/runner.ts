@@ -107,7 +107,7 @@ export class Runner implements ShardConsumer, IterationHost {
     if (resident.executing === undefined && same) return this.#execute(resident, run, parseBody(run.body))
     if (same && resident.handling && resident.revision === run.revision) {
       // brought again while it executes: only its messages are news
-      if (resident.inbox?.add(run.inbox) === true) resident.attempt?.messages()
+      if (resident.inbox?.add(run.inbox) === true) this.#tell(resident, run.inbox)
       return
     }
     // another run, another epoch, or one that is closing: it waits for its slot
@@ -137,6 +137,7 @@ export class Runner implements ShardConsumer, IterationHost {
       moves: 0,
       since: 0,
       handling: false,
+      lasts: false,
       executing: undefined,
       next: undefined,
       evicted: false,
@@ -186,6 +187,7 @@ export class Runner implements ShardConsumer, IterationHost {
     this.#idle++
     if (resident.uses !== undefined) this.#release(resident)
     resident.handling = false
+    resident.lasts = false
     resident.used = performance.now()
     if (resident.evicted) {
       // W5: the slot is free only when `close` has ended
@@ -293,11 +295,15 @@ export class Runner implements ShardConsumer, IterationHost {
     const resident = this.#residents.get(address)
     if (resident === undefined || resident.run !== run || resident.inbox === undefined || resident.executing === undefined) return
     if (resident.inbox.last >= message.number) return
-    if (resident.inbox.add([message])) {
-      // a handler that made no durable call yet hears of a cancel all the same
-      const attempt = resident.attempt ?? (message.kind === "cancel" && resident.handling ? resident.source?.attempt() : undefined)
-      attempt?.messages()
-    } else shard.reload([address])
+    if (resident.inbox.add([message])) this.#tell(resident, [message])
+    else shard.reload([address])
+  }
+
+  /** A handler that made no durable call yet hears of a cancel all the same. */
+  #tell(resident: Resident, messages: ReadonlyArray<Message>): void {
+    const { attempt, handling, source } = resident
+    if (attempt !== undefined) attempt.messages()
+    else if (handling && messages.some(({ kind }) => kind === "cancel")) source?.attempt().messages()
   }
 
   /**
@@ -338,13 +344,16 @@ export class Runner implements ShardConsumer, IterationHost {
   #roomMadeAt = Number.NEGATIVE_INFINITY
 
   /**
-   * Proves what hints only promise: handlers that wait for a message have their runs loaded again, in turn, at most `limit` a call. To be
-   * called by the worker's slow cycle.
+   * Proves what hints only promise: handlers that wait for a message, or have been at something since the call before, which a cancel is to reach, have
+   * their runs loaded again, in turn, at most `limit` a call. To be called by the worker's slow cycle.
    */
   proveMessages(limit: number): void {
     const waiting: Array<Resident> = []
-    for (const resident of this.#residents.values())
-      if (resident.attempt?.expectsMessage === true && !resident.evicted) waiting.push(resident)
+    for (const resident of this.#residents.values()) {
+      if (!resident.handling || resident.evicted) continue
+      if (resident.lasts || resident.attempt?.expectsMessage === true) waiting.push(resident)
+      resident.lasts = true
+    }
     for (let i = 0; i < Math.min(limit, waiting.length); i++) {
       const resident = waiting[(this.#proved + i) % waiting.length]
       resident?.shard.reload([resident.address])

@@ -8,6 +8,7 @@ import { delivery } from "./attempt.ts"
 import { decodeError, encodeError, plainError, tagOrName } from "./body.ts"
 import type { DurableCall } from "./call.ts"
 import { durableCall } from "./call.ts"
+import type { MaybeSchema } from "./contract.ts"
 import { intercepted } from "./interceptors.ts"
 import type { Entry } from "./journal.ts"
 import { retryDelay } from "./retry.ts"
@@ -138,7 +139,7 @@ class StepCall implements Outstanding, Live {
 
   #try(): unknown {
     const { attempt, request } = this.#options
-    return request.timeout === undefined ? this.#run(attempt.stepSignal) : this.#runWithin(request.timeout)
+    return request.timeout === undefined ? this.#run(attempt.signalOf(this.index)) : this.#runWithin(request.timeout)
   }
 
   #run(abortSignal: AbortSignal): unknown {
@@ -162,7 +163,7 @@ class StepCall implements Outstanding, Live {
     const timer = setTimeout(() => own.abort(late), ms)
     try {
       return await Promise.race([
-        this.#run(AbortSignal.any([this.#options.attempt.stepSignal, own.signal])),
+        this.#run(AbortSignal.any([this.#options.attempt.signalOf(this.index), own.signal])),
         new Promise((_, reject) => own.signal.addEventListener("abort", () => reject(late), { once: true })),
       ])
     } finally {
@@ -202,19 +203,34 @@ class StepCall implements Outstanding, Live {
     const { kind, run } = attempt.options
     const failures = ++this.#failures
     const delay = request.retry === undefined ? undefined : retryDelay(request.retry, failures, `${run}.${index}`, tagOrName(error))
-    if (delay !== undefined && !attempt.abortSignal.aborted) return void this.#pause(delay).then(() => this.begin())
-    const entry: Entry = { t: "step", c: index, n: name, e: encodeError(error, kind.contract.schemas.errors) }
+    if (delay !== undefined) return this.#again(delay)
+    this.#fail(error, kind.contract.schemas.errors)
+  }
+
+  #fail(error: unknown, errors: Readonly<Record<string, MaybeSchema>> = {}): void {
+    const { attempt, index, name } = this.#options
     attempt.recordDeferred(
-      entry,
+      { t: "step", c: index, n: name, e: encodeError(error, errors) },
       delivery(() => this.reject(error)),
     )
   }
 
+  /** Tries again after a pause, which is a wait as others are: a cancel ends it, those of clean-up excepted. */
+  #again(delay: number): void {
+    const { attempt, index } = this.#options
+    const ended = attempt.mayNotWait(index)
+    if (ended !== undefined) return this.#fail(ended)
+    void this.#pause(delay).then(() => {
+      const over = attempt.over ? undefined : attempt.mayNotWait(index)
+      return over === undefined ? this.begin() : this.#fail(over)
+    })
+  }
+
   /** Until the next try, or the end of the run or the attempt. */
   #pause(delay: number): Promise<void> {
-    const { attempt } = this.#options
+    const { attempt, index } = this.#options
     return new Promise((done) => {
-      const signal = attempt.abortSignal
+      const signal = attempt.signalOf(index)
       let stop = (): void => undefined
       const end = (): void => {
         stop()

@@ -1,4 +1,5 @@
 /** Workflows that end in every way. */
+import { retry } from "../../src/define/index.ts"
 import { GoneError, until } from "./fixture.ts"
 import type { Script, Workflow } from "./world.ts"
 
@@ -21,6 +22,34 @@ export const endingWorkflows: ReadonlyArray<Workflow> = [
     }),
     script: async ({ handle, world }) => {
       await until(() => world.seen.has("1.begin"), "it began")
+      await handle.cancel("enough")
+    },
+  },
+  {
+    name: "a cancel during a step, told by the next wait, and a clean-up that waits and is tried again",
+    handlers: (world) => ({
+      run: async (job: any) => {
+        await world.step(job, "begin")
+        const works = (signal: AbortSignal): Promise<number> => {
+          world.does("works")
+          return new Promise((resolve) =>
+            signal.aborted ? resolve(1) : signal.addEventListener("abort", () => resolve(1), { once: true }),
+          )
+        }
+        await job.step("works", works)
+        try {
+          await job.sleep("1 day")
+        } catch (error) {
+          world.note("told", (error as { _tag: string })._tag)
+        }
+        await job.sleep(1)
+        await world.step(job, "clean", (count) => count === 1, { retry: retry.fixed({ every: 1 }) })
+        await job.receive("stop", { timeout: 1 })
+        throw new Error("nothing else to do")
+      },
+    }),
+    script: async ({ handle, world }) => {
+      await until(() => world.ran.has("works"), "it works")
       await handle.cancel("enough")
     },
   },

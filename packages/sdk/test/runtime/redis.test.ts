@@ -1,4 +1,5 @@
 import { describeRedis, redisUrl } from "../../../../tools/with-redis.ts"
+import { cancelSuite } from "./cancels.ts"
 import { childrenSuite } from "./children.ts"
 import { endingSuite } from "./endings.ts"
 import { interceptorSuite } from "./interceptors.ts"
@@ -17,4 +18,5 @@ describeRedis("Redis", () => {
   sharedSuite("Redis", redisUrl)
   stateSuite("Redis", redisUrl)
   childrenSuite("Redis", redisUrl)
+  cancelSuite("Redis", redisUrl)
 })

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto"
+import { cancelSuite } from "./cancels.ts"
 import { childrenSuite } from "./children.ts"
 import { endingSuite } from "./endings.ts"
 import { interceptorSuite } from "./interceptors.ts"
@@ -18,3 +19,4 @@ endingSuite("SQLite in memory", memory)
 sharedSuite("SQLite in memory", memory)
 stateSuite("SQLite in memory", memory)
 childrenSuite("SQLite in memory", memory)
+cancelSuite("SQLite in memory", memory)
