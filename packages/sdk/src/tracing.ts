@@ -1,5 +1,5 @@
 /**
- * Tracing by Effect's tracer: interceptors that make a span of each start, attempt, step, activity and call to another job, in one trace. Where the spans go is said by
+ * Tracing by Effect's tracer: interceptors that make a span of each call of a client, attempt, step, activity and call to another job, in one trace. Where the spans go is said by
  * a layer with a tracer (OTLP, OpenTelemetry), the worker's own and one for the client. The trace goes with a run in its header `traceparent`.
  */
 import { AsyncLocalStorage } from "node:async_hooks"
@@ -73,7 +73,7 @@ export const traceClient =
   ({ runtime }: TraceClientOptions = {}): ClientInterceptor =>
   (call, next) => {
     const attributes = { "ponos.kind": call.kind, "ponos.key": call.key }
-    const name = call.name === "" ? `${call.type} ${call.kind}` : `${call.type} ${call.name}`
+    const name = `${call.type} ${call.name === "" ? call.kind : call.name}`.trim()
     const traced = spanned(name, attributes, "client", current.getStore(), (span) => {
       call.headers["traceparent"] = print(span)
       return next()

@@ -12,7 +12,6 @@ import { addressOfInput, addressOfKey } from "../runtime/address.ts"
 import { StatsReader, type PoolStats, type StatsOptions } from "../pool/stats/pool-stats.ts"
 import { ClientCore } from "./core.ts"
 import { Handle } from "./handle.ts"
-import type { ClientCall } from "./interceptors.ts"
 import { checkHeaders } from "../runtime/interceptors.ts"
 import { firstSignal } from "../runtime/start-request.ts"
 import { interceptCall } from "./interceptors.ts"
@@ -99,10 +98,10 @@ export class JobClient {
   async start(input: unknown, options: StartOptions = noOptions): Promise<Handle> {
     const { interceptors } = this.#core
     if (interceptors.length === 0) return this.#start(input, options)
-    const headers: Record<string, string> = {}
     const { key } = addressOfInput(this.contract, this.#encode(input), 1)
-    const call: ClientCall = { type: "start", kind: this.kind, key, name: "", input, headers }
-    return interceptCall(interceptors, call, () => this.#start(input, options, checkHeaders(headers)))
+    return interceptCall(interceptors, { type: "start", kind: this.kind, key, input }, (headers) =>
+      this.#start(input, options, checkHeaders(headers)),
+    )
   }
 
   async #start(input: unknown, options: StartOptions, headers?: Readonly<Record<string, string>>): Promise<Handle> {
@@ -162,7 +161,7 @@ export class JobClient {
     let left = options.limit ?? Number.POSITIVE_INFINITY
     const pace = new Pace()
     for (let cursor: string | undefined = ""; cursor !== undefined && left > 0;) {
-      const page: Page = await readPage(this.#core, this.kind, options, cursor, pageSize, pace)
+      const page: Page = await this.#page({ ...options, cursor, limit: pageSize }, pace)
       for (const run of page.runs) if (left-- > 0) yield run
       cursor = page.cursor
     }
@@ -171,7 +170,13 @@ export class JobClient {
   /** One page of them, for who shows them page by page. */
   async page(options: PageOptions = {}): Promise<Page> {
     checkPageOptions(options)
-    return await readPage(this.#core, this.kind, options, options.cursor ?? "", options.limit ?? 100)
+    return await this.#page(options, new Pace())
+  }
+
+  #page(options: PageOptions, pace: Pace): Promise<Page> {
+    return interceptCall(this.#core.interceptors, { type: "list", kind: this.kind, input: options }, () =>
+      readPage(this.#core, this.kind, options, options.cursor ?? "", options.limit ?? 100, pace),
+    )
   }
 }
 
@@ -189,7 +194,8 @@ export const makeClient = (options: ClientOptions, contracts: Readonly<Record<st
   const close = (): Promise<void> => core.close()
   const jobs = Object.fromEntries(Object.entries(contracts).map(([name, contract]) => [name, new JobClient(core, contract)]))
   const reader = new StatsReader(options.pool, async () => ({ engine: await core.engine(), shards: await core.shards() }))
-  const stats = (statsOptions?: StatsOptions): Promise<PoolStats> => reader.read(statsOptions)
+  const stats = (statsOptions?: StatsOptions): Promise<PoolStats> =>
+    interceptCall(core.interceptors, { type: "stats", input: statsOptions }, () => reader.read(statsOptions))
   return { ...jobs, stats, close, [Symbol.asyncDispose]: close }
 }
 

@@ -72,7 +72,7 @@ export class Handle {
   #intercept<A>(type: ClientCall["type"], name: string, input: unknown, body: () => Promise<A>): Promise<A> {
     const { interceptors } = this.#core
     if (interceptors.length === 0) return body()
-    return interceptCall(interceptors, { type, kind: this.#contract.kind, key: this.key, name, input, headers: {} }, body)
+    return interceptCall(interceptors, { type, kind: this.#contract.kind, key: this.key, name, input }, body)
   }
 
   /** Sends a message; gives the run that has it. */
@@ -201,7 +201,11 @@ export class Handle {
     return { at, run }
   }
 
-  async describe(): Promise<Described<unknown>> {
+  describe(): Promise<Described<unknown>> {
+    return this.#intercept("describe", "", undefined, () => this.#describe())
+  }
+
+  async #describe(): Promise<Described<unknown>> {
     const { at, run } = await this.#read()
     const engine = await this.#core.engine()
     const [header] = await engine.headers(this.#core.pool, [at.shard])
@@ -222,13 +226,16 @@ export class Handle {
   }
 
   /** What happened in the current iteration: journal and messages. */
-  async history(): Promise<History> {
-    const { run } = await this.#read()
-    return toHistory(this.#contract.kind, this.key, run)
+  history(): Promise<History> {
+    return this.#intercept("history", "", undefined, async () => toHistory(this.#contract.kind, this.key, (await this.#read()).run))
   }
 
   /** Waits for the end of the run that has the key now; gives its result, or throws its error. */
-  async result(options: ResultOptions = {}): Promise<unknown> {
+  result(options: ResultOptions = {}): Promise<unknown> {
+    return this.#intercept("result", "", undefined, () => this.#result(options))
+  }
+
+  async #result(options: ResultOptions): Promise<unknown> {
     refuseUnknown(options, ["timeout"], "result")
     const timeout = options.timeout === undefined ? undefined : toMillis(options.timeout, "timeout")
     const at = await this.#locate()

@@ -57,7 +57,7 @@ export const readPage = async (
   filter: ListFilter,
   cursor: string,
   limit: number,
-  pace: Pace = new Pace(),
+  pace: Pace,
 ): Promise<Page> => {
   const engine = await core.engine()
   const shards = await core.shards()

@@ -20,7 +20,7 @@ export interface ClientOptions extends Partial<
   readonly engine?: Engine
   /** What payloads go through before they are stored, in this order: `[compress(), encrypt({ … })]`. All clients and workers need the same. */
   readonly codecs?: ReadonlyArray<Codec>
-  /** Around each start, signal, update, query, cancel and terminate; the first is the outermost. */
+  /** Around each call of its handles, jobs and `stats`; the first is the outermost. */
   readonly interceptors?: ReadonlyArray<ClientInterceptor>
 }
 export const clientOptionNames = ["shards", "callTimeoutMs", "queryTimeoutMs", "updateTimeoutMs", "payloadBytes"] as const

@@ -197,7 +197,7 @@ class StepCall implements Outstanding, Live {
   }
 
   #failed(error: unknown): void {
-    const { attempt, index, name, request } = this.#options
+    const { attempt, index, request } = this.#options
     this.#leave()
     if (attempt.over) return
     const { kind, run } = attempt.options

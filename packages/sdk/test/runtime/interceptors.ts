@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest"
 import { uniqueName } from "../../../../tools/with-redis.ts"
 import { makeClient } from "../../src/gen.ts"
 import { jsonLog, traceClient, traceWork } from "../../src/index.ts"
-import type { ClientCall, WorkCall } from "../../src/index.ts"
+import type { ClientCall, Page, WorkCall } from "../../src/index.ts"
 import type { Started } from "./fixture.ts"
 import { contract, startPool, until } from "./fixture.ts"
 
@@ -201,6 +201,52 @@ export const interceptorSuite = (name: string, store: () => string): void => {
         "query sample acme count undefined",
         'terminate sample acme  "no"',
         'cancel sample acme  "enough"',
+        "result sample acme  undefined",
+      ])
+    })
+
+    test("a client's are around all that reads, too: they may refuse it, and leave runs out of a list", async () => {
+      await pool.worker({ run: (job: any) => job.again({ on: ["stop"] }) })
+      const calls: Array<string> = []
+      const mine = client({
+        interceptors: [
+          async ({ type, kind, key, input }: ClientCall, next: () => Promise<unknown>) => {
+            calls.push(`${type} ${kind} ${key} ${JSON.stringify(input)}`)
+            if (key !== "" && key !== "mine") throw new Error("you may not")
+            const answer = await next()
+            if (type !== "list") return answer
+            const page = answer as Page
+            return { ...page, runs: page.runs.filter((run) => run.key === "mine") }
+          },
+        ],
+      })
+      await pool.client.sample.start({ id: "theirs" })
+      const handle = await mine.sample.start({ id: "mine" })
+      const theirs = mine.sample.get("theirs")
+      const refused = ["describe", "history", "result", "cancel", "terminate", "signal.stop", "update.add", "query.count"]
+      for (const call of refused) {
+        const [method = "", name = ""] = call.split(".")
+        const made = name === "" ? theirs[method]() : theirs[method][name]()
+        await expect(made, call).rejects.toThrow("you may not")
+      }
+      expect(calls.splice(0).map((call) => call.split(" ")[0])).toEqual(["start", ...refused.map((call) => call.split(".")[0])])
+      expect((await handle.describe()).key).toBe("mine")
+      expect((await handle.history()).key).toBe("mine")
+      const listed: Array<string> = []
+      for await (const { key } of mine.sample.list({ phase: ["ready", "active", "parked"], limit: 5 })) listed.push(key as string)
+      expect(listed).toEqual(["mine"])
+      expect((await mine.sample.page({ limit: 7 })).runs).toHaveLength(1)
+      expect((await mine.stats({ maxWorkers: 3 })).groups).toBeDefined()
+      await handle.terminate("enough")
+      await expect(handle.result({ timeout: 10_000 })).rejects.toMatchObject({ _tag: "Terminated" })
+      expect(calls).toEqual([
+        "describe sample mine undefined",
+        "history sample mine undefined",
+        'list sample  {"phase":["ready","active","parked"],"limit":200,"cursor":""}',
+        'list sample  {"limit":7}',
+        'stats   {"maxWorkers":3}',
+        'terminate sample mine "enough"',
+        "result sample mine undefined",
       ])
     })
 
@@ -246,6 +292,12 @@ export const interceptorSuite = (name: string, store: () => string): void => {
       const handle = await client({ interceptors: [traceClient({ runtime })] }).sample.start({ id: "traced" })
       expect(await handle.result({ timeout: 10_000 })).toBe("traced")
       await runtime.dispose()
+      // the wait for the result is no part of what the run does
+      const [waits] = spans.splice(
+        spans.findIndex((span) => span.name === "result sample"),
+        1,
+      )
+      expect(waits?.parent._tag).toBe("None")
       const seen = spans.map((span) => {
         const parent = span.parent._tag === "Some" ? span.parent.value : undefined
         const above = spans.find(({ spanId }) => spanId === parent?.spanId)
