@@ -61,7 +61,7 @@ describe("the test environment", () => {
     await handle.signal.stop()
     await env.advance("30 minutes")
     const { phase, blocked, attempt, outcome } = await handle.describe()
-    expect([phase, attempt, outcome]).toEqual(["parked", 1, undefined])
+    expect([phase, attempt, outcome]).toEqual(["active", 1, undefined])
     expect(blocked).toContain('version 2 of the change "change"')
     expect(events.filter(({ type }) => type === "failed")).toEqual([])
     expect(events).toContainEqual(expect.objectContaining({ type: "blocked", kind: "sample", key: "pinned" }))

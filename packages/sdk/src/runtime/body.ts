@@ -96,8 +96,9 @@ export const nextBody = (body: Body, waiting: Waiting | undefined, changed: bool
 
 /** An ended run waits for nothing. */
 export const endedBody = (body: Body): Body => {
-  if (body.waiting === undefined && body.backoff === undefined && body.wake === undefined && body.until === undefined) return body
-  const { waiting: _, backoff: __, wake: ___, until: ____, began: _____, ...rest } = body
+  const { waiting, backoff, wake, until, blocked } = body
+  if (waiting === undefined && backoff === undefined && wake === undefined && until === undefined && blocked === undefined) return body
+  const { waiting: _, backoff: __, wake: ___, until: ____, began: _____, blocked: ______, ...rest } = body
   return rest
 }
 

@@ -1,7 +1,9 @@
 /** What an iteration needs from the runner, and what both tell. */
-import type { Engine } from "../engine/engine.ts"
+import type { Address, Engine, LoadedRun } from "../engine/engine.ts"
 import type { Options } from "../options.ts"
+import type { OwnedShard } from "../pool/consumer.ts"
 import type { WorkerStats } from "../pool/stats/worker-stats.ts"
+import type { Body } from "./body.ts"
 import { messageOf } from "./body.ts"
 import type { Effects } from "./effects.ts"
 import type { WorkInterceptor } from "./interceptors.ts"
@@ -60,6 +62,12 @@ export interface IterationHost {
   ended(resident: Resident): void
   /** The run is about to be parked while its handler waits: it leaves memory when that has settled. */
   leaves(resident: Resident, reason: Error): void
+  /** The run is about to be written as blocked and active; false: there is no room for it, it is to be parked. */
+  reserve(shard: OwnedShard, address: Address): boolean
+  /** It was written: it is looked at again at `due`. `undefined`: it could not be. */
+  hold(shard: OwnedShard, address: Address, due: number | undefined): void
+  /** Writes a run as it was brought, blocked, and holds it. */
+  block(shard: OwnedShard, run: LoadedRun, body: Body): Promise<void>
   closeResource(resident: Resident): Promise<void>
   /** What the run's tenant shares: of the handler until it settles. */
   useShared(resident: Resident, shared: unknown, abortSignal: AbortSignal): Promise<unknown>

@@ -16,6 +16,7 @@ import {
 } from "../errors.ts"
 import type { Work } from "../pool/work.ts"
 import { begin, runAs } from "../pool/work.ts"
+import { blockedRetryMs } from "./blocked-runs.ts"
 import { AgainValue, DoneValue, toWaiting } from "./again.ts"
 import type { Present } from "./answers.ts"
 import { applyUpdate } from "./answers.ts"
@@ -45,10 +46,7 @@ import type { WakeReason } from "./wake.ts"
 import { planWake } from "./wake.ts"
 import type { WriteTarget } from "./writes.ts"
 import { isThenable } from "./thenable.ts"
-import { nextOf, park, writeRun } from "./writes.ts"
-
-/** How long a blocked run waits before it is tried again, in case code was deployed that fits, ms. */
-const blockedRetryMs = 30_000
+import { nextOf, writeRun } from "./writes.ts"
 
 /** Errors of code and data that a retry cannot mend: the run waits for code or an operator. */
 const blocks = (error: unknown): boolean =>
@@ -190,7 +188,7 @@ export class Iteration implements AttemptSource, Pass {
   async #block(error: Error): Promise<void> {
     const { shard, kind, key, run } = this.#resident
     this.#report({ type: "blocked", kind: kind.kind, key, run, error })
-    await park(shard, this.#loaded, { ...parseBody(this.#loaded.body), blocked: error.message.slice(0, 2_000) }, blockedRetryMs)
+    await this.#runner.block(shard, this.#loaded, { ...parseBody(this.#loaded.body), blocked: error.message.slice(0, 2_000) })
   }
 
   /** Decodes input and state, and applies updates and inputs that came while the run was parked. */
@@ -566,6 +564,9 @@ export class Iteration implements AttemptSource, Pass {
   async #fail(error: Error, attempt?: Attempt, cause: unknown = error): Promise<void> {
     const { shard, kind, key, run } = this.#resident
     const blocked = blocks(error) || (attempt === undefined && BadInput.is(error))
+    const cancel = blocked ? this.#untoldCancel() : undefined
+    // no handler here could clean up
+    if (cancel !== undefined) return this.#end({ type: "cancelled", reason: JSON.parse(cancel.payload) as string }, attempt, this.#kept())
     // a run that waits for code has not failed: its retries are for its own faults
     const failures = (this.#body.failures ?? 0) + (blocked ? 0 : 1)
     const delay = blocked ? blockedRetryMs : retryDelay(kind.retry, failures, `${run}.${this.#body.iteration ?? 1}`, tagOrName(cause))
@@ -604,9 +605,29 @@ export class Iteration implements AttemptSource, Pass {
     }
     // the begin of an iteration that has recorded nothing else is in the body now: it is not under way, and news may still change it (D4)
     const journal = attempt?.onlyBegan === true ? "clear" : "keep"
-    const { revision } = await writeRun(shard, target, body, nextOf(waiting, this.#deadlines(body.began)), journal)
-    this.#resident.revision = revision
-    this.#resident.inbox = undefined
+    const parked = nextOf(waiting, this.#deadlines(body.began))
+    const held = blocked && this.#runner.reserve(shard, address)
+    let lookAt: number | undefined
+    try {
+      const { revision, reply } = await writeRun(shard, target, body, held ? { phase: "active" } : parked, journal)
+      const { run: ends = waiting.due, iteration: late = waiting.due } = this.#deadlines(body.began)
+      lookAt = reply.lastMessage > target.seen ? 0 : Math.min(waiting.due, ends, late)
+      this.#resident.revision = revision
+      this.#resident.inbox = undefined
+    } finally {
+      if (held) this.#runner.hold(shard, address, lookAt)
+    }
+  }
+
+  /** A cancel that the journal does not have. */
+  #untoldCancel(): Message | undefined {
+    for (let number = this.#loaded.consumed + 1; number <= this.#inbox.last; number++) {
+      const message = this.#inbox.get(number)
+      if (message?.kind !== "cancel" || this.#entries.some((entry) => entry.t === "cancel" && entry.m === number)) continue
+      this.#inbox.markRead(number)
+      return message
+    }
+    return undefined
   }
 
   #report(event: RuntimeEvent): void {

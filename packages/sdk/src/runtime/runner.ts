@@ -10,6 +10,7 @@ import { runAs, workDone } from "../pool/work.ts"
 import { hearTry } from "./activity-watch.ts"
 import type { Present } from "./answers.ts"
 import { answerQuery } from "./answers.ts"
+import { BlockedRuns, blockedRetryMs } from "./blocked-runs.ts"
 import type { Use } from "../telemetry/measured.ts"
 import type { Body } from "./body.ts"
 import { parseBody } from "./body.ts"
@@ -23,10 +24,8 @@ import { Reach } from "./reach.ts"
 import type { Resident } from "./resident.ts"
 import { Shares, Uses } from "./shares.ts"
 import type { Beat } from "./task.ts"
-import { park } from "./writes.ts"
+import { hold, park } from "./writes.ts"
 
-/** How long a run of a kind that this worker lacks is parked before it is looked at again, ms. */
-const missingKindMs = 10_000
 /** When all places are taken: how often handlers are looked at that could give theirs, and how long they must have waited, ms. */
 const roomMadeEveryMs = 250
 const waitedMs = 500
@@ -45,11 +44,13 @@ export class Runner implements ShardConsumer, IterationHost {
   readonly #residents = new Map<Address, Resident>()
   readonly #executing = new Map<number, Set<Address>>()
   readonly #shares: Shares
+  readonly #blocked: BlockedRuns
   #running = 0
   #idle = 0
 
   constructor(options: RunnerOptions) {
     this.options = options
+    this.#blocked = new BlockedRuns(options.limits.maxResident, (address) => this.#residents.get(address)?.executing !== undefined)
     this.#shares = new Shares({
       effects: options.effects,
       onCloseFailed: (tenant, error) => options.onEvent({ type: "closeFailed", tenant, error: errorOf(error) }),
@@ -92,6 +93,7 @@ export class Runner implements ShardConsumer, IterationHost {
   /** One damaged run must not stop the others (B1): it is reported once, and left alone while the shard is owned here. */
   #quarantine(shard: OwnedShard, { address, run }: Pick<LoadedRun, "address" | "run">, error: Error): void {
     const { kind, key } = splitAddress(address)
+    this.#blocked.drop(address)
     // one that is being given up goes to its next owner
     if (!shard.abortSignal.aborted) {
       this.#executingOf(shard.shard).add(address)
@@ -149,7 +151,7 @@ export class Runner implements ShardConsumer, IterationHost {
     this.#execute(resident, run, body)
   }
 
-  /** A kind without handlers here: the run is parked a while and reported; nothing is lost (A2). */
+  /** A kind without handlers here: the run waits for a worker that has them, and is reported; nothing is lost (A2). */
   #missing(shard: OwnedShard, run: LoadedRun, kind: string, key: string): void {
     const error = new HandlerMissing(
       `the run ${run.run} of ${run.address} needs handlers of kind ${kind}, and this worker has those of ${[...this.options.kinds.keys()].join(", ") || "no kind"}. ` +
@@ -157,11 +159,34 @@ export class Runner implements ShardConsumer, IterationHost {
       { kind },
     )
     this.options.onEvent({ type: "blocked", kind, key, run: run.run, error })
-    park(shard, run, { ...parseBody(run.body), blocked: error.message }, missingKindMs).catch(() => undefined)
+    this.block(shard, run, { ...parseBody(run.body), blocked: error.message }).catch(() => undefined)
+  }
+
+  reserve(shard: OwnedShard, address: Address): boolean {
+    const reserved = this.#blocked.reserve(shard, address)
+    if (reserved) this.#executingOf(shard.shard).add(address)
+    return reserved
+  }
+
+  hold(shard: OwnedShard, address: Address, due: number | undefined): void {
+    if (due !== undefined) this.#blocked.hold(address, due)
+    else if (this.#blocked.drop(address)) this.#executingOf(shard.shard).delete(address)
+  }
+
+  async block(shard: OwnedShard, run: LoadedRun, body: Body): Promise<void> {
+    if (!this.reserve(shard, run.address)) return void (await park(shard, run, body, blockedRetryMs))
+    let due: number | undefined
+    try {
+      const missed = await hold(shard, run, body)
+      due = missed ? 0 : shard.now() + blockedRetryMs
+    } finally {
+      this.hold(shard, run.address, due)
+    }
   }
 
   #execute(resident: Resident, run: LoadedRun, body: Body): void {
     this.#executingOf(resident.shard.shard).add(run.address)
+    this.#blocked.drop(run.address)
     this.#running++
     this.#idle--
     this.options.stats.began(run.since, resident.shard.now())
@@ -182,7 +207,7 @@ export class Runner implements ShardConsumer, IterationHost {
   }
 
   #settled(resident: Resident): void | Promise<void> {
-    this.#executingOf(resident.shard.shard).delete(resident.address)
+    if (!this.#blocked.has(resident.address)) this.#executingOf(resident.shard.shard).delete(resident.address)
     this.#running--
     this.#idle++
     if (resident.uses !== undefined) this.#release(resident)
@@ -196,6 +221,7 @@ export class Runner implements ShardConsumer, IterationHost {
     resident.attempt = undefined
     resident.source = undefined
     resident.executing = undefined
+    this.#blocked.lookAt(resident.address)
     const next = resident.next
     resident.next = undefined
     // asked for again rather than run as it came: it may have been loaded before this attempt's last write
@@ -292,6 +318,12 @@ export class Runner implements ShardConsumer, IterationHost {
   }
 
   onMessage(shard: OwnedShard, address: Address, run: string, message: Message): void {
+    // what an operator may have decided; signals and results change nothing for it
+    if (this.#blocked.has(address)) {
+      if (message.kind === "signal" || message.kind === "result") return
+      this.#blocked.hurry(address)
+      return this.#blocked.lookAt(address)
+    }
     const resident = this.#residents.get(address)
     if (resident === undefined || resident.run !== run || resident.inbox === undefined || resident.executing === undefined) return
     if (resident.inbox.last >= message.number) return
@@ -348,6 +380,7 @@ export class Runner implements ShardConsumer, IterationHost {
    * their runs loaded again, in turn, at most `limit` a call. To be called by the worker's slow cycle.
    */
   proveMessages(limit: number): void {
+    this.#blocked.lookAtAll()
     const waiting: Array<Resident> = []
     for (const resident of this.#residents.values()) {
       if (!resident.handling || resident.evicted) continue
@@ -364,9 +397,10 @@ export class Runner implements ShardConsumer, IterationHost {
 
   /** For a test that moves the store's clock: is anything under way, and when does a handler want to be woken? */
   quiet(): { readonly resting: boolean; readonly nextWake: number; readonly executing: number } {
-    let nextWake = Number.POSITIVE_INFINITY
-    let resting = !this.#forwarder.busy
-    let count = 0
+    const blocked = this.#blocked.quiet()
+    let nextWake = blocked.nextDue
+    let resting = !this.#forwarder.busy && blocked.resting
+    let count = this.#blocked.size
     for (const { executing, attempt } of this.#residents.values()) {
       if (executing === undefined) continue
       count++
@@ -378,11 +412,13 @@ export class Runner implements ShardConsumer, IterationHost {
 
   /** The store's clock was moved: waits for a time are looked at again. */
   timeMoved(): void {
+    this.#blocked.lookAtAll()
     for (const { attempt } of this.#residents.values())
       for (const wait of attempt === undefined ? [] : Array.from(attempt.waits)) wait.check()
   }
 
-  onTerminated(_: OwnedShard, address: Address, run: string): void {
+  onTerminated(shard: OwnedShard, address: Address, run: string): void {
+    if (this.#blocked.drop(address)) this.#executingOf(shard.shard).delete(address)
     const resident = this.#residents.get(address)
     // the sweep found no record at all: it has no run id to give
     if (resident === undefined || (run !== "" && resident.run !== run)) return
@@ -439,6 +475,7 @@ export class Runner implements ShardConsumer, IterationHost {
 
   async giveUp(shard: OwnedShard, reason: GiveUpReason): Promise<void> {
     const why = (shard.abortSignal.reason as Error | undefined) ?? new Deposed(`shard ${shard.shard} was given up (${reason}).`)
+    for (const address of this.#blocked.leave(shard)) this.#executingOf(shard.shard).delete(address)
     this.#shares.abort(shard, why)
     const leaving: Array<Promise<void>> = []
     for (const resident of this.#residents.values()) {

@@ -10,6 +10,7 @@
  * - D5 The reason is the first that holds: message, input, time; a run without a wait is ready by itself. Once an iteration has begun, its
  *   reason is kept: with its journal's first entry, and in the body when that is written before. Time carries when it was scheduled (W8).
  * - D6 A limit in time that has passed ends a run that is between iterations, or waits in a back-off; a handler that is to go on is told instead.
+ * - D7 A run that is blocked does not wait out its time: whoever is brought it tries it, since its code may be another one.
  */
 import type { Message } from "../engine/engine.ts"
 import type { Body, WakeReason } from "./body.ts"
@@ -42,13 +43,15 @@ export const planWake = ({ body, unread, underWay, now, deadlines, ...record }: 
   const { waiting } = body
   const due = waiting?.due
   const cancel = unread.find((message) => message.kind === "cancel")
-  const isDue = due !== undefined && due <= now
+  const blocked = body.backoff === true && body.blocked !== undefined
+  const isDue = (due !== undefined && due <= now) || blocked
+  const ending = passed(deadlines, now)
+  if (blocked && cancel === undefined && ending !== undefined) return { do: "end", ending }
   if (underWay && (body.backoff !== true || isDue || due === undefined)) {
     // the iteration goes on where its journal ends; its messages are applied at its awaits
     return { do: "run", wake: wakeOf(body, unread, now), apply: [] }
   }
   if (cancel !== undefined) return { do: "cancel", message: cancel }
-  const ending = passed(deadlines, now)
   if (ending !== undefined) return { do: "end", ending }
   if (underWay) return { do: "park", apply: [] }
   const apply = unread.filter((message) => message.kind === "update" || message.kind === "input")

@@ -1,5 +1,5 @@
 /** The writes that end an iteration or an attempt: one fenced commit each. */
-import type { CommitItem, CommitReply, Next } from "../engine/engine.ts"
+import type { CommitItem, CommitReply, LoadedRun, Next } from "../engine/engine.ts"
 import type { CommitSource, OwnedShard } from "../pool/consumer.ts"
 import { refusedWrite } from "./journal-writer.ts"
 import type { Body, Waiting } from "./body.ts"
@@ -86,24 +86,26 @@ export const nextOf = (waiting: Waiting | undefined, { run, iteration }: Deadlin
 }
 const never = Number.POSITIVE_INFINITY
 
+type Brought = Pick<WriteTarget, "address" | "run" | "revision" | "consumed"> & Pick<LoadedRun, "inbox" | "journal">
+
+const targetOf = (run: Brought): WriteTarget => ({
+  ...run,
+  seen: run.inbox.at(-1)?.number ?? run.consumed,
+  journalLength: run.journal.length,
+})
+
+/** Writes the body of a run that stays active, with its journal. True: messages came that it has not seen. */
+export const hold = async (shard: OwnedShard, run: Brought, body: Body): Promise<boolean> => {
+  const target = targetOf(run)
+  const { reply } = await writeRun(shard, target, body, { phase: "active" }, "keep")
+  return reply.lastMessage > target.seen
+}
+
 /**
  * Parks a run for `after` ms as it is, with its journal and what it waits for: it was brought for a reason that this worker cannot serve now.
  * Whoever looks at it next decides from the same body.
  */
-export const park = (
-  shard: OwnedShard,
-  run: {
-    readonly address: string
-    readonly run: string
-    readonly revision: string
-    readonly consumed: number
-    readonly inbox: ReadonlyArray<{ readonly number: number }>
-    readonly journal: ReadonlyArray<string>
-  },
-  body: Body,
-  after: number,
-): Promise<unknown> => {
+export const park = (shard: OwnedShard, run: Brought, body: Body, after: number): Promise<unknown> => {
   const due = { at: Math.ceil(shard.now() + after) }
-  const target = { ...run, seen: run.inbox.at(-1)?.number ?? run.consumed, journalLength: run.journal.length }
-  return writeRun(shard, target, body, { phase: "parked", due, on: [] }, "keep")
+  return writeRun(shard, targetOf(run), body, { phase: "parked", due, on: [] }, "keep")
 }

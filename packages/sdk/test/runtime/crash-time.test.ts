@@ -112,7 +112,7 @@ describe("under every fault", () => {
     }
     expect(await trials(handlers, deployments)).toEqual({
       outcome: "second",
-      seen: { phase: "parked", waits: true },
+      seen: { phase: "active", waits: true },
       effects: ["1.first", "1.second"],
       twice: [],
     })

@@ -1,4 +1,5 @@
 import { describeRedis, redisUrl } from "../../../../tools/with-redis.ts"
+import { blockedSuite } from "./blocked.ts"
 import { cancelSuite } from "./cancels.ts"
 import { childrenSuite } from "./children.ts"
 import { endingSuite } from "./endings.ts"
@@ -19,4 +20,5 @@ describeRedis("Redis", () => {
   stateSuite("Redis", redisUrl)
   childrenSuite("Redis", redisUrl)
   cancelSuite("Redis", redisUrl)
+  blockedSuite("Redis", redisUrl)
 })

@@ -225,7 +225,7 @@ export const runtimeSuite = (name: string, store: () => string): void => {
       const newest = await pool.worker({ run: async (job: any) => await rest(job, job.version("change", 3, 3)) })
       await until(async () => (await handle.describe()).blocked?.includes('version 2 of the change "change"'), "it waits for code")
       await newest.close()
-      expect((await handle.describe()).phase).toBe("parked")
+      expect((await handle.describe()).phase).toBe("active")
       expect(pool.events.filter(({ type }) => type === "failed")).toEqual([])
       expect(pool.events).toContainEqual(expect.objectContaining({ type: "blocked", kind: "sample", key: "versions" }))
     })

@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto"
+import { blockedSuite } from "./blocked.ts"
 import { cancelSuite } from "./cancels.ts"
 import { childrenSuite } from "./children.ts"
 import { endingSuite } from "./endings.ts"
@@ -20,3 +21,4 @@ sharedSuite("SQLite in memory", memory)
 stateSuite("SQLite in memory", memory)
 childrenSuite("SQLite in memory", memory)
 cancelSuite("SQLite in memory", memory)
+blockedSuite("SQLite in memory", memory)

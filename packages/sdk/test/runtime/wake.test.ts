@@ -44,6 +44,15 @@ describe("what is done with a run that the pool brings", () => {
     expect(plan({}, [cancel], { underWay: true })).toEqual(run("start"))
   })
 
+  test("D7 what is blocked is tried by whoever is brought it, whatever is left of its time", () => {
+    const stuck = { waiting: { due: 500 }, backoff: true, blocked: "code" }
+    expect(plan(stuck, [], { underWay: true })).toEqual(due(500))
+    expect(plan(stuck, [cancel], { underWay: true })).toEqual(due(500))
+    expect(plan(stuck, [], { underWay: true, deadlines: { run: 100, iteration: undefined } })).toMatchObject({ do: "end" })
+    // what it waits for between two iterations it waits for still
+    expect(plan({ waiting: { due: 500 }, blocked: "state" })).toEqual({ do: "park", apply: [] })
+  })
+
   test("D6 a limit in time that has passed ends what has no handler, and reaches the others", () => {
     const late = { run: 100, iteration: undefined }
     expect(plan({ waiting: { on: ["note"] } }, [], { deadlines: late })).toEqual({ do: "end", ending: { type: "timedOut", of: "run" } })
