@@ -14,6 +14,7 @@ import { ClientCore } from "./core.ts"
 import { Handle } from "./handle.ts"
 import { checkHeaders } from "../runtime/interceptors.ts"
 import { firstSignal } from "../runtime/start-request.ts"
+import { judgeStart } from "../runtime/start-verdict.ts"
 import { interceptCall } from "./interceptors.ts"
 import { terminateRun } from "./terminate.ts"
 import { Pace, readPage } from "./listing.ts"
@@ -65,6 +66,7 @@ const runOfId = (address: string, id: string): string =>
   `i${createHash("sha256").update(`${address}\n${id}`).digest("base64url").slice(0, 22)}`
 
 const noOptions: StartOptions = {}
+const refusals = { InboxFull, RunEnded, RunExists }
 
 export class JobClient {
   readonly kind: string
@@ -126,25 +128,13 @@ export class JobClient {
       asked = { ...asked, signal }
     }
     if (id !== undefined) asked = { ...asked, remember: core.options.requestRetentionMs }
-    let reply = await core.start(asked)
-    // another one may start between the two: it is replaced as well
-    while (reply.status === "running" && options.ifRunning === "replace") {
-      await terminateRun(core, at, "replaced by a start", reply.run)
-      reply = await core.start(asked)
+    const { inboxLimit } = core.options
+    let verdict = judgeStart(await core.start(asked), at.address, options.ifRunning, inboxLimit)
+    while (verdict.do === "replace") {
+      await terminateRun(core, at, "replaced by a start", verdict.run)
+      verdict = judgeStart(await core.start(asked), at.address, options.ifRunning, inboxLimit)
     }
-    if (reply.status === "running" && options.ifRunning === "reject")
-      throw new RunExists(`${at.address} already has the live run ${reply.run}. Use ifRunning: "join" to get its handle.`, {
-        run: reply.run,
-      })
-    if (reply.status === "ended")
-      throw new RunEnded(`${at.address} has the ended run ${reply.run}, still retained. Use ifEnded: "start" to start it anew.`, {
-        run: reply.run,
-      })
-    if (reply.signal === "full")
-      throw new InboxFull(
-        `the live run ${reply.run} of ${at.address} has ${core.options.inboxLimit} unread messages, so the signal was refused. Retry later, or let the job read faster.`,
-        { limit: core.options.inboxLimit },
-      )
+    if (verdict.do === "refuse") throw new refusals[verdict.tag](verdict.message, verdict.details)
     return new Handle(core, this.contract, at.key, () => Promise.resolve(at))
   }
 

@@ -23,6 +23,8 @@ import type { Reach } from "./reach.ts"
 import { checkBytes } from "./size.ts"
 import type { AnyFirstSignal, IfRunning, Labels } from "./start-request.ts"
 import { checkStart, firstSignal, refuse } from "./start-request.ts"
+import type { StartVerdict } from "./start-verdict.ts"
+import { judgeStart } from "./start-verdict.ts"
 import { terminationOf } from "./termination.ts"
 
 export interface ChildRequest {
@@ -161,25 +163,18 @@ export class OtherJob {
     }
     await reach.announce(this.#contract.kind)
     const item = { shard, address, ...asked, remember: limits.requestRetentionMs, ...(ifEnded === undefined ? {} : { ifEnded }) }
-    let [reply] = await engine.start(pool, [item])
-    // another one may start between the two: it is replaced as well
-    while (reply?.status === "running" && ifRunning === "replace") {
-      const reason = `replaced by a start of ${attempt.options.address}`
-      await engine.terminate(pool, [terminationOf({ shard, address, run: reply.run }, reason, limits.resultRetentionMs)])
-      ;[reply] = await engine.start(pool, [item])
+    const start = async (): Promise<StartVerdict> => {
+      const [reply] = await engine.start(pool, [item])
+      return reply === undefined ? { do: "stop" } : judgeStart(reply, address, ifRunning, limits.inboxLimit)
     }
-    if (reply?.signal === "full")
-      return refusal(
-        "InboxFull",
-        `the live run ${reply.run} of ${address} has ${limits.inboxLimit} unread messages, so the signal was refused.`,
-      )
-    if (reply?.status === "started") return { v: { run } }
-    if (reply?.status === "ended")
-      return refusal("RunEnded", `${address} has the ended run ${reply.run}, still retained. Use ifEnded: "start" to start it anew.`)
-    if (reply?.status !== "running") return "over"
-    return ifRunning === "reject"
-      ? refusal("RunExists", `${address} already has the live run ${reply.run}. Use ifRunning: "join" to go on with it.`)
-      : { v: { run: reply.run } }
+    let verdict = await start()
+    while (verdict.do === "replace") {
+      const reason = `replaced by a start of ${attempt.options.address}`
+      await engine.terminate(pool, [terminationOf({ shard, address, run: verdict.run }, reason, limits.resultRetentionMs)])
+      verdict = await start()
+    }
+    if (verdict.do === "refuse") return refusal(verdict.tag, verdict.message)
+    return verdict.do === "give" ? { v: { run: verdict.run } } : "over"
   }
 }
 
