@@ -32,8 +32,8 @@ export class Node {
     this.client.on("error", () => {})
   }
 
-  #start(): ChildProcess {
-    const server = spawn("redis-server", [...this.#args], { cwd: this.#folder, stdio: "ignore" })
+  #start(...more: ReadonlyArray<string>): ChildProcess {
+    const server = spawn("redis-server", [...this.#args, ...more], { cwd: this.#folder, stdio: "ignore" })
     const kill = (): void => void server.kill("SIGKILL")
     process.on("exit", kill)
     server.on("exit", () => process.off("exit", kill))
@@ -43,6 +43,11 @@ export class Node {
   async call(...words: ReadonlyArray<string | number>): Promise<unknown> {
     const [command, ...args] = words.map(String)
     return await this.client.call(command ?? "", ...args)
+  }
+
+  /** A replica refuses, and follows its primary. */
+  async empty(): Promise<void> {
+    if ((await this.replication("role")) === "master") await this.call("FLUSHALL")
   }
 
   freeze(): void {
@@ -60,9 +65,14 @@ export class Node {
     await exited
   }
 
-  /** With what it has saved: nothing, unless the test set it otherwise. */
-  restart(): void {
-    this.#server = this.#start()
+  /** With what it has saved: nothing, unless the test set it otherwise; `more`: further arguments. */
+  restart(...more: ReadonlyArray<string>): void {
+    this.#server = this.#start(...more)
+  }
+
+  /** A field of `INFO replication`. */
+  async replication(name: string): Promise<string> {
+    return new RegExp(`^${name}:(.*?)\r?$`, "m").exec(String(await this.call("INFO", "replication")))?.[1] ?? ""
   }
 
   async stop(): Promise<void> {
@@ -120,6 +130,18 @@ async function startNodes(count: number, settings: Readonly<Record<string, strin
   return nodes
 }
 
+/** It acknowledges no write any more (for a minute, or until `CLIENT UNPAUSE`), and all that it did acknowledge the replicas have. */
+export const settle = async (primary: Node, replicas: ReadonlyArray<Node>): Promise<void> => {
+  await primary.call("CLIENT", "PAUSE", 60_000, "WRITE")
+  const offset = Number(await primary.replication("master_repl_offset"))
+  await waitFor(async () => {
+    const copied = await Promise.all(replicas.map((node) => node.replication("slave_repl_offset")))
+    return copied.every((text) => Number(text) >= offset)
+  }, "the replicas have all")
+}
+
+export const follows = async (node: Node): Promise<boolean> => (await node.replication("master_link_status")) === "up"
+
 const stopAll = async (nodes: ReadonlyArray<Node>, folder: string): Promise<void> => {
   await Promise.all(nodes.map((node) => node.stop()))
   await rm(folder, { recursive: true, force: true, maxRetries: 5 })
@@ -167,13 +189,7 @@ export async function ownNodes(replicas: 0 | 3, settings: Readonly<Record<string
   await Promise.all(nodes.slice(3).map(async (node, n) => await node.call("CLUSTER", "REPLICATE", await idOf(primaries[n] ?? first))))
   const inOrder = async (node: Node): Promise<boolean> => String(await node.call("CLUSTER", "INFO")).includes("cluster_state:ok")
   await waitFor(async () => (await Promise.all(nodes.map(inOrder))).every(Boolean), "the cluster is in order")
-  await waitFor(
-    async () =>
-      (await Promise.all(nodes.slice(3).map((node) => node.call("INFO", "replication")))).every((text) =>
-        String(text).includes("master_link_status:up"),
-      ),
-    "the replicas follow",
-  )
+  await waitFor(async () => (await Promise.all(nodes.slice(3).map(follows))).every(Boolean), "the replicas follow")
   await waitFor(
     async () => (await Promise.all(nodes.map(view))).every((text) => text.split("slave").length - 1 === replicas),
     "all know the replicas",
@@ -229,14 +245,23 @@ export interface TestSentinels extends Nodes {
   named(): Promise<Node>
   /** Of the failover by which it came to be named; grows with each. */
   epoch(): Promise<number>
+  /** After how long they take a server for dead, from now on; without: as it was. */
+  setDownMs(ms?: number): Promise<void>
+}
+
+export interface SentinelOptions {
+  readonly downMs?: number
+  readonly password?: string
+  /** Of the servers. */
+  readonly settings?: Readonly<Record<string, string>>
 }
 
 /** A primary, two replicas, three Sentinels that take a server for dead after `downMs`; with `password`, all six ask for it. */
-export async function ownSentinels({ downMs = 700, password = "" } = {}): Promise<TestSentinels> {
+export async function ownSentinels({ downMs = 700, password = "", settings = {} }: SentinelOptions = {}): Promise<TestSentinels> {
   const folder = await mkdtemp(join(tmpdir(), "ponos-sentinel-"))
   const login = password === "" ? {} : { password }
   const secret = password === "" ? {} : { requirepass: password, masterauth: password }
-  const nodes = await startNodes(3, { "repl-diskless-sync-delay": "0", ...secret }, folder, login)
+  const nodes = await startNodes(3, { "repl-diskless-sync-delay": "0", ...secret, ...settings }, folder, login)
   const [primary] = nodes
   if (primary === undefined) throw new Error("no node")
   for (const node of nodes.slice(1)) await node.call("REPLICAOF", "127.0.0.1", primary.port)
@@ -290,6 +315,8 @@ export async function ownSentinels({ downMs = 700, password = "" } = {}): Promis
       if (node === undefined) throw new Error("the Sentinels name nobody")
       return node
     },
+    setDownMs: async (ms = downMs) =>
+      void (await Promise.all(sentinels.map((node) => node.call("SENTINEL", "SET", name, "down-after-milliseconds", ms)))),
     stop: () => stopAll(all, folder),
   }
 }

@@ -42,8 +42,8 @@ export function anyOf(address: Address): Locator {
   }
 }
 
-export const wantsLogin = (error: unknown): boolean => String(error).includes("NOAUTH")
-export const nameless = (target: Target, timeout: number): Promise<Connection> =>
+const wantsLogin = (error: unknown): boolean => String(error).includes("NOAUTH")
+const nameless = (target: Target, timeout: number): Promise<Connection> =>
   Connection.plain({ ...target, username: undefined, password: undefined }, timeout)
 
 /** Who is asked and answers is kept: a question each second needs no connection each second. */

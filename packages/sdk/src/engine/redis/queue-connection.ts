@@ -3,8 +3,9 @@
  * while offline and send again, which is right there and nowhere else (T2: BullMQ never holds the truth).
  */
 import { Cluster, Redis } from "ioredis"
-import { nameless, wantsLogin } from "./locate.ts"
-import { type Address, parseRedisUrl, type Place, targetAt } from "./url.ts"
+import { sentinelPrimary } from "./locate.ts"
+import { connectorOf, PrimarySockets } from "./primary-connector.ts"
+import { parseRedisUrl, targetAt } from "./url.ts"
 
 export interface QueueConnection {
   /** All share it; who needs one of its own makes it from this one. */
@@ -41,23 +42,6 @@ class Clients {
   }
 }
 
-const askTimeout = 1_000
-
-/** As locate.ts does it: most Sentinels know no users, and refuse who names one. */
-async function sentinelsWantLogin(address: Address): Promise<boolean> {
-  const ask = async (place: Place): Promise<boolean> => {
-    try {
-      const sentinel = await nameless({ ...targetAt(address, place), db: 0 }, askTimeout)
-      sentinel.destroy("it was only asked")
-      return false
-    } catch (error) {
-      if (wantsLogin(error)) return true
-      throw error
-    }
-  }
-  return address.password !== undefined && (await Promise.any(address.places.map(ask)).catch(() => false))
-}
-
 export async function queueConnection(url: string, cluster: boolean): Promise<QueueConnection> {
   const address = parseRedisUrl(url)
   const { places, master, username, password, db } = address
@@ -69,14 +53,13 @@ export async function queueConnection(url: string, cluster: boolean): Promise<Qu
   const clients = new Clients()
   const followed = (client: Redis | Cluster): QueueConnection => ({ connection: clients.follow(client), close: () => clients.close() })
   if (master !== undefined) {
-    const sentinelLogin =
-      password !== undefined && (await sentinelsWantLogin(address))
-        ? { sentinelPassword: password, ...(username === undefined ? {} : { sentinelUsername: username }) }
-        : {}
-    const secure = address.tls ? { tls: { ...address.tls }, sentinelTLS: { ...address.tls }, enableTLSForSentinelMode: true } : {}
-    return followed(
-      new Redis({ ...common, retryStrategy, sentinels: places.map((place) => ({ ...place })), name: master, ...sentinelLogin, ...secure }),
-    )
+    const sockets = new PrimarySockets(sentinelPrimary(address, master))
+    const connection = clients.follow(new Redis({ ...common, retryStrategy, Connector: connectorOf(sockets) }))
+    const close = (): void => {
+      clients.close()
+      sockets.close()
+    }
+    return { connection, close }
   }
   if (!cluster) return followed(new Redis({ ...common, retryStrategy, host: target.host, port: target.port, ...(tls ? { tls } : {}) }))
   return followed(
