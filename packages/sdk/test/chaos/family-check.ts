@@ -9,7 +9,7 @@
  * - H11 (P3, P4, P5) An update that was answered is applied, once, in the place that the answer said; its repetition gets the same answer.
  * - H12 (P3, P4, P5) Signals from run to run come once, in order, none left out.
  */
-import { forgotten, type Family, type FinalFamily, type History, type WorkerLine } from "./history.ts"
+import { forgotten, type Family, type FinalFamily, type Forgotten, type History, type WorkerLine } from "./history.ts"
 
 export type FamilyRule = "H5" | "H8" | "H9" | "H10" | "H11" | "H12"
 type Report = (rule: FamilyRule, key: string, text: string) => void
@@ -31,7 +31,7 @@ interface Evidence {
 
 const isChild = (key: string): boolean => key.startsWith("branch/") || key.startsWith("leaf/")
 
-const gather = (lines: ReadonlyArray<WorkerLine>, isForgotten: (at: number) => boolean): Evidence => {
+const gather = (lines: ReadonlyArray<WorkerLine>, isForgotten: Forgotten): Evidence => {
   const ended = new Map<string, string[]>()
   const begins = new Map<string, Line<"begin">>()
   const collect = () => new Map<string, Set<string>>()
@@ -40,7 +40,8 @@ const gather = (lines: ReadonlyArray<WorkerLine>, isForgotten: (at: number) => b
     void (to.get(name)?.add(value) ?? to.set(name, new Set([value])))
   for (const line of lines) {
     if (line.what === "try") add(tried, line.call.split(".").slice(0, -1).join("."), line.value)
-    if (line.what === "ended" && isChild(line.key) && !isForgotten(line.at)) ended.set(line.key, [...(ended.get(line.key) ?? []), line.run])
+    if (line.what === "ended" && isChild(line.key) && !isForgotten(line.at, line.key))
+      ended.set(line.key, [...(ended.get(line.key) ?? []), line.run])
     if (line.what !== "begin") continue
     begins.set(`${line.worker} ${line.handler}`, line)
     if (isChild(line.key)) add(begun, line.key, line.run)
@@ -154,7 +155,7 @@ class FamilyCheck {
     if (disorder >= 0) this.#report("H11", key, `update ${log[disorder]} was applied after ${log[disorder - 1]}`)
     const places = new Map<number, number>()
     for (const line of script) {
-      if (line.what !== "answered" || line.key !== key || isForgotten(line.at)) continue
+      if (line.what !== "answered" || line.key !== key || isForgotten(line.at, key)) continue
       const { n, place } = line
       const before = places.get(n)
       if (before !== undefined && before !== place)

@@ -6,7 +6,8 @@ import type { Final, History, ScriptLine, WorkerLine } from "./history.ts"
 
 /**
  * A transcript of one key, `k`, run `r`; first the time. Of a worker, with the number of its handler:
- * `1 a1 begin 10` (fence) · `2 a1 message 1` · `2 a1 step b given x` · `3 a1 end`; else `1 killed a` · `1 sent 3` · `9 final 1,2,3 [1:x,2:y]`.
+ * `1 a1 begin 10` (fence) · `2 a1 message 1` · `2 a1 step b given x` · `3 a1 end`; else `1 killed a` · `1 sent 3` · `9 final 1,2,3 [1:x,2:y]` · `9 wentBack 4 [k]`
+ * (keys that did not).
  */
 const parse = (transcript: string): History => {
   const workers: WorkerLine[] = []
@@ -19,7 +20,7 @@ const parse = (transcript: string): History => {
     const key = "k"
     if (who === "killed" || who === "frozen" || who === "thawed" || who === "exited") script.push({ at, what: who, worker: what })
     else if (who === "flushed") script.push({ at, what: who })
-    else if (who === "wentBack") script.push({ at, what: who, from: Number(what) })
+    else if (who === "wentBack") script.push({ at, what: who, from: Number(what), kept: a === "" ? [] : a.split(",") })
     else if (who === "started") script.push({ at, what: who, key, run: what || "r" })
     else if (who === "sent" || who === "unknown") script.push({ at, what: who, key, n: Number(what) })
     else if (who === "final") {
@@ -192,6 +193,16 @@ const broken: Readonly<Record<string, { readonly transcript: string; readonly pr
       5 sent 2
       6 a1 end
       8 wentBack 4
+      11 final -`,
+    problems: ["H3 1 of 1 acknowledged messages are lost: 1"],
+  },
+  "a message of a key whose primary did not go back": {
+    transcript: `
+      1 started
+      2 a1 begin 10
+      5 sent 1
+      6 a1 end
+      8 wentBack 4 j,k
       11 final -`,
     problems: ["H3 1 of 1 acknowledged messages are lost: 1"],
   },

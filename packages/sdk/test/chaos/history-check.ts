@@ -12,7 +12,7 @@
  * - H8 to H12: children, activities, updates and signals between runs (family-check.ts).
  */
 import { checkFamilies, type FamilyRule } from "./family-check.ts"
-import { forgotten, type Final, type HandlerLine, type History } from "./history.ts"
+import { forgotten, type Final, type Forgotten, type HandlerLine, type History } from "./history.ts"
 
 export interface Problem {
   readonly rule: "H1" | "H2" | "H3" | "H4" | "H6" | "H7" | FamilyRule
@@ -139,7 +139,7 @@ class Check {
   late = 0
   readonly #history: History
   readonly #options: CheckOptions
-  readonly #forgotten: (at: number) => boolean
+  readonly #forgotten: Forgotten
 
   constructor(history: History, options: CheckOptions) {
     this.#history = history
@@ -186,7 +186,7 @@ class Check {
       if (before !== undefined && BigInt(begin.fence) <= BigInt(before.fence))
         this.report("H2", key, `fence ${begin.fence} on ${begin.worker} came after ${before.fence} on ${before.worker}`)
       const epoch = Number(BigInt(begin.fence) >> fenceBits)
-      if (claimed !== undefined && !claimed.has(epoch) && !this.#forgotten(begin.at))
+      if (claimed !== undefined && !claimed.has(epoch) && !this.#forgotten(begin.at, key))
         this.report("H7", key, `ran on ${begin.worker} with epoch ${epoch}, of which the audit knows nothing`)
     }
   }
@@ -206,7 +206,7 @@ class Check {
     const values = new Map<string, string>()
     for (const { begin, lines } of handlers)
       for (const line of lines) {
-        if (line.what !== "step" || line.given === "" || this.#forgotten(begin.at) || this.#forgotten(line.at)) continue
+        if (line.what !== "step" || line.given === "" || this.#forgotten(begin.at, key) || this.#forgotten(line.at, key)) continue
         const id = `${begin.run} ${begin.iteration}`
         const known = values.get(id)
         if (known !== undefined && known !== line.given)
@@ -224,7 +224,9 @@ class Check {
   final(final: Final, handlers: ReadonlyArray<Handler>): void {
     const { key, run, log, iterations } = final
     const { script, repeats } = this.#history
-    const acknowledged = script.flatMap((line) => (line.what === "sent" && line.key === key && !this.#forgotten(line.at) ? [line.n] : []))
+    const acknowledged = script.flatMap((line) =>
+      line.what === "sent" && line.key === key && !this.#forgotten(line.at, key) ? [line.n] : [],
+    )
     const counted = new Set(log)
     const lost = acknowledged.filter((n) => !counted.has(n))
     if (lost.length > 0) this.report("H3", key, `${lost.length} of ${acknowledged.length} acknowledged messages are lost: ${shown(lost)}`)
@@ -242,7 +244,7 @@ class Check {
 
   starts(byKey: ReadonlyMap<string, ReadonlyArray<Handler>>): void {
     for (const line of this.#history.script) {
-      if (line.what !== "started" || this.#forgotten(line.at)) continue
+      if (line.what !== "started" || this.#forgotten(line.at, line.key)) continue
       const handlers = byKey.get(line.key) ?? []
       if (!handlers.some(({ begin }) => begin.run === line.run))
         this.report("H3", line.key, `run ${line.run} was acknowledged and never ran`)

@@ -44,8 +44,8 @@ export type ScriptLine =
   | (Stamped & { readonly what: "killed" | "frozen" | "thawed" | "exited"; readonly worker: string })
   /** The store was emptied: what was acknowledged before is void. */
   | (Stamped & { readonly what: "flushed" })
-  /** A replica took over that had got nothing since `from`: what was acknowledged in between is void. */
-  | (Stamped & { readonly what: "wentBack"; readonly from: number })
+  /** A replica took over that had got nothing since `from`: what was acknowledged in between is void, but for the keys that another server has. */
+  | (Stamped & { readonly what: "wentBack"; readonly from: number; readonly kept: ReadonlyArray<string> })
   /** The store acknowledged a start. */
   | (Stamped & { readonly what: "started"; readonly key: string; readonly run: string })
   /** The store acknowledged message `n` of the key; they are sent one after the other. */
@@ -113,13 +113,15 @@ export interface History {
   readonly repeats: (key: string) => boolean
 }
 
-/** Whether the store has forgotten what it acknowledged at that time, because it was emptied or went back. */
-export const forgotten = (script: ReadonlyArray<ScriptLine>): ((at: number) => boolean) => {
+export type Forgotten = (at: number, key: string) => boolean
+
+/** Whether the store has forgotten what it acknowledged of the key at that time, because it was emptied or went back. */
+export const forgotten = (script: ReadonlyArray<ScriptLine>): Forgotten => {
   const gaps = script.flatMap((line) => {
-    if (line.what === "flushed") return [{ from: Number.NEGATIVE_INFINITY, to: line.at }]
-    return line.what === "wentBack" ? [{ from: line.from, to: line.at }] : []
+    if (line.what === "flushed") return [{ from: Number.NEGATIVE_INFINITY, to: line.at, kept: new Set<string>() }]
+    return line.what === "wentBack" ? [{ from: line.from, to: line.at, kept: new Set(line.kept) }] : []
   })
-  return (at) => gaps.some(({ from, to }) => at > from && at <= to)
+  return (at, key) => gaps.some(({ from, to, kept }) => at > from && at <= to && !kept.has(key))
 }
 
 export const monotonicMs = (): number => Number(process.hrtime.bigint()) / 1e6

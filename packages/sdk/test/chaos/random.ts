@@ -19,6 +19,10 @@ interface Verb {
   readonly name: string
   readonly weight: number
   readonly applies?: (world: World, store: ChaosStore) => boolean
+  /** Whom it can hurt; default: anybody. */
+  readonly suits?: (worker: Worker) => boolean
+  /** One at a time: a slot that moves while its servers restart stays half way. */
+  readonly ofServers?: true
   readonly run: (world: World, worker: Worker, random: () => number) => Promise<void>
 }
 
@@ -26,7 +30,7 @@ interface Verb {
 const most = 5
 const least = 2
 
-const proxied = (world: World): boolean => world.living.every(({ proxy }) => proxy !== undefined)
+const hasWays = ({ ways }: Worker): boolean => ways !== undefined
 const spare = (world: World): boolean => world.living.length > least
 
 /** Some time under the fault, up to three leases: the schedule is of time as well as of verbs. */
@@ -56,7 +60,7 @@ const verbs: ReadonlyArray<Verb> = [
   {
     name: "cut",
     weight: 4,
-    applies: proxied,
+    suits: hasWays,
     run: async (world, worker, random) => {
       world.cut(worker, ([undefined, "toStore", "toWorker"] as const)[Math.floor(3 * random())])
       await hold(random)
@@ -66,7 +70,7 @@ const verbs: ReadonlyArray<Verb> = [
   {
     name: "slow",
     weight: 2,
-    applies: proxied,
+    suits: hasWays,
     run: async (world, worker, random) => {
       world.slow(worker, Math.round(leaseMs * random()))
       await hold(random)
@@ -76,16 +80,16 @@ const verbs: ReadonlyArray<Verb> = [
   {
     name: "drop",
     weight: 2,
-    applies: proxied,
+    suits: hasWays,
     run: async (world, worker) => {
       world.log(`  drop all connections of ${worker.name}`)
-      worker.proxy?.drop()
+      worker.ways?.drop()
     },
   },
   {
     name: "lose replies",
     weight: 4,
-    applies: proxied,
+    suits: hasWays,
     run: async (world, worker, random) => {
       await world.loseReplies(worker, 1 + Math.floor(5 * random()))
       world.heal(worker)
@@ -98,6 +102,7 @@ const verbs: ReadonlyArray<Verb> = [
   },
   {
     name: "hang",
+    ofServers: true,
     weight: 1,
     applies: (_, { hang }) => hang !== undefined,
     run: async (world, _, random) => {
@@ -110,6 +115,7 @@ const verbs: ReadonlyArray<Verb> = [
   },
   {
     name: "restart",
+    ofServers: true,
     weight: 1,
     applies: (_, { restart }) => restart !== undefined,
     run: async (world) => {
@@ -119,6 +125,7 @@ const verbs: ReadonlyArray<Verb> = [
   },
   {
     name: "migrate",
+    ofServers: true,
     weight: 2,
     applies: (_, { migrate }) => migrate !== undefined,
     run: async (world, _, random) => {
@@ -127,7 +134,13 @@ const verbs: ReadonlyArray<Verb> = [
     },
   },
   // Seldom: it makes void what was acknowledged before.
-  { name: "flush", weight: 0.3, applies: (_, { flush }) => flush !== undefined, run: async (world) => await world.flush() },
+  {
+    name: "flush",
+    ofServers: true,
+    weight: 0.3,
+    applies: (_, { flush }) => flush !== undefined,
+    run: async (world) => await world.flush(),
+  },
 ]
 
 const choose = (all: ReadonlyArray<Verb>, random: () => number): Verb => {
@@ -142,19 +155,20 @@ export const randomRun = async (world: World, seed: number, minutes: number): Pr
   const end = performance.now() + minutes * 60_000
   let count = 0
   while (performance.now() < end) {
-    const able = verbs.filter(({ applies }) => applies?.(world, world.store) ?? true)
-    const chosen = [choose(able, random), ...(random() < 0.3 ? [choose(able, random)] : [])]
+    const able = verbs.filter(({ applies, suits = () => true }) => (applies?.(world, world.store) ?? true) && world.living.some(suits))
+    const [first, second] = [choose(able, random), random() < 0.3 ? choose(able, random) : undefined]
+    const chosen = [first, ...(second === undefined || (first.ofServers && second.ofServers) ? [] : [second])]
     // Two verbs of which each counts on the other's worker would leave nobody.
     const workers = [...world.living].toSorted(() => random() - 0.5)
     count += chosen.length
     world.log(`${count}: ${chosen.map(({ name }) => name).join(" and ")}`)
     await Promise.all(
       chosen.map(async (verb, n) => {
-        const worker = workers[n]
+        const at = workers.findIndex((worker) => verb.suits?.(worker) ?? true)
+        const [worker] = at < 0 ? [] : workers.splice(at, 1)
         if (worker !== undefined && (n === 0 || (verb.applies?.(world, world.store) ?? true))) await verb.run(world, worker, random)
       }),
     )
-    for (const worker of world.workers) if (!worker.alive && worker.proxy !== undefined) worker.proxy.heal()
     while (world.living.length < least) await world.add()
     await world.recovered("after that")
   }

@@ -8,7 +8,10 @@ import { verdictText } from "./verdict.ts"
 /** A cluster and Sentinels differ from a single server in these only, and cost more to start. */
 const ofMany = [
   "a worker is killed",
+  "the way between a worker and the store is cut, in both directions and in each",
+  "replies are lost: the script ran, and its answer did not arrive",
   "a primary is killed, and another one takes over",
+  "a primary hangs for two leases, another one takes over, and the first comes back",
   "a primary is killed, and one takes over that is behind",
   "slots of the pool move to another server",
 ]
@@ -19,8 +22,7 @@ const roundsMax = 3
 const suite = async (name: StoreName, only?: ReadonlyArray<string>): Promise<void> => {
   // What a store can suffer is known when it is open; a test opens its own.
   const probe = await openStore(name)
-  const { proxy } = await probe.connect()
-  const chosen = scenarios.filter(({ applies }) => applies(probe, proxy !== undefined)).filter((one) => only?.includes(one.name) ?? true)
+  const chosen = scenarios.filter(({ applies }) => applies(probe)).filter(({ name: one }) => only?.includes(one) ?? true)
   await probe.stop()
   let store: ChaosStore | undefined
   afterAll(() => store?.stop())

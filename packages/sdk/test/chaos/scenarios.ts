@@ -8,7 +8,9 @@ export interface Scenario {
   readonly name: string
   readonly workers: number
   /** What the store must be able to suffer. */
-  readonly applies: (store: ChaosStore, proxied: boolean) => boolean
+  readonly applies: (store: ChaosStore) => boolean
+  /** Its workers reach the store by ways that it hurts. */
+  readonly ways?: true
   readonly options?: object
   readonly run: (world: World) => Promise<void>
 }
@@ -20,7 +22,7 @@ const pick = (world: World, n = 0): Worker => {
 }
 
 const always = (): boolean => true
-const behindProxy = (_: ChaosStore, proxied: boolean): boolean => proxied
+const reached = ({ servers }: ChaosStore): boolean => servers !== undefined
 
 /** For as long as a lease, several times. This is what the scenario is about, and no wait for a condition. */
 export const leases = (count: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, count * leaseMs))
@@ -53,7 +55,8 @@ export const scenarios: ReadonlyArray<Scenario> = [
   {
     name: "the way between a worker and the store is cut, in both directions and in each",
     workers: 3,
-    applies: behindProxy,
+    applies: reached,
+    ways: true,
     run: async (world) => {
       for (const direction of [undefined, "toStore", "toWorker"] as const) {
         const worker = pick(world)
@@ -70,7 +73,8 @@ export const scenarios: ReadonlyArray<Scenario> = [
   {
     name: "replies are lost: the script ran, and its answer did not arrive",
     workers: 2,
-    applies: behindProxy,
+    applies: reached,
+    ways: true,
     run: async (world) => {
       for (let round = 0; round < 4; round++) {
         for (const worker of world.living) await world.loseReplies(worker, 5)
@@ -82,7 +86,8 @@ export const scenarios: ReadonlyArray<Scenario> = [
   {
     name: "the way to the store is slow",
     workers: 3,
-    applies: behindProxy,
+    applies: reached,
+    ways: true,
     run: async (world) => {
       for (const worker of world.living) world.slow(worker, leaseMs / 10)
       await world.recovered("although it is slow")
@@ -183,13 +188,23 @@ export const scenarios: ReadonlyArray<Scenario> = [
     workers: 3,
     applies: ({ failover }) => failover !== undefined,
     run: async (world) => {
-      await world.load.pause()
-      // Asynchronous replication may lose a write that is on its way (docs/redis.md).
-      await world.rested()
-      await world.failover()
-      await world.load.families.rest(false)
-      world.load.resume()
+      await world.failover("killed")
       await world.recovered("after the failover")
+      await world.shared()
+    },
+  },
+  {
+    name: "a primary hangs for two leases, another one takes over, and the first comes back",
+    workers: 3,
+    applies: ({ failover }) => failover !== undefined,
+    run: async (world) => {
+      const held = leases(2)
+      const thaw = await world.failover("hanging")
+      await world.recovered("while the old one hangs")
+      await held
+      await thaw()
+      await world.recovered("after it came back")
+      await world.shared()
     },
   },
   {
@@ -205,9 +220,8 @@ export const scenarios: ReadonlyArray<Scenario> = [
       })
       await world.recovered("after the failover")
       await world.shared()
-      const kept = await Promise.all(
-        [...acknowledged].filter(([key]) => key.startsWith("run/")).map(async ([key, n]) => (await world.load.log(key)).includes(n)),
-      )
+      const runs = [...acknowledged].filter(([key]) => key.startsWith("run/"))
+      const kept = await Promise.all(runs.map(async ([key, n]) => (await world.load.log(key)).includes(n)))
       if (kept.every(Boolean)) throw new Error("expected the store to have gone back, and it has all that it acknowledged")
     },
   },
@@ -227,8 +241,8 @@ export const scenarios: ReadonlyArray<Scenario> = [
 
 /** A world of its own, and what became of it. */
 export const runScenario = async (store: ChaosStore, scenario: Scenario, log?: (text: string) => void): Promise<Verdict> => {
-  const { workers, options = {} } = scenario
-  const world = await World.open(store, { workers, options, ...(log === undefined ? {} : { log }) })
+  const { workers, ways, options = {} } = scenario
+  const world = await World.open(store, { workers, options, ways: () => ways === true, ...(log === undefined ? {} : { log }) })
   try {
     await scenario.run(world)
     return await world.verify()

@@ -1,9 +1,10 @@
 /** A worker process, as whoever hurts it sees it. */
 import { spawn, type ChildProcess } from "node:child_process"
+import { once } from "node:events"
 import { join } from "node:path"
 import { createInterface } from "node:readline"
-import type { TcpProxy } from "../pool/tcp-proxy.ts"
 import type { WorkerLine } from "./history.ts"
+import type { Ways } from "./ways.ts"
 import type { WorkerSpec } from "./worker-process.ts"
 
 export interface WorkerEvent {
@@ -18,17 +19,21 @@ export interface WorkerEvent {
 export class Worker {
   readonly name: string
   readonly child: ChildProcess
-  readonly proxy: TcpProxy | undefined
+  /** Absent: it reaches its store directly. */
+  readonly ways: Ways | undefined
   readonly events: WorkerEvent[] = []
   frozen = false
   /** What it said on stderr. */
   said = ""
 
-  constructor(spec: WorkerSpec, proxy: TcpProxy | undefined) {
+  constructor(spec: WorkerSpec, ways?: Ways) {
     this.name = spec.worker
-    this.proxy = proxy
+    this.ways = ways
     const script = join(import.meta.dirname, "worker-process.ts")
-    this.child = spawn(process.execPath, ["--conditions=source", script, JSON.stringify(spec)], { stdio: ["pipe", "pipe", "pipe"] })
+    this.child = spawn(process.execPath, ["--conditions=source", script, JSON.stringify(spec)], {
+      stdio: ["pipe", "pipe", "pipe"],
+      env: { ...process.env, ...ways?.env },
+    })
     if (this.child.stdout !== null)
       createInterface({ input: this.child.stdout }).on("line", (line) => this.events.push(JSON.parse(line) as WorkerEvent))
     this.child.stderr?.on("data", (data) => (this.said += String(data)))
@@ -38,6 +43,13 @@ export class Worker {
 
   get alive(): boolean {
     return this.child.exitCode === null && this.child.signalCode === null
+  }
+
+  async end(signal: NodeJS.Signals): Promise<void> {
+    if (!this.alive) return
+    const exited = once(this.child, "exit")
+    this.child.kill(signal)
+    await exited
   }
 
   count(type: string): number {

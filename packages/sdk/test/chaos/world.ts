@@ -3,11 +3,11 @@
  * load, waits until all that was acknowledged was handled, drains the workers, and judges what they wrote down and what the store holds.
  */
 import { randomBytes } from "node:crypto"
-import { once } from "node:events"
 import { mkdtemp, rm, writeFile } from "node:fs/promises"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { openEngine } from "../../src/engine/open.ts"
+import { shardOf } from "../../src/key.ts"
 import { readPoolAudit, type PoolAudit } from "../../src/verify/pool-audit.ts"
 import type { Direction } from "../pool/tcp-proxy.ts"
 import { monotonicMs, type Final, type FinalFamily, type History, type WorkerLine } from "./history.ts"
@@ -16,6 +16,7 @@ import { LineFiles } from "./line-files.ts"
 import { holders, Load } from "./load.ts"
 import type { ChaosStore } from "./stores.ts"
 import { judge, type Verdict } from "./verdict.ts"
+import { Ways } from "./ways.ts"
 import { Worker } from "./worker.ts"
 
 export const shards = 16
@@ -31,6 +32,8 @@ export interface WorldOptions {
   /** Runs that have children; default 4. */
   readonly families?: number
   readonly everyMs?: number
+  /** Whether the n-th worker reaches its store by ways that can fail; a direct one lets others see its connections close (S7). Default: none. */
+  readonly ways?: (n: number) => boolean
   /** Options of the workers, beside those above. */
   readonly options?: object
   readonly log?: (text: string) => void
@@ -50,6 +53,7 @@ export class World {
   #count = 0
   /** After the failovers that this world made. */
   #serving: string | undefined
+  #disturbed: string | undefined
 
   private constructor(store: ChaosStore, load: Load, folder: string, pool: string, given: WorldOptions) {
     this.store = store
@@ -167,18 +171,18 @@ export class World {
 
   async add(): Promise<Worker> {
     const name = `w${++this.#count}`
-    const { url, proxy } = await this.store.connect()
-    const { pool, lowPool } = this
+    const { pool, lowPool, store } = this
     const file = this.#file(name)
-    const spec = { store: url, pool, lowPool, shards, worker: name, file, options: { ...options, ...this.#given.options } }
-    const worker = new Worker(spec, proxy)
+    const spec = { store: store.url, pool, lowPool, shards, worker: name, file, options: { ...options, ...this.#given.options } }
+    const hasWays = store.servers !== undefined && this.#given.ways?.(this.#count) === true
+    const worker = new Worker(spec, hasWays ? await Ways.open(store.servers) : undefined)
     this.workers.push(worker)
     // Whoever ended it: the test, its own lease thread (S5), or a survivor, because it was frozen inside of a write (S9).
     worker.child.once("exit", () => {
       worker.frozen = false
       this.load.write({ what: "exited", worker: name })
     })
-    this.log(`  add ${name}`)
+    this.log(`  add ${name}${hasWays ? "" : ", directly"}`)
     await this.until(() => worker.count("up") === 1 || !worker.alive, `${name} is up`, 60_000).catch((error: unknown) => {
       throw new Error(`${(error as Error).message}; it said: ${JSON.stringify(worker.events.slice(-5))} ${worker.said}`, { cause: error })
     })
@@ -189,22 +193,15 @@ export class World {
   async kill(worker: Worker): Promise<void> {
     this.log(`  kill ${worker.name}`)
     this.load.write({ what: "killed", worker: worker.name })
-    await this.#end(worker, "SIGKILL")
+    await worker.end("SIGKILL")
   }
 
   /** It hands its shards over and ends with 0. */
   async drain(worker: Worker): Promise<void> {
     this.log(`  drain ${worker.name}`)
-    await this.#end(worker, "SIGTERM")
+    await worker.end("SIGTERM")
     const { exitCode, signalCode } = worker.child
     if (exitCode !== 0) this.#problems.push(`${worker.name} drained with ${exitCode ?? signalCode}: ${worker.said.slice(-500)}`)
-  }
-
-  async #end(worker: Worker, signal: NodeJS.Signals): Promise<void> {
-    if (!worker.alive) return
-    const exited = once(worker.child, "exit")
-    worker.child.kill(signal)
-    await exited
   }
 
   freeze(worker: Worker): void {
@@ -229,27 +226,27 @@ export class World {
 
   cut(worker: Worker, direction?: Direction): void {
     this.log(`  cut ${worker.name} ${direction ?? ""}`)
-    worker.proxy?.cut(direction)
+    worker.ways?.cut(direction)
   }
 
   slow(worker: Worker, ms: number): void {
     this.log(`  slow ${worker.name} by ${ms} ms`)
-    worker.proxy?.slow(ms)
+    worker.ways?.slow(ms)
   }
 
   /** Scripts run, and their replies are lost with the connection. */
   async loseReplies(worker: Worker, count: number): Promise<void> {
     this.log(`  lose ${count} replies of ${worker.name}`)
-    const { proxy } = worker
-    if (proxy === undefined) return
-    const before = proxy.lost
-    proxy.loseReplies(count)
-    await this.until(() => proxy.lost >= before + count || !worker.alive, "replies were lost")
+    const { ways } = worker
+    if (ways === undefined) return
+    const before = ways.lost
+    ways.loseReplies(count)
+    await this.until(() => ways.lost >= before + count || !worker.alive, "replies were lost")
   }
 
   heal(worker: Worker): void {
     this.log(`  heal ${worker.name}`)
-    worker.proxy?.heal()
+    worker.ways?.heal()
   }
 
   /** Empties the store under the workers. What was acknowledged before is void, by definition; the clients start anew. */
@@ -261,39 +258,53 @@ export class World {
     await this.load.start()
   }
 
-  async failover(): Promise<void> {
-    this.log("  failover")
-    await this.store.failover?.()
+  /** A primary is killed or hangs, and another server takes over; gives what lets one that hangs go on. */
+  async failover(of: "killed" | "hanging"): Promise<() => Promise<void>> {
+    this.log(`  failover of one that is ${of}`)
+    const takeover = await this.store.failover?.(of)
+    this.#disturbed ??= takeover?.disturbed
     this.#serving = await this.store.serving?.()
+    return async () => {
+      this.log("  the old primary goes on")
+      await takeover?.thaw()
+      this.log("  it follows")
+    }
+  }
+
+  /** The shard's name in the store. */
+  #tagOf(key: string): string {
+    return `${key.startsWith("low/") ? this.lowPool : this.pool}:${shardOf(key.slice(key.indexOf("/") + 1), shards)}`
   }
 
   /**
-   * Replicas get nothing more, work goes on, and then one of them takes over. What was acknowledged meanwhile is void; gives the last number of each
-   * key among it.
+   * The replicas of a primary get nothing more, work goes on, and then one of them takes over. What that primary acknowledged meanwhile is void; gives
+   * the last number of each of its keys among it.
    */
   async goBack(meanwhile: () => Promise<void>): Promise<ReadonlyMap<string, number>> {
     await this.load.pause()
     // What it does in several shards would be forgotten in some of them only (docs/guarantees.md).
     await this.rested()
-    this.log("  the replicas get nothing more")
     const from = monotonicMs()
-    await this.store.strand?.()
+    const keys = [...this.load.historyKeys, ...this.load.families.keys]
+    const behind = (await this.store.strand?.(keys.map((key) => this.#tagOf(key)))) ?? (() => false)
+    const kept = keys.filter((key) => !behind(this.#tagOf(key)))
+    this.log(`  replicas get nothing more of ${keys.length - kept.length} of ${keys.length} keys`)
     this.load.resume()
     await meanwhile()
     await this.load.pause()
-    const acknowledged = this.load.acknowledged()
-    await this.failover()
-    this.load.write({ what: "wentBack", from })
+    const acknowledged = [...this.load.acknowledged()].filter(([key]) => !kept.includes(key))
+    await this.failover("killed")
+    this.load.write({ what: "wentBack", from, kept })
     await this.load.families.rest(false)
     this.load.resume()
-    return acknowledged
+    return new Map(acknowledged)
   }
 
   // --- the end -------------------------------------------------------------------------------------------------------
 
   async verify(): Promise<Verdict> {
     for (const worker of this.workers) {
-      worker.proxy?.heal()
+      worker.ways?.heal()
       if (worker.frozen) this.thaw(worker)
     }
     let finals: ReadonlyArray<Final> = []
@@ -353,7 +364,8 @@ export class World {
       repeats: (key) => key.startsWith("low/"),
     }
     const serving = await this.store.serving?.()
-    const disturbed = serving === this.#serving ? undefined : `servers failed over that nobody touched: from ${this.#serving} to ${serving}`
+    const disturbed =
+      serving === this.#serving ? this.#disturbed : `servers failed over that nobody touched: from ${this.#serving} to ${serving}`
     const problems = [...this.#problems, ...this.workers.flatMap(({ faults }) => faults)]
     const verdict = judge(history, audits, shards, { problems, disturbed })
     if (!verdict.ok) await this.#keep(history, audits, verdict.problems)
@@ -372,7 +384,8 @@ export class World {
 
   /** Ends all that was started, whatever state it is in. Idempotent. The store is the caller's. */
   async close(): Promise<void> {
-    await Promise.all(this.workers.map((worker) => this.#end(worker, "SIGKILL")))
+    await Promise.all(this.workers.map((worker) => worker.end("SIGKILL")))
+    await Promise.all(this.workers.map(async ({ ways }) => await ways?.close()))
     await this.load.close()
     await rm(this.#folder, { recursive: true, force: true })
   }

@@ -7,8 +7,24 @@ import { connect, createServer, type AddressInfo, type Socket } from "node:net"
 
 export type Direction = "toStore" | "toWorker"
 
+/** Replies that shall be lost; several proxies may share it. */
+export class Losses {
+  left = 0
+  /** How many were lost. */
+  count = 0
+
+  take(): boolean {
+    if (this.left === 0) return false
+    this.left--
+    this.count++
+    return true
+  }
+}
+
 export interface TcpProxy {
   readonly port: number
+  /** Ends of its connections to the store, as the store sees them. */
+  readonly addresses: ReadonlyArray<string>
   /** Nothing goes through any more, and nobody is told; also of one direction only. What was sent meanwhile arrives after `heal`. */
   cut(direction?: Direction): void
   /** Everything arrives so much later. */
@@ -86,8 +102,6 @@ class Way {
 class Faults {
   readonly cut: Record<Direction, boolean> = { toStore: false, toWorker: false }
   delayMs = 0
-  toLose = 0
-  lost = 0
   readonly ways = new Map<Way, Direction>()
 
   apply(): void {
@@ -96,22 +110,18 @@ class Faults {
       way.isCut = this.cut[direction]
     }
   }
-
-  swallow(): boolean {
-    if (this.toLose === 0) return false
-    this.toLose--
-    this.lost++
-    return true
-  }
 }
 
-export const tcpProxy = async (port: number): Promise<TcpProxy> => {
+export const tcpProxy = async (port: number, losses = new Losses()): Promise<TcpProxy> => {
   const sockets = new Set<Socket>()
+  const ends = new Set<Socket>()
   const faults = new Faults()
   const server = createServer({ allowHalfOpen: true }, (near) => {
     const far = connect({ port, host: "127.0.0.1", allowHalfOpen: true })
     const toStore = new Way(near, far, () => false)
-    const toWorker = new Way(far, near, () => faults.swallow())
+    const toWorker = new Way(far, near, () => losses.take())
+    ends.add(far)
+    far.once("close", () => ends.delete(far))
     faults.ways.set(toStore, "toStore").set(toWorker, "toWorker")
     for (const [one, other] of [
       [near, far],
@@ -138,6 +148,9 @@ export const tcpProxy = async (port: number): Promise<TcpProxy> => {
   }
   return {
     port: (server.address() as AddressInfo).port,
+    get addresses() {
+      return [...ends].map(({ localAddress, localPort }) => `${localAddress}:${localPort}`)
+    },
     cut: (direction) => {
       for (const one of direction === undefined ? (["toStore", "toWorker"] as const) : [direction]) faults.cut[one] = true
       faults.apply()
@@ -147,14 +160,14 @@ export const tcpProxy = async (port: number): Promise<TcpProxy> => {
       faults.apply()
     },
     drop,
-    loseReplies: (count) => void (faults.toLose = count),
+    loseReplies: (count) => void (losses.left = count),
     get lost() {
-      return faults.lost
+      return losses.count
     },
     heal: () => {
       Object.assign(faults.cut, { toStore: false, toWorker: false })
       faults.delayMs = 0
-      faults.toLose = 0
+      losses.left = 0
       faults.apply()
     },
     close: async () => {
