@@ -4,7 +4,7 @@ import type { Engine, EngineOptions, Hint } from "../../src/engine/engine.ts"
 import { openEngine } from "../../src/engine/open.ts"
 import { slotOf } from "../../src/engine/redis/slot.ts"
 import { BadOption } from "../../src/errors.ts"
-import { ownNodes, ownSentinels, type TestCluster, type TestSentinels, waitFor } from "./redis-nodes.ts"
+import { follows, ownNodes, ownSentinels, type TestCluster, type TestSentinels, waitFor } from "./redis-nodes.ts"
 import { describeOwnRedis, ownCluster, ownRedis } from "./redis-server.ts"
 import { Heard, only } from "./world.ts"
 
@@ -264,6 +264,17 @@ describeOwnRedis("a primary that Sentinels watch", () => {
     const before = heard.all.length
     await engine.start("hanging", [{ shard: 0, address: "kind/b", run: "b", body: "" }])
     await heard.until((hints) => hints.length > before)
+  })
+
+  test("a hanging one is not waited for by who just connects to it", async () => {
+    const old = await world.named()
+    old.freeze()
+    const engine = await open(world.url, { connectTimeout: 60_000 })
+    expect(await world.named()).not.toBe(old)
+    await engine.openPool("connecting", { shards })
+    old.thaw()
+    await old.call("REPLICAOF", "127.0.0.1", (await world.named()).port)
+    await waitFor(async () => await follows(old), "the old one follows")
   })
 
   test("one that became a replica is left", async () => {

@@ -92,9 +92,17 @@ export class Connection {
     this.#redis.on("end", () => this.#end(new ConnectionLost("the connection was closed")))
   }
 
-  /** Connects and checks; the scripts are loaded before the connection is given out. */
-  static open(target: Target, timeout: number): Promise<Connection> {
-    return Connection.#made(new Connection(target, timeout, "ponos"), (connection) => connection.#handshake(target, timeout))
+  /** Connects and checks; the scripts are loaded before the connection is given out. Given up when `abort` fires. */
+  static open(target: Target, timeout: number, abort?: AbortSignal): Promise<Connection> {
+    return Connection.#made(new Connection(target, timeout, "ponos"), async (connection) => {
+      const give = (): void => connection.destroy(String(abort?.reason))
+      abort?.addEventListener("abort", give)
+      try {
+        await connection.#handshake(target, timeout)
+      } finally {
+        abort?.removeEventListener("abort", give)
+      }
+    })
   }
 
   /** Only to ask something: a Sentinel, or any node of a cluster. Without a name, which a Sentinel's user would need a right for. */

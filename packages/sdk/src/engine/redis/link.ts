@@ -25,6 +25,8 @@ const backoff = [0, 20, 50, 100, 200, 400, 800, 1000]
 
 /** Before it is asked who serves, after a server said that its cluster is down. */
 const downMs = 250
+/** After which a server that has not answered a new connection is late. */
+const lateMs = 1_000
 
 export class Link implements Route {
   readonly #locator: Locator
@@ -160,10 +162,26 @@ export class Link implements Route {
   async #connect(timeout: number): Promise<Connection> {
     const deadline = performance.now() + timeout
     const target = await this.#locator.locate(timeout)
-    const connection = this.#held(await Connection.open(target, Math.max(1, deadline - performance.now())))
+    const connection = this.#held(await this.#openAt(target, Math.max(1, deadline - performance.now())))
     if (connection.info.primary || !this.#locator.primaryOnly) return connection
     connection.destroy("a replica")
     throw new Error(`READONLY ${target.shown} is a replica`)
+  }
+
+  /** A server that hangs takes connections, and does not answer them: it is not waited for when another one is named meanwhile. */
+  async #openAt(target: Target, timeout: number): Promise<Connection> {
+    const elsewhere = new AbortController()
+    const timer = setInterval(() => {
+      this.#locator.locate(timeout).then(
+        (now) => placeText(now) !== placeText(target) && elsewhere.abort(`the primary is now ${now.shown}`),
+        () => {},
+      )
+    }, this.#locator.locateMs ?? lateMs).unref()
+    try {
+      return await Connection.open(target, timeout, elsewhere.signal)
+    } finally {
+      clearInterval(timer)
+    }
   }
 
   #use(connection: Connection): void {
