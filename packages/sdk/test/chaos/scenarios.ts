@@ -15,9 +15,11 @@ export interface Scenario {
   readonly run: (world: World) => Promise<void>
 }
 
-const pick = (world: World, n = 0): Worker => {
-  const worker = world.living[n]
+/** One that has something to lose. */
+const pick = async (world: World): Promise<Worker> => {
+  const [worker] = world.living
   if (worker === undefined) throw new Error("nobody is left")
+  await world.until(async () => (await poolsOf(world, worker)) === 2, `${worker.name} has shards of both pools`)
   return worker
 }
 
@@ -33,7 +35,7 @@ export const scenarios: ReadonlyArray<Scenario> = [
     workers: 3,
     applies: always,
     run: async (world) => {
-      await world.kill(pick(world))
+      await world.kill(await pick(world))
       await world.recovered("after the kill")
       await world.shared()
     },
@@ -43,7 +45,7 @@ export const scenarios: ReadonlyArray<Scenario> = [
     workers: 3,
     applies: always,
     run: async (world) => {
-      const worker = pick(world)
+      const worker = await pick(world)
       world.freeze(worker)
       await world.recovered("while it is frozen")
       await leases(3)
@@ -59,13 +61,13 @@ export const scenarios: ReadonlyArray<Scenario> = [
     ways: true,
     run: async (world) => {
       for (const direction of [undefined, "toStore", "toWorker"] as const) {
-        const worker = pick(world)
-        const before = worker.count("joined")
+        const worker = await pick(world)
+        const [joined, deposed] = [worker.count("joined"), worker.count("deposed")]
         world.cut(worker, direction)
-        await world.until(() => worker.count("deposed") > 0, "it gives up its shards")
+        await world.until(() => worker.count("deposed") > deposed, "it gives up its shards")
         await world.until(async () => !(await holds(world, worker)), "others hold its shards")
         world.heal(worker)
-        await world.until(() => worker.count("joined") > before, "it joins again")
+        await world.until(() => worker.count("joined") >= joined + 2, "it joins both pools again")
         await world.recovered("after the cut")
       }
     },
@@ -91,7 +93,7 @@ export const scenarios: ReadonlyArray<Scenario> = [
     run: async (world) => {
       for (const worker of world.living) world.slow(worker, leaseMs / 10)
       await world.recovered("although it is slow")
-      world.slow(pick(world), leaseMs)
+      world.slow(await pick(world), leaseMs)
       await world.recovered("although it is very slow for one")
       for (const worker of world.living) world.heal(worker)
       await world.recovered("after it was slow")
@@ -116,7 +118,7 @@ export const scenarios: ReadonlyArray<Scenario> = [
     workers: 3,
     applies: always,
     run: async (world) => {
-      const worker = pick(world)
+      const worker = await pick(world)
       world.block(worker, 2 * leaseMs)
       await world.until(async () => !(await holds(world, worker)), "others hold its shards")
       await world.recovered("after the block")
@@ -128,7 +130,7 @@ export const scenarios: ReadonlyArray<Scenario> = [
     applies: always,
     options: { onOverrun: "exit" },
     run: async (world) => {
-      const worker = pick(world)
+      const worker = await pick(world)
       world.block(worker, 2 * leaseMs)
       await world.until(() => !worker.alive, "its lease thread ends it")
       await world.recovered("after it ended")
@@ -214,7 +216,7 @@ export const scenarios: ReadonlyArray<Scenario> = [
     run: async (world) => {
       const acknowledged = await world.goBack(async () => {
         // Shards move, so that the next primary knows older owners and epochs than those who hold them. Soon: the Sentinels mend replicas.
-        await world.drain(pick(world))
+        await world.drain(await pick(world))
         await world.shared()
         await world.recovered("while the replicas get nothing")
       })
@@ -251,9 +253,11 @@ export const runScenario = async (store: ChaosStore, scenario: Scenario, log?: (
   }
 }
 
-/** Does any of the worker's sessions hold a shard? */
-const holds = async (world: World, worker: Worker): Promise<boolean> => {
+/** In how many pools do the worker's sessions hold shards? */
+const poolsOf = async (world: World, worker: Worker): Promise<number> => {
   const sessions = new Set(worker.sessions)
   const all = await Promise.all([world.holders(world.pool), world.holders(world.lowPool)])
-  return all.some((of) => [...of].some((session) => sessions.has(session)))
+  return all.filter((of) => [...of].some((session) => sessions.has(session))).length
 }
+
+const holds = async (world: World, worker: Worker): Promise<boolean> => (await poolsOf(world, worker)) > 0
