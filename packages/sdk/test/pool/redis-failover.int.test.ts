@@ -1,9 +1,9 @@
 /** A pool whose Redis loses a primary, moves slots, is emptied or goes back in time (O2, O4, P9). */
 import { afterAll, beforeAll, expect, test } from "vitest"
 import { slotOf } from "../../src/engine/redis/slot.ts"
-import { ownNodes, ownSentinels, type TestCluster, type TestSentinels } from "../engine/redis-nodes.ts"
+import { ownNodes, ownSentinels, settle, type TestCluster, type TestSentinels } from "../engine/redis-nodes.ts"
 import { describeOwnRedis, ownRedis, type OwnRedis } from "../engine/redis-server.ts"
-import { fast, Ground, keys, shards, until } from "./support.ts"
+import { endGrounds, fast, Ground, keys, shards, until } from "./support.ts"
 
 const settings = { ...fast, leaseMs: 1_000 }
 const failoverMs = 20_000
@@ -66,56 +66,76 @@ describeOwnRedis("a pool on a Redis Cluster", () => {
   })
 })
 
-describeOwnRedis("a pool on a primary that Sentinels watch", () => {
-  let world: TestSentinels
-  beforeAll(async () => {
-    world = await ownSentinels()
-  }, 60_000)
-  afterAll(() => world.stop())
+/** Of a test whose Sentinels failed over more often than it asked for. */
+const roundsMax = 3
 
+/**
+ * One failover: on a machine without a free core Sentinels make two of one, and what was acknowledged in between is gone, so that nothing is proved. Such a
+ * round is made again.
+ */
+const oneFailover = async (round: (world: TestSentinels) => Promise<void>): Promise<void> => {
+  for (let count = 1; ; count++) {
+    const world = await ownSentinels()
+    const before = await world.epoch()
+    try {
+      return await round(world)
+    } catch (error) {
+      if (count === roundsMax || (await world.epoch()) <= before + 1) throw error
+      console.log(`the Sentinels made ${(await world.epoch()) - before} failovers of one: again`)
+    } finally {
+      // With the store that they have.
+      await endGrounds().catch(() => {})
+      await world.stop()
+    }
+  }
+}
+
+describeOwnRedis("a pool on a primary that Sentinels watch", () => {
   test("loses it: what was acknowledged and copied runs on", async () => {
-    const ground = await running(world.url, 40)
-    const old = await world.named()
-    await old.call("WAIT", 2, 5_000)
-    await old.kill()
-    await until(async () => (await world.named()) !== old, "the Sentinels name another one", failoverMs)
-    await until(() => held(ground) === shards && ground.history.running().length === 40, "all run again", failoverMs)
-    await ground.start(await ground.engine(), keys(60).slice(40))
-    await until(() => ground.history.running().length === 60, "new ones run too", failoverMs)
-    ground.history.checkNoOverlap()
-    checkEpochs(ground)
-    await ground.end()
+    await oneFailover(async (world) => {
+      const ground = await running(world.url, 40)
+      const old = await world.named()
+      await settle(
+        old,
+        world.nodes.filter((node) => node !== old),
+      )
+      await old.kill()
+      await until(async () => (await world.named()) !== old, "the Sentinels name another one", failoverMs)
+      await until(() => held(ground) === shards && ground.history.running().length === 40, "all run again", failoverMs)
+      await ground.start(await ground.engine(), keys(60).slice(40))
+      await until(() => ground.history.running().length === 60, "new ones run too", failoverMs)
+      ground.history.checkNoOverlap()
+      checkEpochs(ground)
+      await ground.end()
+    })
   })
 })
 
 describeOwnRedis("a pool whose replicas are behind", () => {
-  let world: TestSentinels
-  beforeAll(async () => {
-    world = await ownSentinels()
-  }, 60_000)
-  afterAll(() => world.stop())
-
   test("goes on from what they have: moved shards are claimed with higher epochs, and no worker runs beside another", async () => {
-    const ground = await running(world.url, 40)
-    const old = await world.named()
-    await old.call("WAIT", 2, 5_000)
-    const replicas = world.nodes.filter((node) => node !== old)
-    // They keep what they have, and hear of nothing more. The Sentinels would mend it, some ten seconds later.
-    await Promise.all(replicas.map((node) => node.call("REPLICAOF", "127.0.0.1", 1)))
-    const c = await ground.join("c", { options: settings })
-    await until(() => c.member.owned().length >= 5 && held(ground) === shards, "c has its share")
-    await until(() => ground.history.running().length === 40, "all run")
-    await ground.start(await ground.engine(), ["late"])
-    await until(() => ground.history.running().length === 41, "the late one runs")
-    await old.kill()
-    await until(async () => (await world.named()) !== old, "the Sentinels name another one", failoverMs)
-    await until(() => held(ground) === shards && ground.history.running().length === 40, "what was copied runs again", failoverMs)
-    await until(() => ground.members.every((member) => member.owned().length >= 5), "three hold a third", failoverMs)
-    await ground.start(await ground.engine(), ["new"])
-    await until(() => ground.history.running().length === 41, "a new one runs", failoverMs)
-    ground.history.checkNoOverlap()
-    checkEpochs(ground)
-    await ground.end()
+    await oneFailover(async (world) => {
+      const ground = await running(world.url, 40)
+      const old = await world.named()
+      const replicas = world.nodes.filter((node) => node !== old)
+      await settle(old, replicas)
+      // They keep what they have, and hear of nothing more. The Sentinels would mend it, some ten seconds later.
+      await Promise.all(replicas.map((node) => node.call("REPLICAOF", "127.0.0.1", 1)))
+      await old.call("CLIENT", "UNPAUSE")
+      const c = await ground.join("c", { options: settings })
+      await until(() => c.member.owned().length >= 5 && held(ground) === shards, "c has its share")
+      await until(() => ground.history.running().length === 40, "all run")
+      await ground.start(await ground.engine(), ["late"])
+      await until(() => ground.history.running().length === 41, "the late one runs")
+      await old.kill()
+      await until(async () => (await world.named()) !== old, "the Sentinels name another one", failoverMs)
+      await until(() => held(ground) === shards && ground.history.running().length === 40, "what was copied runs again", failoverMs)
+      await until(() => ground.members.every((member) => member.owned().length >= 5), "three hold a third", failoverMs)
+      await ground.start(await ground.engine(), ["new"])
+      await until(() => ground.history.running().length === 41, "a new one runs", failoverMs)
+      ground.history.checkNoOverlap()
+      checkEpochs(ground)
+      await ground.end()
+    })
   })
 })
 

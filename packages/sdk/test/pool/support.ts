@@ -255,9 +255,11 @@ export class Ground {
 }
 
 const grounds: Array<Ground> = []
-afterEach(async () => {
+/** Of this test, so far. */
+export const endGrounds = async (): Promise<void> => {
   for (const ground of grounds.splice(0)) await ground.end()
-})
+}
+afterEach(endGrounds)
 
 export const keys = (count: number): ReadonlyArray<string> => Array.from({ length: count }, (_, i) => `key-${i}`)
 export const address = (key: string): Address => addressOf(kind, key)
