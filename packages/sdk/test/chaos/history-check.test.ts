@@ -162,6 +162,21 @@ const broken: Readonly<Record<string, { readonly transcript: string; readonly pr
       10 final -`,
     problems: ["H1 ran on a (fence 10, from 2.0) and b (fence 20, from 4.0) at once, for 3.0 ms, 3.0 of them after a thaw"],
   },
+  "a thawed process that works on in the turn with which it goes on": {
+    transcript: `
+      1 started
+      2 a1 begin 10
+      3 frozen a
+      4 b1 begin 20
+      15 thawed a
+      16 sent 1
+      17 a1 message 1
+      20 a1 end
+      21 a stalled 2.5 21
+      22 b1 end
+      23 final 1`,
+    problems: ["H1 ran on a (fence 10, from 2.0) and b (fence 20, from 4.0) at once, for 3.0 ms, 3.0 of them after a thaw"],
+  },
   "a fence that does not grow": {
     transcript: `
       1 started

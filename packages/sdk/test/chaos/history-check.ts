@@ -2,7 +2,7 @@
  * Did Ponos keep its promises? A pure function of a history; it trusts neither the store nor the SDK.
  *
  * - H1 (P1, P2) No two handlers of a key run at the same time. A handler that never ended ends with its process. While a process is frozen, or
- *   its loop blocked, no handler runs; what it still runs afterwards is `late`: counted, and a violation only above `lateMs`.
+ *   its loop blocked, no handler runs, as long as it writes nothing; what it still runs afterwards is `late`: counted, and a violation only above `lateMs`.
  * - H2 (P1) Fences of a key grow from handler to handler.
  * - H3 (P3) Every acknowledged start was run, and every acknowledged message is in the final log.
  * - H4 (P5) The final log is in the order of the acknowledgements, and each handler saw messages in that order, none left out.
@@ -12,7 +12,7 @@
  * - H8 to H12: children, activities, updates and signals between runs (family-check.ts).
  */
 import { checkFamilies, type FamilyRule } from "./family-check.ts"
-import { forgotten, type Final, type Forgotten, type HandlerLine, type History } from "./history.ts"
+import { forgotten, type Final, type Forgotten, type HandlerLine, type History, type WorkerLine } from "./history.ts"
 
 export interface Problem {
   readonly rule: "H1" | "H2" | "H3" | "H4" | "H6" | "H7" | FamilyRule
@@ -66,6 +66,16 @@ const groupBy = <T>(items: ReadonlyArray<T>, name: (item: T) => string): Map<str
   return groups
 }
 
+/** Of the time between two turns of a loop, the longest in which its process wrote down nothing: what it did before and after that, it did. */
+const stillOf = ({ worker, from, to }: Extract<WorkerLine, { what: "stalled" }>, lines: ReadonlyArray<WorkerLine>): Interval => {
+  const own = lines.flatMap((line) =>
+    line.worker === worker && line.what !== "stalled" && line.at > from && line.at < to ? [line.at] : [],
+  )
+  const times = [from, ...own.toSorted((a, b) => a - b), to]
+  const gaps = times.slice(1).map((at, n): Interval => ({ from: times[n] ?? from, to: at }))
+  return gaps.toSorted((a, b) => b.to - b.from - (a.to - a.from))[0] ?? { from, to }
+}
+
 /** When each process stood still, and when it was no more. */
 const lives = ({ workers, script }: History): Map<string, { frozen: Interval[]; diedAt: number }> => {
   const found = new Map<string, { frozen: Interval[]; diedAt: number }>()
@@ -85,7 +95,7 @@ const lives = ({ workers, script }: History): Map<string, { frozen: Interval[]; 
       life.diedAt = Math.min(life.diedAt, line.at)
     }
   }
-  for (const line of workers) if (line.what === "stalled") lifeOf(line.worker).frozen.push({ from: line.from, to: line.to })
+  for (const line of workers) if (line.what === "stalled") lifeOf(line.worker).frozen.push(stillOf(line, workers))
   for (const life of found.values()) life.frozen.sort((a, b) => a.from - b.from)
   return found
 }
