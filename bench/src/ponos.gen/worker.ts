@@ -140,9 +140,9 @@ export interface ParkedJob extends BaseJob {
   /** The next unread signal of any kind, or of the named one, consumed; `undefined`: none. */
   poll(): ParkedSignal | undefined
   poll<N extends ParkedSignal["name"]>(name: N): Extract<ParkedSignal, { readonly name: N }> | undefined
-  /** Waits for a signal and consumes it; with a `timeout` it may give `undefined`. */
-  receive<N extends ParkedSignal["name"]>(name: N, options?: ReceiveFilter<Extract<ParkedSignal, { readonly name: N }>["payload"]>): Call<Extract<ParkedSignal, { readonly name: N }>>
-  receive<N extends ParkedSignal["name"]>(name: N, options: ReceiveOptions<Extract<ParkedSignal, { readonly name: N }>["payload"]>): Call<Extract<ParkedSignal, { readonly name: N }> | undefined>
+  /** Waits for a signal, or for the first of a list, and consumes it; with a `timeout` it may give `undefined`. */
+  receive<N extends ParkedSignal["name"]>(name: N | ReadonlyArray<N>, options?: ReceiveFilter<Extract<ParkedSignal, { readonly name: N }>["payload"]>): Call<Extract<ParkedSignal, { readonly name: N }>>
+  receive<N extends ParkedSignal["name"]>(name: N | ReadonlyArray<N>, options: ReceiveOptions<Extract<ParkedSignal, { readonly name: N }>["payload"]>): Call<Extract<ParkedSignal, { readonly name: N }> | undefined>
   /** Other jobs: children, and runs to signal or to wait for. */
   readonly jobs: Jobs
   /** Ends the iteration; the next one begins by time, by a message named in `on`, or at once. */
@@ -204,9 +204,9 @@ export interface ListenerJob extends BaseJob {
   /** The next unread signal of any kind, or of the named one, consumed; `undefined`: none. */
   poll(): ListenerSignal | undefined
   poll<N extends ListenerSignal["name"]>(name: N): Extract<ListenerSignal, { readonly name: N }> | undefined
-  /** Waits for a signal and consumes it; with a `timeout` it may give `undefined`. */
-  receive<N extends ListenerSignal["name"]>(name: N, options?: ReceiveFilter<Extract<ListenerSignal, { readonly name: N }>["payload"]>): Call<Extract<ListenerSignal, { readonly name: N }>>
-  receive<N extends ListenerSignal["name"]>(name: N, options: ReceiveOptions<Extract<ListenerSignal, { readonly name: N }>["payload"]>): Call<Extract<ListenerSignal, { readonly name: N }> | undefined>
+  /** Waits for a signal, or for the first of a list, and consumes it; with a `timeout` it may give `undefined`. */
+  receive<N extends ListenerSignal["name"]>(name: N | ReadonlyArray<N>, options?: ReceiveFilter<Extract<ListenerSignal, { readonly name: N }>["payload"]>): Call<Extract<ListenerSignal, { readonly name: N }>>
+  receive<N extends ListenerSignal["name"]>(name: N | ReadonlyArray<N>, options: ReceiveOptions<Extract<ListenerSignal, { readonly name: N }>["payload"]>): Call<Extract<ListenerSignal, { readonly name: N }> | undefined>
   /** Other jobs: children, and runs to signal or to wait for. */
   readonly jobs: Jobs
   /** Ends the iteration; the next one begins by time, by a message named in `on`, or at once. */

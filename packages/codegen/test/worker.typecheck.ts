@@ -110,6 +110,12 @@ const context = async (job: TenantFeedJob, one: OneFeedJob, ticking: TickJob): P
   const either = await job.receive("pause", { filter: ({ reason }) => reason !== "", timeout: 5 })
   // @ts-expect-error it may not have come
   void either.name
+  const first = await job.receive(["pause", "resume"])
+  void (first.name === "pause" ? first.payload.reason : (first.name satisfies "resume"))
+  const timely = await job.receive(["resume", "pause"], { timeout: 5 })
+  same<Same<typeof timely, typeof first | undefined>>()
+  // @ts-expect-error an update is not received
+  await job.receive(["pause", "reconfigure"])
   // @ts-expect-error an update is not polled
   job.poll("reconfigure")
   // @ts-expect-error not a signal

@@ -46,9 +46,9 @@ export interface TenantFeedJob extends BaseJob {
   /** The next unread signal of any kind, or of the named one, consumed; `undefined`: none. */
   poll(): TenantFeedSignal | undefined
   poll<N extends TenantFeedSignal["name"]>(name: N): Extract<TenantFeedSignal, { readonly name: N }> | undefined
-  /** Waits for a signal and consumes it; with a `timeout` it may give `undefined`. */
-  receive<N extends TenantFeedSignal["name"]>(name: N, options?: ReceiveFilter<Extract<TenantFeedSignal, { readonly name: N }>["payload"]>): Call<Extract<TenantFeedSignal, { readonly name: N }>>
-  receive<N extends TenantFeedSignal["name"]>(name: N, options: ReceiveOptions<Extract<TenantFeedSignal, { readonly name: N }>["payload"]>): Call<Extract<TenantFeedSignal, { readonly name: N }> | undefined>
+  /** Waits for a signal, or for the first of a list, and consumes it; with a `timeout` it may give `undefined`. */
+  receive<N extends TenantFeedSignal["name"]>(name: N | ReadonlyArray<N>, options?: ReceiveFilter<Extract<TenantFeedSignal, { readonly name: N }>["payload"]>): Call<Extract<TenantFeedSignal, { readonly name: N }>>
+  receive<N extends TenantFeedSignal["name"]>(name: N | ReadonlyArray<N>, options: ReceiveOptions<Extract<TenantFeedSignal, { readonly name: N }>["payload"]>): Call<Extract<TenantFeedSignal, { readonly name: N }> | undefined>
   readonly activities: {
     deliver(input: In<TenantFeedDefinition, "activities", "deliver">, options?: ActivityCallOptions): Call<OutOf<TenantFeedDefinition, "activities", "deliver">, Rejected>
   }
@@ -66,7 +66,7 @@ export interface TenantFeedView extends BaseView {
   readonly state: Readonly<State<TenantFeedDefinition>>
 }
 
-/** What updates see: a copy of the state, kept if the handler returns. */
+/** What updates see: the state. What they do to it is kept if the handler returns, and undone if it throws. */
 export interface TenantFeedUpdate extends BaseUpdate {
   readonly input: Input<TenantFeedDefinition>
   state: State<TenantFeedDefinition>

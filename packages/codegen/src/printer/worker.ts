@@ -56,7 +56,11 @@ class WorkerPrinter {
       "BaseView",
       `What queries see: the last committed state${live ? "; live ones, what a running handler has made of it" : ""}.`,
     )
-    this.#view("Update", "BaseUpdate", "What updates see: a copy of the state, kept if the handler returns.")
+    this.#view(
+      "Update",
+      "BaseUpdate",
+      "What updates see: the state. What they do to it is kept if the handler returns, and undone if it throws.",
+    )
     this.#handlers()
     this.#activities()
     this.#runs()
@@ -102,10 +106,10 @@ class WorkerPrinter {
       const call = this.#gen("Call")
       file.docs("The next unread signal of any kind, or of the named one, consumed; `undefined`: none.", "  ")
       file.line(`  poll(): ${signal} | undefined`, `  poll<N extends ${signal}["name"]>(name: N): ${one} | undefined`)
-      file.docs("Waits for a signal and consumes it; with a `timeout` it may give `undefined`.", "  ")
+      file.docs("Waits for a signal, or for the first of a list, and consumes it; with a `timeout` it may give `undefined`.", "  ")
       file.line(
-        `  receive<N extends ${signal}["name"]>(name: N, options?: ${this.#gen("ReceiveFilter")}<${one}["payload"]>): ${call}<${one}>`,
-        `  receive<N extends ${signal}["name"]>(name: N, options: ${this.#gen("ReceiveOptions")}<${one}["payload"]>): ${call}<${one} | undefined>`,
+        `  receive<N extends ${signal}["name"]>(name: N | ReadonlyArray<N>, options?: ${this.#gen("ReceiveFilter")}<${one}["payload"]>): ${call}<${one}>`,
+        `  receive<N extends ${signal}["name"]>(name: N | ReadonlyArray<N>, options: ${this.#gen("ReceiveOptions")}<${one}["payload"]>): ${call}<${one} | undefined>`,
       )
     }
     if (activities.length > 0) {

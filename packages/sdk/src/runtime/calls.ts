@@ -55,11 +55,11 @@ export interface ReceiveRequest {
 
 export const startReceive = (
   attempt: Attempt,
-  name: string,
+  names: ReadonlyArray<string>,
   { timeout, filter }: ReceiveRequest,
   envelope: (message: Message) => { readonly payload: unknown },
 ): DurableCall<unknown> =>
-  attempt.start("receive", name, ({ index, entries, resolve, reject }) => {
+  attempt.start("receive", names.join(" "), ({ index, entries, resolve, reject }) => {
     let stop: (() => void) | undefined
     /** Written: the wait is known to later attempts. */
     let waits: Waiting | undefined
@@ -96,14 +96,16 @@ export const startReceive = (
       )
     }
     const arm = (due: number | undefined): void => {
-      waits = due === undefined ? { on: [name] } : { due, on: [name] }
+      waits = due === undefined ? { on: names } : { due, on: names }
       if (!settled && due !== undefined) stop = atTime(attempt, due, () => !settled && got(undefined))
     }
     const recorded = entries[0]
     if (recorded?.t === "receive") arm(recorded.due)
     else {
       const due = timeout === undefined ? undefined : Math.ceil(attempt.shard.now() + toMillis(timeout, "the timeout of receive"))
-      void attempt.note({ t: "receive", c: index, n: name, ...(due === undefined ? {} : { due }) }).then(() => attempt.over || arm(due))
+      void attempt
+        .note({ t: "receive", c: index, n: names.join(" "), ...(due === undefined ? {} : { due }) })
+        .then(() => attempt.over || arm(due))
     }
     return {
       settle: (entry) => {
@@ -118,7 +120,7 @@ export const startReceive = (
       cancellable: true,
       wakes: () => waits,
       offer: (message) => {
-        if (settled || message.kind !== "signal" || message.name !== name) return false
+        if (settled || message.kind !== "signal" || !names.includes(message.name)) return false
         try {
           if (filter !== undefined && !filter(envelope(message).payload)) return false
         } catch (error) {

@@ -183,11 +183,22 @@ export class JobContext {
     return message === undefined ? undefined : this.#envelope(message)
   }
 
-  receive(name: string, options: ReceiveRequest = {}): DurableCall<unknown> {
+  receive(name: string | ReadonlyArray<string>, options: ReceiveRequest = {}): DurableCall<unknown> {
     refuseUnknown(options, ["timeout", "filter"], "job.receive")
     if (options.filter !== undefined && typeof options.filter !== "function")
       throw new BadOption(`expected filter of job.receive to be a function of the payload, got: ${typeof options.filter}`)
-    return startReceive(this.#live("job.receive"), checkName(name, "a signal"), options, (message) => this.#envelope(message))
+    return startReceive(this.#live("job.receive"), this.#signalNames(name), options, (message) => this.#envelope(message))
+  }
+
+  /** A name that no signal has would be waited for in vain. */
+  #signalNames(name: string | ReadonlyArray<string>): ReadonlyArray<string> {
+    const names = typeof name === "string" ? [name] : name
+    const { signals } = this.#source.kind.contract.schemas
+    if (Array.isArray(names) && names.length > 0 && names.every((one: string) => Object.hasOwn(signals, one))) return names
+    throw new BadOption(
+      `expected job.receive to get a signal of ${this.kind}, or a list of some (${Object.keys(signals).join(", ") || "it has none"}), got: ${JSON.stringify(name) ?? typeof name}`,
+      { value: name },
+    )
   }
 
   #envelope(message: Message): { readonly name: string; readonly payload: unknown; readonly id: string; readonly at: Date } {

@@ -269,6 +269,46 @@ export const runtimeSuite = (name: string, store: () => string): void => {
       expect(await handle.result({ timeout: 10_000 })).toBe("7")
     })
 
+    test("a receive of several signals takes the first that comes, in order, also on replay, and no other", async () => {
+      let attempts = 0
+      await pool.worker({
+        run: async (job: any) => {
+          const got: Array<string> = []
+          for (;;) {
+            const { name: what, payload } = await job.receive(["note", "stop"])
+            if (what === "stop") break
+            got.push(payload)
+          }
+          const late = await job.receive(["stop", "note"], { timeout: 1, filter: () => false })
+          if (attempts++ === 0) throw new Error("replay me")
+          const last = await job.receive("note")
+          return job.done(`${got.join(" ")} ${late === undefined} ${last.payload}`)
+        },
+      })
+      const handle = await pool.client.sample.start({ id: "several" })
+      for (const text of ["a", "b"]) await handle.signal.note(text)
+      await handle.signal.stop()
+      await handle.signal.note("c")
+      expect(await handle.result({ timeout: 10_000 })).toBe("a b true c")
+    })
+
+    test("a receive of what is no signal is refused", async () => {
+      const refused: Array<string> = []
+      await pool.worker({
+        run: async (job: any) => {
+          for (const name of ["typo", [], ["note", "typo"], undefined])
+            try {
+              await job.receive(name)
+            } catch (error) {
+              refused.push(`${(error as { _tag: string })._tag} ${String((error as Error).message.includes("note, stop"))}`)
+            }
+          return job.done("end")
+        },
+      })
+      await (await pool.client.sample.start({ id: "no-signal" })).result({ timeout: 10_000 })
+      expect(refused).toEqual(Array.from({ length: 4 }, () => "BadOption true"))
+    })
+
     test("activities run, retry, and give declared errors", async () => {
       let flaky = 0
       await pool.worker(
