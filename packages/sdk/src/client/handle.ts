@@ -105,9 +105,12 @@ export class Handle {
   }
 
   #absent(): Error {
-    return new RunNotFound(`expected a run of ${this.#what} in pool ${this.#core.pool}, found none. Start it first, or check the key.`, {
-      key: this.key,
-    })
+    return new RunNotFound(
+      `expected a run of ${this.#what} in pool ${this.#core.pool}, found none. Start it first, or check the key. One that has ended is kept for resultRetentionMs.`,
+      {
+        key: this.key,
+      },
+    )
   }
 
   #ended(run: string): Error {

@@ -3,7 +3,7 @@
  * another, so that the journal's order is the order in which the handler saw things happen (R2).
  */
 import type { Message } from "../engine/engine.ts"
-import { Deposed, ReplayMismatch } from "../errors.ts"
+import { Deposed, NotAllowed, ReplayMismatch } from "../errors.ts"
 import type { OwnedShard } from "../pool/consumer.ts"
 import type { Work } from "../pool/work.ts"
 import type { Answer, Body, Waiting, WakeReason } from "./body.ts"
@@ -265,6 +265,8 @@ export class Attempt {
   readonly waits = new Set<Wait>()
   /** Grows with all that happens to the handler: two looks that find the same found it waiting in between. */
   moves = 0
+  /** The step whose body runs in this very frame: what it calls is in no order that a replay could keep. */
+  bodyOf: string | undefined
   /** The number of random values and ids drawn so far: they derive from it (J1). */
   draws = 0
 
@@ -365,12 +367,22 @@ export class Attempt {
     this.moves++
     const refused = this.#refusal()
     if (refused !== undefined) return refused
+    if (this.bodyOf !== undefined) return this.#nested(kind, name)
     try {
       return this.#replay.call(kind, name)
     } catch (error) {
       if (ReplayMismatch.is(error)) this.die(error)
       return error as Error
     }
+  }
+
+  /** A replay does not run the body of a step again, and would miss the calls in it. */
+  #nested(kind: CallKind, name: string): Error {
+    return new NotAllowed(
+      `expected the body of step ${JSON.stringify(this.bodyOf)} to make no durable calls, got: ${kind}${name === "" ? "" : ` ${JSON.stringify(name)}`}. ` +
+        "It runs once, and a replay gives its result without it. Make the call in run, before or after the step.",
+      { step: this.bodyOf, call: kind, name },
+    )
   }
 
   #made(index: number, call: Outstanding): void {

@@ -1,6 +1,6 @@
 /** `job.jobs`: what a handler can do with other jobs of its definition file. */
 import type { DurationInput } from "../define/index.ts"
-import { BadOption } from "../errors.ts"
+import { BadOption, NotAllowed } from "../errors.ts"
 import { defaults, refuseUnknown, toMillis } from "../options.ts"
 import { addressOfInput, addressOfKey } from "./address.ts"
 import type { JobAddress } from "./address.ts"
@@ -273,6 +273,10 @@ export class OtherRun {
   result(): DurableCall<unknown> {
     const attempt = this.#desk.asker.live("the result of another job")
     const { address: own, run: ownRun } = attempt.options
+    if (own === this.#what && (this.run ?? ownRun) === ownRun)
+      throw new NotAllowed(
+        `expected ${own} to wait for the result of another run, got: its own, which would not end. A start of its own key joined it.`,
+      )
     return ask(attempt, this.#desk.asker.iteration, this.#desk.lines, {
       call: { type: "result", name: "", to: { kind: this.#contract.kind, key: this.key } },
       name: `result ${this.#what}`,

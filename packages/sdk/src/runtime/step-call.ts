@@ -119,10 +119,13 @@ class StepCall implements Outstanding, Live {
     const { work } = attempt.options
     let given: unknown
     this.#entered = enterStep(work, name)
+    attempt.bodyOf = name
     try {
       given = this.#entered ? this.#try() : runAs({ ...work, step: name }, () => this.#try())
     } catch (error) {
       return this.#failed(error)
+    } finally {
+      attempt.bodyOf = undefined
     }
     if (!isThenable(given)) return this.#gave(given)
     const promise = given instanceof Promise ? given : Promise.resolve(given)

@@ -292,6 +292,34 @@ export const runtimeSuite = (name: string, store: () => string): void => {
       expect(await handle.result({ timeout: 10_000 })).toBe("a b true c")
     })
 
+    test("a durable call in the body of a step is refused, and so is to wait for oneself", async () => {
+      const refused: Array<string> = []
+      const seen = (error: any): void =>
+        void refused.push(`${error._tag}: ${String(error.message).slice(String(error.message).indexOf("expected"))}`)
+      await pool.worker({
+        run: async (job: any) => {
+          const [before] = await Promise.all([
+            // beside each other they are no part of one another
+            job.step("outer", async () => await job.step("inner", () => 1)).catch(seen),
+            job.step("beside", async () => await Promise.resolve(2)),
+          ])
+          await job.step("effect", () => job.sleep(1)).catch(seen)
+          const self = await job.jobs.sample.start({ id: job.key })
+          await (async () => await self.result())().catch(seen)
+          await (async () => await job.jobs.sample.get(job.key).result())().catch(seen)
+          return job.done(String(before))
+        },
+      })
+      const handle = await pool.client.sample.start({ id: "nested" })
+      expect(await handle.result({ timeout: 10_000 })).toBe("undefined")
+      const inside = (step: string, call: string): RegExp =>
+        new RegExp(`^NotAllowed: expected the body of step "${step}" to make no durable calls, got: ${call}`)
+      const oneself = /^NotAllowed: expected sample\/nested to wait for the result of another run, got: its own/
+      const expected = [inside("outer", 'step "inner"'), inside("effect", "sleep"), oneself, oneself]
+      expect(refused).toHaveLength(expected.length)
+      refused.forEach((text, at) => expect(text).toMatch(expected[at] as RegExp))
+    })
+
     test("a receive of what is no signal is refused", async () => {
       const refused: Array<string> = []
       await pool.worker({
