@@ -1,6 +1,6 @@
 /**
- * What ponos-gen knows about handlers, as plain data: what their code refers to outside of itself, which durable calls nobody waits for, and
- * the comments that allow it. What of this is a mistake is the checker's business.
+ * What ponos-gen knows about handlers, as plain data: what their code refers to outside of itself, which durable calls nobody waits for or stand where
+ * none can be, and the comments that allow it. What of this is a mistake is the checker's business.
  */
 import type { Place, Problem, SourceInput } from "./domain.ts"
 
@@ -44,7 +44,16 @@ export interface Floating extends Used {
   readonly isLoop: boolean
 }
 
-export type Use = Reference | Floating
+/** A durable call in the body of a step, or in what undoes one. */
+export interface Nested extends Used {
+  readonly kind: "nested"
+  /** `job.sleep`. */
+  readonly name: string
+  /** Whose body it is in: `job.step`, `saga.undo`. */
+  readonly outer: string
+}
+
+export type Use = Reference | Floating | Nested
 
 /** A comment that begins with `ponos:`. */
 export interface Remark {

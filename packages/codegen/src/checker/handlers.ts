@@ -1,7 +1,7 @@
 /** Rules of handlers: what must not be used in them, which calls must be awaited, and the remarks that allow exceptions. */
 import { basename } from "node:path"
 import type { Place, Problem } from "../domain.ts"
-import type { Floating, HandlerModel, Reference, Remark, Use } from "../handler.ts"
+import type { Floating, HandlerModel, Nested, Reference, Remark, Use } from "../handler.ts"
 import { compare } from "../shape.ts"
 import type { Diagnostic } from "./diagnostic.ts"
 import { codeOf, type UseCode, wordsOfUse } from "./nondeterminism.ts"
@@ -42,7 +42,17 @@ export const checkHandlers = (model: HandlerModel): ReadonlyArray<Diagnostic> =>
 
 const isInside = (at: Place, range: Place): boolean => at.file === range.file && range.start <= at.start && at.start < range.end
 
-const wordsFor = (use: Use): Diagnostic | undefined => (use.kind === "floating" ? wordsForFloating(use) : wordsForReference(use))
+const wordsFor = (use: Use): Diagnostic | undefined => {
+  if (use.kind === "nested") return wordsForNested(use)
+  return use.kind === "floating" ? wordsForFloating(use) : wordsForReference(use)
+}
+
+const wordsForNested = (use: Nested): Diagnostic => ({
+  code: "nested-call",
+  at: use.at,
+  message: `\`${use.name}(…)\` in ${where(use)} is in the body of \`${use.outer}\`: a replay gives the result of a step without its body, and misses the call.`,
+  fix: "Make the call in `run`, before or after the step.",
+})
 
 const wordsForReference = (use: Reference): Diagnostic | undefined => {
   const code = codeOf(use)

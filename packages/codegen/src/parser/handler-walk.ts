@@ -169,6 +169,18 @@ export class HandlerWalk {
       // what makes the body runs here
       if (argument !== body || ts.isCallExpression(withoutAssertions(argument))) this.#visit(argument)
     }
+    if (body !== undefined && isFunctionNode(withoutAssertions(body))) this.#nested(name, body)
+  }
+
+  /** The body of a step may do anything but make durable calls; what is shared it may use. */
+  #nested(outer: string, body: ts.Node): void {
+    const find = (node: ts.Node): void => {
+      const inner = ts.isCallExpression(node) ? this.#roles.durable(node) : undefined
+      if (inner?.isPromise === true && !inner.name.endsWith(".use"))
+        this.uses.push({ kind: "nested", name: inner.name, outer, ...this.#used(node) })
+      ts.forEachChild(node, find)
+    }
+    find(body)
   }
 
   #callee(call: ts.CallExpression, callee: ts.Expression): void {
