@@ -2,9 +2,10 @@
 import { expect, test } from "vitest"
 import { uniqueName } from "../../../../tools/with-redis.ts"
 import { Pool } from "../../src/pool/index.ts"
+import { ownNodes } from "../engine/redis-nodes.ts"
 import { describeOwnRedis, type OwnRedis, ownRedis } from "../engine/redis-server.ts"
 import { workPool } from "./activity-fixture.ts"
-import { until } from "./fixture.ts"
+import { startPool, until } from "./fixture.ts"
 
 const drainMs = 500
 const callTimeoutMs = 600
@@ -63,6 +64,35 @@ describeOwnRedis("with a Redis that stands still", () => {
       redis.thaw()
       await pool.close()
       await redis.stop()
+    }
+  })
+
+  test("workers close in time on a cluster of which one primary stands still, whichever it is", async () => {
+    const cluster = await ownNodes(0, { "cluster-require-full-coverage": "no" })
+    try {
+      for (const broken of cluster.primaries) {
+        const pool = startPool(cluster.url, uniqueName("frozen"))
+        try {
+          const options = { drainMs, callTimeoutMs }
+          const owner = await pool.worker({ run: async (job: any) => job.done(await job.activities.shout("x")) }, options)
+          let begun = 0
+          const shout = async (call: any) => {
+            begun++
+            return await untilAborted(call.abortSignal)
+          }
+          const executor = await pool.worker({}, { jobs: [], activities: { shout }, ...options })
+          for (const id of ["a", "b", "c", "d"]) await pool.client.sample.start({ id })
+          await until(() => begun === 4, "their activities run")
+          broken.freeze()
+          const times = await Promise.all([owner, executor].map(closing))
+          expect(Math.max(...times), `owner, executor: ${times.map(Math.round).join(", ")} ms`).toBeLessThan(closeMax)
+        } finally {
+          broken.thaw()
+          await pool.client.close()
+        }
+      }
+    } finally {
+      await cluster.stop()
     }
   })
 
