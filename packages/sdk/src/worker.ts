@@ -26,6 +26,7 @@ import { executeTask, reportLost } from "./runtime/activity-executor.ts"
 import { activityPlan } from "./runtime/activity-limits.ts"
 import { LazyTaskQueue } from "./runtime/activity-queue-lazy.ts"
 import { LocalTaskQueue } from "./runtime/activity-queue-local.ts"
+import { StoredRates } from "./runtime/activity-rates.ts"
 import type { ActivityHandlers, JobHandlers } from "./runtime/contract.ts"
 import { Effects } from "./runtime/effects.ts"
 import { byKind } from "./runtime/handlers.ts"
@@ -319,7 +320,9 @@ const openTasks = (
   limits: Options,
   onEvent: (event: WorkerEvent) => void,
 ): TaskQueue => {
-  if (engine.driver === "sqlite") return new LocalTaskQueue(clock)
+  // a store in memory is of this process alone, and its clock may be a test's
+  if (engine.driver === "sqlite")
+    return new LocalTaskQueue(clock, engine.url.startsWith("file:") ? new StoredRates(engine, pool) : undefined)
   return new LazyTaskQueue(async () => {
     const { BullTaskQueue } = await import("./runtime/activity-queue-bullmq.ts")
     return await BullTaskQueue.open({

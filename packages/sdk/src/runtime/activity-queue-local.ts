@@ -2,6 +2,7 @@
 import { Cancelled } from "../errors.ts"
 import type { QueueLimits } from "./activity-limits.ts"
 import { leaving } from "./activity-leaving.ts"
+import type { Rates } from "./activity-rates.ts"
 import type { ServeOptions, Task, TaskQueue, TaskRef } from "./task.ts"
 
 interface LocalQueue {
@@ -9,10 +10,23 @@ interface LocalQueue {
   /** In the order in which they are taken. */
   readonly waiting: Array<Task>
   running: number
-  /** Of the rate limit: when its window ends, and how many began in it. */
+  /** Of the rate limit: how many more may begin, until when, and when there may be others. */
+  left: number
   windowEnd: number
-  begun: number
+  heldUntil: number
+  /** Starts are being asked for. */
+  asking: boolean
 }
+
+const newQueue = (limits: QueueLimits, waiting: Array<Task> = []): LocalQueue => {
+  return { limits, waiting, running: 0, left: 0, windowEnd: 0, heldUntil: 0, asking: false }
+}
+
+const isUsedUp = ({ limits, left, asking, heldUntil }: LocalQueue, now: number): boolean =>
+  limits.rate !== undefined && left === 0 && !asking && heldUntil > now
+
+/** Before a store that did not answer is asked again, ms. */
+const retryMs = 250
 
 interface Running {
   readonly abort: AbortController
@@ -24,6 +38,7 @@ const unlimited: QueueLimits = { rate: undefined, concurrency: undefined }
 
 export class LocalTaskQueue implements TaskQueue {
   readonly #now: () => number
+  readonly #rates: Rates | undefined
   readonly #queues = new Map<string, LocalQueue>()
   /** Tasks that wait or run. */
   readonly #known = new Set<string>()
@@ -32,9 +47,10 @@ export class LocalTaskQueue implements TaskQueue {
   #timer: ReturnType<typeof setTimeout> | undefined
   #draining = false
 
-  /** `now`: the clock of rate limits, ms. */
-  constructor(now: () => number = () => performance.now()) {
+  /** `now`: the clock of rate limits, ms. `rates`: who keeps them for all workers; without it, this one counts for itself. */
+  constructor(now: () => number = () => performance.now(), rates?: Rates) {
     this.#now = now
+    this.#rates = rates
   }
 
   add(task: Task): Promise<void> {
@@ -52,7 +68,7 @@ export class LocalTaskQueue implements TaskQueue {
     let queue = this.#queues.get(name)
     if (queue === undefined) {
       const limits = this.#serving?.queues.get(name) ?? unlimited
-      this.#queues.set(name, (queue = { limits, waiting: [], running: 0, windowEnd: 0, begun: 0 }))
+      this.#queues.set(name, (queue = newQueue(limits)))
     }
     return queue
   }
@@ -69,8 +85,7 @@ export class LocalTaskQueue implements TaskQueue {
   serve(options: ServeOptions): Promise<void> {
     this.#serving = options
     for (const [name, limits] of options.queues) {
-      const before = this.#queues.get(name)
-      this.#queues.set(name, { limits, waiting: before?.waiting ?? [], running: 0, windowEnd: 0, begun: 0 })
+      this.#queues.set(name, newQueue(limits, this.#queues.get(name)?.waiting))
     }
     this.#pump()
     return Promise.resolve()
@@ -79,30 +94,51 @@ export class LocalTaskQueue implements TaskQueue {
   #pump(): void {
     const serving = this.#serving
     if (serving === undefined || this.#draining) return
+    // One look at the clock: what was held a moment before its time, and is not a moment after it, would be waited for by nobody.
+    const now = this.#now()
     for (const name of serving.queues.keys()) {
       const queue = this.#queue(name)
-      while (queue.waiting.length > 0 && queue.running < (queue.limits.concurrency ?? serving.concurrency) && !this.#isHeld(queue)) {
-        const task = queue.waiting.shift() as Task
-        queue.begun++
-        this.#run(serving, queue, task)
+      for (;;) {
+        const room = Math.min(queue.waiting.length, (queue.limits.concurrency ?? serving.concurrency) - queue.running)
+        if (room <= 0 || this.#isHeld(name, queue, room, now)) break
+        if (queue.limits.rate !== undefined) queue.left--
+        this.#run(serving, queue, queue.waiting.shift() as Task)
       }
     }
     clearTimeout(this.#timer)
-    const { nextWake } = this
-    if (nextWake < Number.POSITIVE_INFINITY)
-      this.#timer = setTimeout(() => this.#pump(), Math.min(60_000, Math.max(1, Math.ceil(nextWake - this.#now()))))
+    const wake = this.#nextWake(now)
+    if (wake < Number.POSITIVE_INFINITY) this.#timer = setTimeout(() => this.#pump(), Math.min(60_000, Math.max(1, Math.ceil(wake - now))))
   }
 
-  /** The queue's rate limit is used up. Windows are fixed, as in BullMQ: one begins with the first start after the last one's end. */
-  #isHeld(queue: LocalQueue): boolean {
+  /** The queue's rate limit is used up, or not known yet. Windows are fixed, as in BullMQ: one begins with the first start after the last one's end. */
+  #isHeld(name: string, queue: LocalQueue, wanted: number, now: number): boolean {
     const { rate } = queue.limits
     if (rate === undefined) return false
-    const now = this.#now()
     if (now >= queue.windowEnd) {
-      queue.windowEnd = now + rate.perMs
-      queue.begun = 0
+      queue.left = this.#rates === undefined ? rate.max : 0
+      if (this.#rates === undefined) queue.windowEnd = queue.heldUntil = now + rate.perMs
     }
-    return queue.begun >= rate.max
+    if (queue.left > 0) return false
+    if (this.#rates !== undefined && !queue.asking && now >= queue.heldUntil) void this.#ask(this.#rates, name, queue, wanted)
+    return true
+  }
+
+  async #ask(rates: Rates, name: string, queue: LocalQueue, wanted: number): Promise<void> {
+    const { rate } = queue.limits
+    if (rate === undefined) return
+    queue.asking = true
+    const from = this.#now()
+    try {
+      const { starts, leftMs } = await rates.take(name, rate, wanted)
+      queue.left = starts
+      queue.windowEnd = from + leftMs
+      queue.heldUntil = starts < wanted ? queue.windowEnd : from
+    } catch {
+      // Nothing starts that is not counted: the shard's own deadlines decide how long that may be.
+      queue.heldUntil = this.#now() + retryMs
+    }
+    queue.asking = false
+    this.#pump()
   }
 
   #run({ handler, onLost }: ServeOptions, queue: LocalQueue, task: Task): void {
@@ -120,15 +156,15 @@ export class LocalTaskQueue implements TaskQueue {
   }
 
   get nextWake(): number {
+    return this.#nextWake(this.#now())
+  }
+
+  #nextWake(now: number): number {
     let next = Number.POSITIVE_INFINITY
     if (this.#serving !== undefined)
       for (const queue of this.#queues.values())
-        if (queue.waiting.length > 0 && this.#isUsedUp(queue)) next = Math.min(next, queue.windowEnd)
+        if (queue.waiting.length > 0 && isUsedUp(queue, now)) next = Math.min(next, queue.heldUntil)
     return next
-  }
-
-  #isUsedUp({ limits, begun, windowEnd }: LocalQueue): boolean {
-    return limits.rate !== undefined && begun >= limits.rate.max && windowEnd > this.#now()
   }
 
   timeMoved(): void {
@@ -136,8 +172,9 @@ export class LocalTaskQueue implements TaskQueue {
   }
 
   get pending(): number {
+    const now = this.#now()
     let held = 0
-    for (const queue of this.#queues.values()) if (this.#isUsedUp(queue)) held += queue.waiting.length
+    for (const queue of this.#queues.values()) if (isUsedUp(queue, now)) held += queue.waiting.length
     return this.#known.size - held
   }
 
@@ -149,5 +186,6 @@ export class LocalTaskQueue implements TaskQueue {
     }, deadline)
     await Promise.allSettled(Array.from(this.#running.values(), ({ done }) => done))
     clearTimeout(timer)
+    await this.#rates?.close()
   }
 }
