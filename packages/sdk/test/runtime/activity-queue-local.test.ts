@@ -11,6 +11,7 @@ import { StoreUnavailable } from "../../src/errors.ts"
 import { LocalTaskQueue } from "../../src/runtime/activity-queue-local.ts"
 import { grantIn, type Rates, StoredRates } from "../../src/runtime/activity-rates.ts"
 import type { Task } from "../../src/runtime/task.ts"
+import { workPool } from "./activity-fixture.ts"
 import { until } from "./fixture.ts"
 
 const max = 3
@@ -181,5 +182,32 @@ describe("on a file", () => {
     down = false
     await until(() => begun.length === max, "as many begin as may")
     await queue.drain(0)
+  })
+
+  test("jobs of several workers start so many of their activities, and no more after one has left", async () => {
+    const jobs = workPool(`file:${join(folder, "ponos.db")}`, pool, { act: { rateLimit: { max: 2, per: "1 hour" } } })
+    try {
+      let begun = 0
+      const both = { run: async (job: any) => job.done(await job.activities.act("x")), activities: { act: () => `${++begun}` } }
+      const [one] = [await jobs.worker(both), await jobs.worker(both)]
+      const handles = await Promise.all(Array.from({ length: 8 }, (_, n) => jobs.work.start({ id: `job-${n}` })))
+      await until(() => begun === 2, "two begin")
+      await one.close()
+      await until(
+        async () => (await Promise.all(handles.map((handle) => handle.describe()))).filter(({ phase }) => phase === "ended").length === 2,
+        "their jobs end",
+      )
+      await jobs.worker(both)
+      await until(
+        async () =>
+          (await Promise.all(handles.map((handle) => handle.describe()))).every(
+            ({ phase, activities }) => phase === "ended" || activities[0]?.attempt === 1,
+          ),
+        "all others wait for their first try",
+      )
+      expect(begun).toBe(2)
+    } finally {
+      await jobs.close()
+    }
   })
 })
