@@ -1,6 +1,6 @@
 /** `createClient`, for generated code: one member per job of the definition file. */
 import { createHash } from "node:crypto"
-import { InboxFull, RunEnded, RunExists } from "../errors.ts"
+import { InboxFull, RunEnded, RunExists, StoreUnavailable } from "../errors.ts"
 import { readOptions, refuseUnknown, toMillis } from "../options.ts"
 import type { Engine, StartItem } from "../engine/engine.ts"
 import { printBody } from "../runtime/body.ts"
@@ -145,16 +145,26 @@ export class JobClient {
     return new Handle(this.#core, this.contract, text, async () => addressOfKey(this.contract, key, await this.#core.shards()))
   }
 
-  /** All runs of this kind that match, ended ones that are retained too, in no order. Each that exists throughout comes at least once. */
+  /**
+   * All runs of this kind that match, ended ones that are retained too, in no order. Each that exists throughout comes at least once. Throws
+   * `StoreUnavailable` after all others have come, when a primary of a cluster did not answer.
+   */
   async *list(options: ListOptions = {}): AsyncGenerator<Listed> {
     checkListOptions(options)
     let left = options.limit ?? Number.POSITIVE_INFINITY
     const pace = new Pace()
+    const unknown: Array<number> = []
     for (let cursor: string | undefined = ""; cursor !== undefined && left > 0;) {
       const page: Page = await this.#page({ ...options, cursor, limit: pageSize }, pace)
       for (const run of page.runs) if (left-- > 0) yield run
+      unknown.push(...page.shardsUnknown)
       cursor = page.cursor
     }
+    if (unknown.length > 0 && left > 0)
+      throw new StoreUnavailable(
+        `the runs of ${unknown.length} of ${await this.#core.shards()} shards could not be listed, because their servers do not answer. Those of the others were: ask again.`,
+        { shardsUnknown: unknown },
+      )
   }
 
   /** One page of them, for who shows them page by page. */

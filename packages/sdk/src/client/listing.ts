@@ -1,5 +1,5 @@
 /** Runs of one kind, page by page: the store is read in small steps, none of which holds it up. */
-import { BadOption } from "../errors.ts"
+import { BadOption, StoreUnavailable } from "../errors.ts"
 import { splitAddress } from "../key.ts"
 import { parseBody } from "../runtime/body.ts"
 import type { ClientCore } from "./core.ts"
@@ -50,7 +50,10 @@ const parse = (cursor: string): readonly [shard: number, place: string] => {
   return [Number(shard), place]
 }
 
-/** One page of about `limit`; `cursor` "" begins. */
+/**
+ * One page of about `limit`; `cursor` "" begins. On a cluster, shards of a server that does not answer are left out and named: a page waits one
+ * deadline of a call for each such server at most.
+ */
 export const readPage = async (
   core: ClientCore,
   kind: string,
@@ -61,20 +64,38 @@ export const readPage = async (
 ): Promise<Page> => {
   const engine = await core.engine()
   const shards = await core.shards()
+  const serverOf = (of: number): string | undefined => engine.serverOf?.(core.pool, of)
+  const away = new Set<string>()
+  const shardsUnknown: Array<number> = []
   const runs: Array<Listed> = []
   let [shard, place] = parse(cursor)
+  const leaveOut = (): void => {
+    shardsUnknown.push(shard++)
+    place = "0"
+  }
   while (shard < shards) {
-    const page = await engine.list(core.pool, shard, place, pace.step(limit))
-    pace.found(page.runs)
-    for (const run of page.runs) {
-      const address = splitAddress(run.address)
-      if (address.kind !== kind) continue
-      const listed = { key: address.key, ...factsOf(run, parseBody(run.body)) }
-      if (matches(filter, listed)) runs.push(listed)
+    const server = serverOf(shard)
+    if (server !== undefined && away.has(server)) {
+      leaveOut()
+      continue
     }
-    place = page.cursor
-    if (place === "0") shard++
+    try {
+      const page = await engine.list(core.pool, shard, place, pace.step(limit))
+      pace.found(page.runs)
+      for (const run of page.runs) {
+        const address = splitAddress(run.address)
+        if (address.kind !== kind) continue
+        const listed = { key: address.key, ...factsOf(run, parseBody(run.body)) }
+        if (matches(filter, listed)) runs.push(listed)
+      }
+      place = page.cursor
+      if (place === "0") shard++
+    } catch (error) {
+      if (server === undefined || !StoreUnavailable.is(error)) throw error
+      away.add(server)
+      leaveOut()
+    }
     if (runs.length >= limit) break
   }
-  return { runs, cursor: shard < shards ? print(shard, place) : undefined }
+  return { runs, cursor: shard < shards ? print(shard, place) : undefined, shardsUnknown }
 }

@@ -98,6 +98,8 @@ export interface Page {
   readonly runs: ReadonlyArray<Listed>
   /** For the next page; `undefined`: this was the last one. */
   readonly cursor: string | undefined
+  /** Shards that this page left out, because their server (a primary of a cluster) did not answer; what they have is not in the next pages either. */
+  readonly shardsUnknown: ReadonlyArray<number>
 }
 
 export const checkStartOptions = (options: StartOptions): void => {

@@ -3,9 +3,11 @@ import { expect, test } from "vitest"
 import { uniqueName } from "../../../../tools/with-redis.ts"
 import { slotOf } from "../../src/engine/redis/slot.ts"
 import { shardOf } from "../../src/key.ts"
+import { makeClient } from "../../src/gen.ts"
 import { Pool, type PoolEvent } from "../../src/pool/index.ts"
 import { type Node, ownNodes, type TestCluster, waitFor } from "../engine/redis-nodes.ts"
 import { describeOwnRedis } from "../engine/redis-server.ts"
+import { contract } from "../runtime/fixture.ts"
 
 const shards = 24
 const callTimeoutMs = 1_500
@@ -42,6 +44,7 @@ describeOwnRedis("a primary that stands still", () => {
     const { name, broken, nodeOf } = await spread(cluster)
     const pool = await Pool.join(name, { store: cluster.url, shards, callTimeoutMs, onEvent: (event) => events.push(event) })
     const stop = new AbortController()
+    const client: any = makeClient({ pool: `${name}-runs`, store: cluster.url, shards, callTimeoutMs }, { sample: contract })
     let frozen: Node | undefined
     try {
       const lost = nodeOf.flatMap((node, shard) => (node === broken ? [shard] : []))
@@ -56,6 +59,13 @@ describeOwnRedis("a primary that stands still", () => {
       }
       const [gone, there] = [keysOn(true, 6), keysOn(false, 6)]
       for (const key of [...gone, ...there]) await pool.dispatch(key, bytes)
+      const ids = Array.from({ length: 40 }, (_, n) => `run-${n}`)
+      await Promise.all(ids.map((id) => client.sample.start({ id })))
+      const primaries = await Promise.all(
+        Array.from({ length: shards }, (_, shard) => cluster.primaryOf(slotOf(`p:{${name}-runs:${shard}}:r`))),
+      )
+      const lostRuns = primaries.flatMap((node, shard) => (node === broken ? [shard] : []))
+      const runsThere = ids.filter((id) => !lostRuns.includes(shardOf(id, shards))).toSorted()
       const worker = await pool.addWorker()
       await waitFor(() => worker.shards().length === shards, "the worker has all shards")
       const whole = await pool.stats()
@@ -102,6 +112,24 @@ describeOwnRedis("a primary that stands still", () => {
         expect(ms).toBeLessThan(callMax)
       }
 
+      // runs, as a client lists them; they are in a pool of their own
+      const runs: string[] = []
+      const all = await timed(
+        (async () => {
+          for await (const { key } of client.sample.list()) runs.push(key)
+        })(),
+      )
+      expect(runs.toSorted()).toEqual(runsThere)
+      expect(all.error).toMatchObject({ _tag: "StoreUnavailable", details: { shardsUnknown: lostRuns } })
+      expect(all.ms).toBeLessThan(callMax)
+      const unknownShards: number[] = []
+      for (let cursor: string | undefined = ""; cursor !== undefined;) {
+        const page: { cursor: string | undefined; shardsUnknown: ReadonlyArray<number> } = await client.sample.page({ cursor, limit: 100 })
+        unknownShards.push(...page.shardsUnknown)
+        ;({ cursor } = page)
+      }
+      expect(unknownShards).toEqual(lostRuns)
+
       const result = await timed(pool.result(goneKey, { timeoutMs: 100 }))
       expect(result.error).toMatchObject({ _tag: "WaitTimeout" })
       expect(result.ms, "its own deadline, and not that of the store's calls").toBeLessThan(callTimeoutMs)
@@ -129,6 +157,7 @@ describeOwnRedis("a primary that stands still", () => {
     } finally {
       stop.abort()
       frozen?.thaw()
+      await client.close()
       await pool.close()
       await cluster.stop()
     }
