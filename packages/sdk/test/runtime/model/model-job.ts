@@ -89,32 +89,45 @@ export class ModelJob implements Job {
         else this.#model.wrote()
         return value
       } catch (error) {
-        if (failures >= (retry?.attempts ?? 1) || this.#model.ending !== undefined) {
-          // with fewer failures than it may have: one that was lost with its worker may go well the next time
-          if (failures < (retry?.attempts ?? 1)) chance.faultsTell = true
+        if (failures >= (retry?.attempts ?? 1)) {
           this.#model.deferred()
           throw error
         }
       }
       const from = clock.now
       if (this.#model.writesBeside) chance.faultsTell = true
-      await this.#backOff(stepRetryMs)
+      try {
+        await this.#backOff(stepRetryMs)
+      } catch (ended) {
+        // with fewer failures than it may have: one that was lost with its worker may go well the next time
+        chance.faultsTell = true
+        this.#model.deferred()
+        throw ended
+      }
       chance.waited(from, clock.now < from + stepRetryMs)
       this.#move()
     }
   }
 
-  /** A step's wait is in memory, and an end cuts it short. */
+  /** A step's wait is in memory. */
   #backOff(ms: number): Promise<void> {
     const { clock, waits } = this.#model
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
       const over = (): void => {
         stop()
         waits.delete(wait)
-        resolve()
       }
-      const stop = clock.at(clock.now + ms, () => over())
-      const wait = { cancel: over, drop: stop }
+      const stop = clock.at(clock.now + ms, () => {
+        over()
+        resolve()
+      })
+      const wait = {
+        cancel: (error: Error) => {
+          over()
+          reject(error)
+        },
+        drop: stop,
+      }
       waits.add(wait)
     })
   }
