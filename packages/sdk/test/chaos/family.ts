@@ -171,7 +171,7 @@ export const kinJobs = (recorder: Recorder) => [
         const started = doomed ? policies.slice(0, 2) : policies
         await Promise.all(started.map((policy) => job.jobs.leaf.start({ id: leafOf(job.key, policy) }, { onParentEnd: policy })))
         if (doomed) {
-          // a cancel ends waits that it finds, and none that begin after it
+          // a cancel that came meanwhile is told by the signal, or else by the sleep
           job.abortSignal.throwIfAborted()
           await job.sleep("1 day")
         }

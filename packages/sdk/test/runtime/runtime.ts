@@ -409,7 +409,7 @@ export const runtimeSuite = (name: string, store: () => string): void => {
             void job.receive("note", { filter: () => (gate.resolve(), true) })
             await gate.promise
             // what was recorded waits while the handler still makes calls
-            void job.receive("go")
+            void job.receive("stop")
             return job.again({ on: ["note"] })
           },
         },
