@@ -10,6 +10,7 @@ const ofMany = [
   "a worker is killed",
   "the way between a worker and the store is cut, in both directions and in each",
   "replies are lost: the script ran, and its answer did not arrive",
+  "the store restarts with what it saved",
   "a primary is killed, and another one takes over",
   "a primary hangs for two leases, another one takes over, and the first comes back",
   "a primary is killed, and one takes over that is behind",
