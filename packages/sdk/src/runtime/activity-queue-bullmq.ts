@@ -57,6 +57,7 @@ export class BullTaskQueue implements TaskQueue {
   readonly #workers = new Set<Worker<Task>>()
   readonly #watchdogs = new Set<Watchdog>()
   readonly #running = new Map<string, AbortController>()
+  readonly #tries = new Set<Promise<void>>()
   readonly #subscriptions: Array<() => Promise<void>> = []
 
   private constructor(options: BullTaskQueueOptions, store: QueueConnection) {
@@ -150,7 +151,7 @@ export class BullTaskQueue implements TaskQueue {
   }
 
   #worker({ name, concurrency, rate, handler, onLost }: Served, tally: { taken: number; running: number }): Worker<Task> {
-    const process = async (job: Job<Task>): Promise<void> => {
+    const run = async (job: Job<Task>): Promise<void> => {
       const abort = new AbortController()
       tally.taken++
       tally.running++
@@ -160,6 +161,15 @@ export class BullTaskQueue implements TaskQueue {
       } finally {
         tally.running--
         this.#running.delete(job.data.id)
+      }
+    }
+    const process = async (job: Job<Task>): Promise<void> => {
+      const tried = run(job)
+      this.#tries.add(tried)
+      try {
+        await tried
+      } finally {
+        this.#tries.delete(tried)
       }
     }
     const { newWorker = (...args) => new Worker<Task>(...args) } = this.#options
@@ -190,12 +200,15 @@ export class BullTaskQueue implements TaskQueue {
       for (const abort of this.#running.values()) abort.abort(leaving())
     }, deadline)
     for (const watchdog of this.#watchdogs) watchdog.stop()
-    const ended = await settlesWithin(Promise.allSettled(Array.from(this.#workers, (worker) => worker.close())), deadline + callTimeoutMs)
+    const closing = Promise.allSettled(Array.from(this.#workers, (worker) => worker.close()))
+    // while something runs; after that nothing but goodbyes is waited for
+    await settlesWithin(Promise.race([closing, this.#idle()]), deadline)
+    const ended = await settlesWithin(closing, callTimeoutMs)
     clearTimeout(timer)
     if (!ended)
       onError(
         new Error(
-          `the consumers did not end within ${deadline + callTimeoutMs} ms: their connections are cut, and tries that ran count as lost`,
+          `the consumers did not end within ${deadline + callTimeoutMs} ms, or ${callTimeoutMs} ms after their last try: their connections are cut, and tries that ran count as lost`,
         ),
       )
     const rest = [
@@ -204,5 +217,10 @@ export class BullTaskQueue implements TaskQueue {
     ]
     await settlesWithin(Promise.allSettled(rest), callTimeoutMs)
     this.#store.close()
+  }
+
+  /** When no try runs any more. */
+  async #idle(): Promise<void> {
+    while (this.#tries.size > 0) await Promise.allSettled(this.#tries)
   }
 }

@@ -107,6 +107,34 @@ describeRedis("the consumers of a queue on Redis", () => {
     await until(() => ran.length === 1, "it runs")
   })
 
+  test("one that never ends is left by a drain, once what it ran has ended", async () => {
+    const made: Array<Worker<Task>> = []
+    const gate = Promise.withResolvers<void>()
+    const { queue, serve, add, ran } = await open({
+      callTimeoutMs: 200,
+      newWorker: (...args) => {
+        const worker = new Worker<Task>(...args)
+        made.push(worker)
+        close.push(() => worker.disconnect())
+        // as one whose server went away
+        vi.spyOn(worker, "close").mockReturnValue(new Promise(() => undefined))
+        return worker
+      },
+    })
+    await serve(1, { until: gate.promise })
+    await add("a.1")
+    await until(() => ran.length === 1, "it runs")
+    let drained = false
+    const draining = queue.drain(60_000).then(() => (drained = true))
+    const from = performance.now()
+    // Longer than it would be given after its tries have ended.
+    await until(() => performance.now() - from > 500, "it had its time")
+    expect(drained).toBe(false)
+    gate.resolve()
+    await draining
+    expect(made).toHaveLength(1)
+  })
+
   test("one that is idle, works, or is held by a rate limit stays", async () => {
     const looks = vi.spyOn(Queue.prototype, "getRanges")
     const more = (count: number, what: string) => {

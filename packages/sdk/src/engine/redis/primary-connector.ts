@@ -35,9 +35,9 @@ export class PrimarySockets {
 
   /** Tries as long as it is `wanted`. */
   async open(wanted: () => boolean): Promise<Socket> {
-    while (wanted()) {
+    while (wanted() && !this.#closed) {
       const target = await this.#locator.locate(askTimeout).catch(() => undefined)
-      if (!wanted()) break
+      if (!wanted() || this.#closed) break
       if (target !== undefined) return this.#openAt(target)
       await pause(retryMs, true)
     }
@@ -69,6 +69,7 @@ export class PrimarySockets {
   close(): void {
     this.#closed = true
     clearTimeout(this.#timer)
+    for (const socket of this.#places.keys()) socket.destroy()
     this.#locator.close()
   }
 }
