@@ -16,11 +16,11 @@ export const clusterStore = async (): Promise<ChaosStore> => {
   /** Ports of the primaries, as the witness sees it. */
   const serving = async (): Promise<ReadonlyArray<string>> => {
     const lines = String(await witness.call("CLUSTER", "NODES")).split("\n")
-    return lines.flatMap((line) => (/master/.test(line) && !/fail/.test(line) ? [/:(\d+)@/.exec(line)?.[1] ?? ""] : [])).toSorted()
+    return lines.flatMap((line) => (/master/.test(line) && !/\bfail/.test(line) ? [/:(\d+)@/.exec(line)?.[1] ?? ""] : [])).toSorted()
   }
   const inOrder = async (node: Node): Promise<boolean> => /cluster_state:ok/.test(String(await node.call("CLUSTER", "INFO")))
   const setFailover = (allowed: boolean) =>
-    Promise.all(replicas.map((node) => node.call("CONFIG", "SET", "cluster-replica-no-failover", allowed ? "no" : "yes")))
+    Promise.all(nodes.map((node) => node.call("CONFIG", "SET", "cluster-replica-no-failover", allowed ? "no" : "yes")))
   return {
     name: "cluster",
     url: cluster.url,

@@ -199,7 +199,8 @@ export class World {
   /** It hands its shards over and ends with 0. */
   async drain(worker: Worker): Promise<void> {
     this.log(`  drain ${worker.name}`)
-    await worker.end("SIGTERM")
+    worker.child.kill("SIGTERM")
+    await this.until(() => !worker.alive, `${worker.name} has drained`, 60_000)
     const { exitCode, signalCode } = worker.child
     if (exitCode !== 0) this.#problems.push(`${worker.name} drained with ${exitCode ?? signalCode}: ${worker.said.slice(-500)}`)
   }
