@@ -49,7 +49,9 @@ export class Child {
 
   constructor(module: URL, args: ReadonlyArray<string>) {
     this.#what = args.slice(0, 2).join(" ")
-    this.#process = fork(module, args, { stdio: ["ignore", 2, 2, "ipc"] })
+    // as `ponos worker` starts its processes (supervisor/node-args.ts), for all contenders
+    const execArgv = [...process.execArgv, "--max-semi-space-size=32"]
+    this.#process = fork(module, args, { stdio: ["ignore", 2, 2, "ipc"], execArgv })
     this.#process.on("message", ({ id, value, error }: Reply) => {
       const call = this.#waiting.get(id)
       this.#waiting.delete(id)

@@ -8,6 +8,7 @@ import { fileURLToPath } from "node:url"
 import { createInterface } from "node:readline"
 import type { Charge, Report, Request } from "./channel.ts"
 import { chargeName } from "./channel.ts"
+import { nodeArgs } from "./node-args.ts"
 
 /** Source and build have this file beside each other under the extension that this one has. */
 const main = fileURLToPath(new URL(import.meta.url.endsWith(".ts") ? "child.ts" : "child.js", import.meta.url))
@@ -40,6 +41,7 @@ export class WorkerProcess {
     this.#host = host
     this.#child = fork(main, options.args, {
       env: { ...options.env, [chargeName]: JSON.stringify(charge) },
+      execArgv: [...nodeArgs(process.execArgv, options.env["NODE_OPTIONS"])],
       stdio: ["ignore", "pipe", "pipe", "ipc"],
     })
     const output = [this.#pass("stdout"), this.#pass("stderr")]

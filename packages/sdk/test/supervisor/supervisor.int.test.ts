@@ -70,6 +70,8 @@ test("several processes share the shards; one that is killed is started again; S
   const command = new PonosCommand(here("options-module.ts"), "--processes", "3", "--restart-first", "10ms", "--", store, pool)
   await until(covered(command, 3), "three processes share all shards")
   expect(command.out.filter((line) => line.endsWith(" of 3")).sort()).toEqual(["1 | 1 of 3", "2 | 2 of 3", "3 | 3 of 3"])
+  const first = String(command.pids.get(1))
+  expect(execFileSync("ps", ["-o", "args=", "-p", first], { encoding: "utf8" })).toContain("--max-semi-space-size=32")
 
   const victim = command.pids.get(2) ?? 0
   process.kill(victim, "SIGKILL")
