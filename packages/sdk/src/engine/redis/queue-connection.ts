@@ -17,6 +17,12 @@ export interface QueueConnection {
 /** As BullMQ does it where it makes the connections, ms. */
 const retryStrategy = (tries: number): number => Math.max(Math.min(Math.exp(tries), 20_000), 1_000)
 
+/**
+ * How often a cluster is asked who has its slots, ms. ioredis asks when it is told MOVED; where only connections to replicas are left, all primaries having
+ * gone at once, a replica that is read from runs a script instead of saying so, and refuses its writes, for ever.
+ */
+const askEveryMs = 2_000
+
 /** A client, and those that a library makes from it: it has no other way to end what waits for a server that says nothing. */
 class Clients {
   readonly #all = new Set<Redis | Cluster>()
@@ -64,6 +70,7 @@ export async function queueConnection(url: string, cluster: boolean): Promise<Qu
   if (!cluster) return followed(new Redis({ ...common, retryStrategy, host: target.host, port: target.port, ...(tls ? { tls } : {}) }))
   return followed(
     new Cluster([...places], {
+      slotsRefreshInterval: askEveryMs,
       redisOptions: { ...common, ...(address.tls ? { tls: { ...address.tls } } : {}) },
       // Names are looked up by who connects, so that certificates can be compared with them.
       dnsLookup: (name, callback) => callback(null, name),
