@@ -25,6 +25,8 @@ export const leaseMs = 1_000
 const options = { leaseMs, watchMs: 50, settleMs: 50, sweepMs: 200, callTimeoutMs: 2_000, drainMs: 5_000, auditLength: 10_000 } as const
 /** Until runs with children have ended what they began: an activity of a killed worker is missed after 15 s (docs/activities.md), twice where its next one is killed, too. */
 const restMs = 90_000
+/** Characters of what a failure shows of the families: a run that tried a thousand times has a megabyte of them. */
+const shownMax = 20_000
 
 export interface WorldOptions {
   readonly workers: number
@@ -144,7 +146,8 @@ export class World {
     try {
       await this.until(async () => (finals = await this.load.families.atRest()) !== undefined, "the families are at rest", restMs)
     } catch (error) {
-      throw new Error(`${(error as Error).message}: ${await this.load.families.describe()}`, { cause: error })
+      const all = await this.load.families.describe()
+      throw new Error(`${(error as Error).message}: ${all.slice(0, shownMax)}`, { cause: error })
     }
     this.log(`  families at rest after ${(monotonicMs() - since).toFixed(0)} ms`)
     return finals ?? []
