@@ -1,6 +1,7 @@
 /** `createClient`, for generated code: one member per job of the definition file. */
 import { createHash } from "node:crypto"
-import { InboxFull, RunEnded, RunExists, StoreUnavailable } from "../errors.ts"
+import { unlisted } from "../engine/away-servers.ts"
+import { InboxFull, RunEnded, RunExists } from "../errors.ts"
 import { readOptions, refuseUnknown, toMillis } from "../options.ts"
 import type { Engine, StartItem } from "../engine/engine.ts"
 import { printBody } from "../runtime/body.ts"
@@ -160,11 +161,7 @@ export class JobClient {
       unknown.push(...page.shardsUnknown)
       cursor = page.cursor
     }
-    if (unknown.length > 0 && left > 0)
-      throw new StoreUnavailable(
-        `the runs of ${unknown.length} of ${await this.#core.shards()} shards could not be listed, because their servers do not answer. Those of the others were: ask again.`,
-        { shardsUnknown: unknown },
-      )
+    if (unknown.length > 0 && left > 0) throw unlisted("runs", unknown, await this.#core.shards(), {})
   }
 
   /** One page of them, for who shows them page by page. */

@@ -1,5 +1,6 @@
 /** Runs of one kind, page by page: the store is read in small steps, none of which holds it up. */
-import { BadOption, StoreUnavailable } from "../errors.ts"
+import { AwayServers } from "../engine/away-servers.ts"
+import { BadOption } from "../errors.ts"
 import { splitAddress } from "../key.ts"
 import { parseBody } from "../runtime/body.ts"
 import type { ClientCore } from "./core.ts"
@@ -51,8 +52,8 @@ const parse = (cursor: string): readonly [shard: number, place: string] => {
 }
 
 /**
- * One page of about `limit`; `cursor` "" begins. On a cluster, shards of a server that does not answer are left out and named: a page waits one
- * deadline of a call for each such server at most.
+ * One page of about `limit`; `cursor` "" begins. Shards of a server that does not answer are left out and named
+ * (away-servers.ts).
  */
 export const readPage = async (
   core: ClientCore,
@@ -64,19 +65,16 @@ export const readPage = async (
 ): Promise<Page> => {
   const engine = await core.engine()
   const shards = await core.shards()
-  const serverOf = (of: number): string | undefined => engine.serverOf?.(core.pool, of)
-  const away = new Set<string>()
-  const shardsUnknown: Array<number> = []
+  const away = new AwayServers(engine, core.pool)
   const runs: Array<Listed> = []
   let [shard, place] = parse(cursor)
-  const leaveOut = (): void => {
-    shardsUnknown.push(shard++)
+  const next = (): void => {
+    shard++
     place = "0"
   }
   while (shard < shards) {
-    const server = serverOf(shard)
-    if (server !== undefined && away.has(server)) {
-      leaveOut()
+    if (away.skips(shard)) {
+      next()
       continue
     }
     try {
@@ -89,13 +87,12 @@ export const readPage = async (
         if (matches(filter, listed)) runs.push(listed)
       }
       place = page.cursor
-      if (place === "0") shard++
+      if (place === "0") next()
     } catch (error) {
-      if (server === undefined || !StoreUnavailable.is(error)) throw error
-      away.add(server)
-      leaveOut()
+      away.note(shard, error)
+      next()
     }
     if (runs.length >= limit) break
   }
-  return { runs, cursor: shard < shards ? print(shard, place) : undefined, shardsUnknown }
+  return { runs, cursor: shard < shards ? print(shard, place) : undefined, shardsUnknown: away.unread }
 }

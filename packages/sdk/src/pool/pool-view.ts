@@ -1,6 +1,6 @@
 /** What can be read of a pool without being in it: who holds what, which jobs there are. */
+import { AwayServers, unlisted } from "../engine/away-servers.ts"
 import type { Engine, RunRecord } from "../engine/engine.ts"
-import { StoreUnavailable } from "../errors.ts"
 import { payloadOf } from "./payload.ts"
 import { decodeAssignment } from "./placement.ts"
 import { decodeRecord } from "./record.ts"
@@ -74,34 +74,19 @@ export const workersOf = async (engine: Engine, pool: string): Promise<ReadonlyA
   })
 }
 
-/**
- * Shard by shard. On a cluster those of a server that does not answer come last, and are not asked one by one: the listing of the others is whole before
- * it throws, and takes one deadline of a call for each server that is away.
- */
+/** Shard by shard. The listing of those that answer is whole before it throws (away-servers.ts). */
 export async function* jobsOf(engine: Engine, pool: string, shards: number): AsyncGenerator<JobInfo, void, undefined> {
-  const failed: Array<{ readonly shard: number; readonly server: string; readonly error: unknown }> = []
+  const away = new AwayServers(engine, pool)
   for (let shard = 0; shard < shards; shard++) {
-    const away = failed.find(({ server }) => server === engine.serverOf?.(pool, shard))
-    if (away !== undefined) {
-      failed.push({ ...away, shard })
-      continue
-    }
+    if (away.skips(shard)) continue
     try {
       yield* jobsOfShard(engine, pool, shard)
     } catch (error) {
       // What a consumer of this listing throws does not come here: it ends the generator.
-      if (engine.serverOf === undefined || !StoreUnavailable.is(error)) throw error
-      failed.push({ shard, server: engine.serverOf(pool, shard), error })
+      away.note(shard, error)
     }
   }
-  const [first] = failed
-  if (first === undefined) return
-  const unread = failed.map(({ shard }) => shard)
-  throw new StoreUnavailable(
-    `the jobs of ${unread.length} of ${shards} shards could not be listed, because their servers do not answer. Those of the others were: ask again.`,
-    { pool, shardsUnknown: unread },
-    first.error,
-  )
+  if (away.unread.length > 0) throw unlisted("jobs", away.unread, shards, { pool }, away.cause)
 }
 
 async function* jobsOfShard(engine: Engine, pool: string, shard: number): AsyncGenerator<JobInfo, void, undefined> {

@@ -29,6 +29,16 @@ async function running(url: string, count: number): Promise<Ground> {
   return ground
 }
 
+/** After a failover: the 40 that ran run again, and new ones with them. */
+const goesOn = async (ground: Ground): Promise<void> => {
+  await until(() => held(ground) === shards && ground.history.running().length === 40, "all run again", failoverMs)
+  await ground.start(await ground.engine(), keys(60).slice(40))
+  await until(() => ground.history.running().length === 60, "new ones run too", failoverMs)
+  ground.history.checkNoOverlap()
+  checkEpochs(ground)
+  await ground.end()
+}
+
 describeOwnRedis("a pool on a Redis Cluster", () => {
   let cluster: TestCluster
   beforeAll(async () => {
@@ -57,12 +67,7 @@ describeOwnRedis("a pool on a Redis Cluster", () => {
     const dying = await cluster.primaryOf(slotOf(`p:{${ground.pool}}:settings`))
     await dying.kill()
     await until(() => ground.history.running().length < 40, "what cannot be renewed stops", failoverMs)
-    await until(() => held(ground) === shards && ground.history.running().length === 40, "all run again", failoverMs)
-    await ground.start(await ground.engine(), keys(60).slice(40))
-    await until(() => ground.history.running().length === 60, "new ones run too", failoverMs)
-    ground.history.checkNoOverlap()
-    checkEpochs(ground)
-    await ground.end()
+    await goesOn(ground)
   })
 })
 
@@ -101,12 +106,7 @@ describeOwnRedis("a pool on a primary that Sentinels watch", () => {
       )
       await old.kill()
       await until(async () => (await world.named()) !== old, "the Sentinels name another one", failoverMs)
-      await until(() => held(ground) === shards && ground.history.running().length === 40, "all run again", failoverMs)
-      await ground.start(await ground.engine(), keys(60).slice(40))
-      await until(() => ground.history.running().length === 60, "new ones run too", failoverMs)
-      ground.history.checkNoOverlap()
-      checkEpochs(ground)
-      await ground.end()
+      await goesOn(ground)
     })
   })
 })

@@ -26,7 +26,7 @@ const backoff = [0, 20, 50, 100, 200, 400, 800, 1000]
 /** Before it is asked who serves, after a server said that its cluster is down. */
 const downMs = 250
 /** After which a server that has not answered a new connection is late. */
-const lateMs = 1_000
+const handshakeMs = 1_000
 
 export class Link implements Route {
   readonly #locator: Locator
@@ -176,7 +176,7 @@ export class Link implements Route {
         (now) => placeText(now) !== placeText(target) && elsewhere.abort(`the primary is now ${now.shown}`),
         () => {},
       )
-    }, this.#locator.locateMs ?? lateMs).unref()
+    }, this.#locator.locateMs ?? handshakeMs).unref()
     try {
       return await Connection.open(target, timeout, elsewhere.signal)
     } finally {

@@ -431,7 +431,7 @@ end)
     name: "commit",
     caller: "worker",
     keys: "shard…",
-    sha1: "8157e68a7c1add26d717c4073764ca82ea18ff8b",
+    sha1: "2e983b326032ee46f98b51e16d365064821ffe0c",
     source: `#!lua flags=allow-oom
 local call, ARGV, KEYS = redis.call, ARGV, KEYS
 local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
@@ -509,6 +509,11 @@ local function forgotten(retention)
   return score
 end
 local set, agenda, leave, ready, drop, load, unload = { "HSET" }, { "ZADD" }, { "SREM" }, { "RPUSH" }, { "DEL" }, { "SADD" }, { "SREM" }
+local function write(list, count, shard, key)
+  if count == 2 then return end
+  list[2] = shard .. key
+  call(unpack(list, 1, count))
+end
 local replies = groups(function(shard, at, last)
   local count = tonumber(ARGV[at + 1])
   local first = at + 2
@@ -711,31 +716,13 @@ end
     end
     reply[n] = newest > 0 and code .. format("%.0f", newest) or code
   end
-  if sets > 2 then
-    set[2] = r
-    call(unpack(set, 1, sets))
-  end
-  if dues > 2 then
-    agenda[2] = shard .. "a"
-    call(unpack(agenda, 1, dues))
-  end
-  if leaves > 2 then
-    leave[2] = w
-    call(unpack(leave, 1, leaves))
-  end
-  if readies > 2 then
-    ready[2] = shard .. "q"
-    call(unpack(ready, 1, readies))
-  end
+  write(set, sets, shard, "r")
+  write(agenda, dues, shard, "a")
+  write(leave, leaves, shard, "w")
+  write(ready, readies, shard, "q")
   if drops > 1 then call(unpack(drop, 1, drops)) end
-  if loads > 2 then
-    load[2] = b
-    call(unpack(load, 1, loads))
-  end
-  if unloads > 2 then
-    unload[2] = b
-    call(unpack(unload, 1, unloads))
-  end
+  write(load, loads, shard, "b")
+  write(unload, unloads, shard, "b")
   if later then
     for n = 1, #later do
       if type(later[n]) == "table" then call(unpack(later[n])) else digest(shard, later[n], "-") end
