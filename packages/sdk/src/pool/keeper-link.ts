@@ -8,6 +8,7 @@
 import { Worker } from "node:worker_threads"
 import type { Engine, LifeOptions, Presence } from "../engine/engine.ts"
 import { originOf, type Origin } from "../engine/open.ts"
+import { ThreadHold } from "../engine/thread-hold.ts"
 import { PonosError, StoreFault } from "../errors.ts"
 import { sharedOffset } from "./clock.ts"
 import type { BlockedLoop } from "./events.ts"
@@ -80,12 +81,12 @@ class LeaseThread {
   readonly onWarning = new Set<(text: string) => void>()
   readonly #key: string
   readonly #worker: Worker
+  readonly #hold: ThreadHold
   readonly #sessions = new Map<string, LinkEvents>()
   readonly #calls = new Map<number, { readonly resolve: (value: any) => void; readonly reject: (error: Error) => void }>()
   readonly #presence = new Map<string, Followed>()
   readonly #exited: Promise<void>
   #users = 0
-  #holding = 0
   #lastCall = 0
   #why: Error | undefined
 
@@ -116,16 +117,8 @@ class LeaseThread {
       else if (report.type === "failed") this.#why = fromFailure(report.failure)
       else this.#handle(report)
     })
-    this.#hold(promise)
-  }
-
-  /** What waits for the thread keeps the process alive, and nothing else. */
-  #hold(promise: Promise<unknown>): void {
-    if (this.#holding++ === 0) this.#worker.ref()
-    const release = (): void => {
-      if (--this.#holding === 0) this.#worker.unref()
-    }
-    promise.then(release, release)
+    this.#hold = new ThreadHold(this.#worker)
+    this.#hold.during(promise).catch(() => {})
   }
 
   join(): this {
@@ -136,10 +129,9 @@ class LeaseThread {
   async leave(): Promise<void> {
     if (--this.#users > 0) return
     this.#forget()
-    this.#hold(this.#exited)
     this.#ask({ type: "close" })
     const timer = setTimeout(() => void this.#worker.terminate(), closeMs)
-    await this.#exited
+    await this.#hold.during(this.#exited)
     clearTimeout(timer)
   }
 
@@ -161,12 +153,11 @@ class LeaseThread {
   #call(request: (call: number) => Request): Promise<any> {
     const call = ++this.#lastCall
     const { promise, resolve, reject } = Promise.withResolvers<any>()
-    this.#hold(promise)
     if (this.#why === undefined) {
       this.#calls.set(call, { resolve, reject })
       this.#ask(request(call))
     } else reject(this.#why)
-    return promise
+    return this.#hold.during(promise)
   }
 
   updateMember(pool: string, session: string, record: string, from: string | undefined): Promise<boolean> {

@@ -50,6 +50,13 @@ describe("several processes on one file", () => {
     expect(await exit).toBe(0)
   })
 
+  test("a process whose last act is to close, with a call under way, is not over before it has", async () => {
+    const { url } = await open()
+    const { lines, exit } = peer(url, "leave")
+    expect(await exit).toBe(0)
+    expect(lines).toEqual(["closed"])
+  })
+
   test("what three processes write at the same time is all there, each once", async () => {
     const engine = await open()
     const hints: Hint[] = []

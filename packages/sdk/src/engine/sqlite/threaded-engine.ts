@@ -9,6 +9,7 @@ import { setImmediate } from "node:timers"
 import { Worker } from "node:worker_threads"
 import { StoreFault } from "../../errors.ts"
 import type { Engine, EngineOptions, Life, LifeHandle, LifeOptions, Unsubscribe } from "../engine.ts"
+import { ThreadHold } from "../thread-hold.ts"
 import { closedFault } from "./faults.ts"
 import { Outbox } from "./outbox.ts"
 import { fromFailure, listening, verbs, type Listening, type Report, type Request, type Verb } from "./thread-messages.ts"
@@ -32,6 +33,7 @@ const threads = new Map<string, EngineThread>()
 class EngineThread {
   readonly #path: string
   readonly #worker: Worker
+  readonly #hold: ThreadHold
   readonly #outbox: Outbox<Request>
   readonly #waiting = new Map<number, Waiting>()
   readonly #listeners = new Map<number, Listener>()
@@ -50,7 +52,7 @@ class EngineThread {
     this.#worker.on("message", (reports: ReadonlyArray<Report>) => reports.forEach((report) => this.#handle(report)))
     this.#worker.on("error", (error) => this.#end(error as Error))
     this.#worker.on("exit", () => this.#end(undefined))
-    this.#worker.unref()
+    this.#hold = new ThreadHold(this.#worker)
   }
 
   static join(path: string): EngineThread {
@@ -64,7 +66,8 @@ class EngineThread {
     this.#warn.delete(engine)
     if (--this.#users > 0) return
     this.#forget()
-    await this.#worker.terminate()
+    // Calls that nobody waited for may be answered meanwhile, or never.
+    await this.#hold.during(this.#worker.terminate())
   }
 
   next(): number {
@@ -87,8 +90,8 @@ class EngineThread {
     return new Promise((resolve, reject) => {
       if (this.#ended !== undefined) return reject(this.#ended)
       const call = ++this.#last
-      // A call keeps the process alive until it is answered, as a socket would; listening does not.
-      if (this.#waiting.size === 0) this.#worker.ref()
+      // Listening holds nobody.
+      this.#hold.begin()
       this.#waiting.set(call, { resolve, reject })
       this.#outbox.say({ ...request, call } as Request)
     })
@@ -110,8 +113,7 @@ class EngineThread {
 
   #settle(call: number): Waiting | undefined {
     const waiting = this.#waiting.get(call)
-    this.#waiting.delete(call)
-    if (this.#waiting.size === 0) this.#worker.unref()
+    if (this.#waiting.delete(call)) this.#hold.end()
     return waiting
   }
 
