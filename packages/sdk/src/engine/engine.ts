@@ -274,7 +274,7 @@ export interface CommitReply {
   readonly status: "ok" | "stale" | "conflict" | "poisoned" | "unseen"
   /** Phase after the write: `ready` instead of `parked` when an unseen message woke it (W6). */
   readonly phase: Phase
-  /** Number of the newest message ever accepted for the run; 0 when refused (`unseen` excepted). */
+  /** Number of the newest message ever accepted for the run; 0 when refused (`unseen` excepted), and of a mere append of entries, which asks for none. */
   readonly lastMessage: number
   /** Store time of the write. */
   readonly now: number

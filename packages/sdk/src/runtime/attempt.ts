@@ -22,36 +22,13 @@ import type { JobKind } from "./kind.ts"
 import { LazyAbort } from "./lazy-abort.ts"
 import type { Reach } from "./reach.ts"
 import { Replay } from "./replay.ts"
+import type { Outstanding } from "./outstanding.ts"
+import { OutstandingCalls } from "./outstanding.ts"
 import type { PendingActivity } from "./pending-activity.ts"
 import type { Beat, TaskQueue } from "./task.ts"
 import type { Wait } from "./timer.ts"
 import { atTime } from "./timer.ts"
 import { currentTurn } from "./turn.ts"
-
-/** A durable call that was made and has not settled. */
-export interface Outstanding {
-  /** Settles the call with a recorded entry, or with a live one that was not settled by hand. */
-  settle(entry: Entry): void
-  reject(error: unknown): void
-  /** A cancel rejects it (sleeps, receives, activities). */
-  readonly cancellable: boolean
-  /** Of a step: it waits for its next try. */
-  pausing?(): boolean
-  /** What it waits for, of a call that can be waited for without its handler in memory. */
-  wakes?(): Waiting | undefined
-  /** It does something, although a cancel may reject it. */
-  busy?(): boolean
-  /** Takes a message that is for this call; true if it did. */
-  offer?(message: Message): boolean
-  /** The attempt ended: clear timers. */
-  stop?(): void
-  /** Nobody will want its result: what runs elsewhere for it should stop. */
-  abandon?(reason: string): void
-  /** A try was heard of; true if it is this call's. */
-  hear?(beat: Beat): boolean
-  /** Of an activity: how it is. */
-  pending?(): PendingActivity | undefined
-}
 
 export interface Started {
   readonly index: number
@@ -135,7 +112,7 @@ export class Attempt {
   readonly #failures: Array<{ readonly error: unknown; readonly index: number; readonly made: number }> = []
   /** Calls that may have failed, and whose end is in the journal. */
   readonly #settledInJournal = new Set<number>()
-  readonly #outstanding = new Map<number, Outstanding>()
+  readonly #outstanding = new OutstandingCalls()
   /** Calls that were outstanding at the end. */
   #left: ReadonlyArray<Outstanding> = []
   readonly abort = new LazyAbort()
@@ -305,8 +282,7 @@ export class Attempt {
     for (const stop of this.#limits.splice(0)) stop()
     if (this.#outstanding.size === 0) return
     const reason = why()
-    this.#left = [...this.#outstanding.values()]
-    this.#outstanding.clear()
+    this.#left = this.#outstanding.clear()
     for (const call of this.#left) {
       call.stop?.()
       call.reject(reason)
@@ -321,13 +297,16 @@ export class Attempt {
 
   /** A try was heard of. False: it counts no more; `undefined`: that cannot be told yet. */
   hear(beat: Beat): boolean | undefined {
-    for (const call of this.#outstanding.values()) if (call.hear?.(beat) === true) return true
+    for (const call of this.#outstanding.all()) if (call.hear?.(beat) === true) return true
     return !this.over && this.#replay.exhausted && !this.abort.aborted ? false : undefined
   }
 
   /** Activities that have no result yet. */
   pendingActivities(): ReadonlyArray<PendingActivity> {
-    return Array.from(this.#outstanding.values(), (call) => call.pending?.()).filter((pending) => pending !== undefined)
+    return this.#outstanding
+      .all()
+      .map((call) => call.pending?.())
+      .filter((pending) => pending !== undefined)
   }
 
   /** Makes a durable call. `begin` gets its recorded entries and starts the live part. */
@@ -386,7 +365,7 @@ export class Attempt {
   }
 
   #made(index: number, call: Outstanding): void {
-    this.#outstanding.set(index, call)
+    this.#outstanding.add(index, call)
     if (this.#ending !== undefined) this.#rejectWait(call, this.mayNotWait(index))
     this.#stirred = currentTurn()
     if (this.#replay.replaying || this.#live.length > 0 || this.options.inbox.hasUnread || this.options.onReplayed !== undefined)
@@ -629,7 +608,7 @@ export class Attempt {
 
   /** The handler waits for something that a message may bring. */
   get expectsMessage(): boolean {
-    for (const call of this.#outstanding.values()) if (call.cancellable) return true
+    for (const call of this.#outstanding.all()) if (call.cancellable) return true
     return false
   }
 
@@ -637,8 +616,7 @@ export class Attempt {
   get resting(): boolean {
     if (this.#dead !== undefined || this.#ended || this.#outstanding.size === 0) return false
     if (this.#writer.busy || this.#pumpQueued || this.#messagesQueued || this.#live.length > 0 || this.#replay.replaying) return false
-    for (const call of this.#outstanding.values())
-      if ((!call.cancellable && call.pausing?.() !== true) || call.busy?.() === true) return false
+    for (const call of this.#outstanding.all()) if ((!call.cancellable && call.pausing?.() !== true) || call.busy?.() === true) return false
     return true
   }
 
@@ -652,7 +630,7 @@ export class Attempt {
     if (!this.resting || this.#ending !== undefined) return undefined
     let due = Number.POSITIVE_INFINITY
     const on: Array<string> = []
-    for (const call of this.#outstanding.values()) {
+    for (const call of this.#outstanding.all()) {
       const wakes = call.wakes?.()
       if (wakes === undefined) return undefined
       due = Math.min(due, wakes.due ?? Number.POSITIVE_INFINITY)
@@ -696,11 +674,11 @@ export class Attempt {
           if (!this.#replay.exhausted) break
           inbox.markRead(message.number)
           // an answer that no call waits for belongs to an older try: it changes nothing (T1)
-          for (const call of this.#outstanding.values()) if (call.offer?.(message) === true) break
+          for (const call of this.#outstanding.all()) if (call.offer?.(message) === true) break
           break
         }
         case "signal": {
-          for (const call of this.#outstanding.values()) {
+          for (const call of this.#outstanding.all()) {
             if (call.offer?.(message) === true) {
               inbox.markRead(message.number)
               break
@@ -738,7 +716,7 @@ export class Attempt {
     this.#endBefore = entry.c
     this.abort.abort(error)
     // on replay, calls that it made after it was asked may be there already
-    for (const [index, call] of Array.from(this.#outstanding)) this.#rejectWait(call, this.mayNotWait(index))
+    for (const [index, call] of this.#outstanding.entries()) this.#rejectWait(call, this.mayNotWait(index))
     return true
   }
 

@@ -22,6 +22,9 @@ void Object.defineProperty(DurableCall.prototype, "constructor", { value: Promis
 
 const nothing = (): void => undefined
 
+/** One that nobody awaits must not end the process; whoever awaits it still sees the error. */
+export const mayGoUnseen = (call: Promise<unknown>): void => void call.then(undefined, nothing)
+
 /** A call, and what settles it. */
 export const durableCall = <A>(): {
   readonly call: DurableCall<A>
@@ -38,8 +41,7 @@ export const durableCall = <A>(): {
     call,
     resolve,
     reject: (error) => {
-      // one that nobody awaits must not end the process; whoever awaits it still sees the error
-      call.then(undefined, nothing)
+      mayGoUnseen(call)
       reject(error)
     },
   }

@@ -36,10 +36,10 @@ const entriesMax = 1_000
 
 export class JournalWriter implements CommitSource {
   readonly #host: JournalWriterHost
-  #entries: Array<Entry> = []
+  #entries: Array<Entry> = none
   #answers: CommitItem["answers"] = none
   /** Told when the write of what was added with them is acknowledged. */
-  #acknowledge: Array<Acknowledged> = []
+  #acknowledge: Array<Acknowledged> = none
   /** What travels. */
   #sent: ReadonlyArray<Entry> = none
   #toldOfSent: ReadonlyArray<Acknowledged> = none
@@ -78,7 +78,7 @@ export class JournalWriter implements CommitSource {
 
   /** With the next write, whenever that is. */
   add(entry: Entry): void {
-    this.#entries.push(entry)
+    this.#entries = grown(this.#entries, entry)
   }
 
   answer(message: Message, answer: string): void {
@@ -87,15 +87,15 @@ export class JournalWriter implements CommitSource {
 
   /** With the next write, at the latest before the next body that asks for it (J2). */
   defer(entry: Entry): void {
-    this.#entries.push(entry)
+    this.#entries = grown(this.#entries, entry)
     this.#deferred = true
     if (this.#entries.length >= deferredMax) this.#ask()
   }
 
   /** Now. */
   write(entry: Entry, told?: Acknowledged): void {
-    this.#entries.push(entry)
-    if (told !== undefined) this.#acknowledge.push(told)
+    this.#entries = grown(this.#entries, entry)
+    if (told !== undefined) this.#acknowledge = grown(this.#acknowledge, told)
     this.#ask()
   }
 
@@ -135,9 +135,9 @@ export class JournalWriter implements CommitSource {
 
   /** What follows a refused write is refused too: it is dropped. An attempt that has ended does not die of it, and must not ask for ever. */
   refused(error: unknown): void {
-    this.#entries = []
+    this.#entries = none
     this.#answers = none
-    this.#acknowledge = []
+    this.#acknowledge = none
     this.#host.die(error as Error)
     this.#goOn()
   }
@@ -166,15 +166,15 @@ export class JournalWriter implements CommitSource {
     const { address, run, revision, limit, beginning, inbox, die } = this.#host
     const all = this.#entries
     const entries = all.length <= entriesMax ? all : all.slice(0, entriesMax)
-    this.#entries = all.slice(entries.length)
-    this.#sent = entries
     // answers, and who waits for an entry, go with the last of a long list: a part of it is as good as none to them
     const last = entries === all
+    this.#entries = last ? none : all.slice(entries.length)
+    this.#sent = entries
     const answers = last ? this.#answers : none
     if (last) {
       this.#answers = none
       this.#toldOfSent = this.#acknowledge
-      this.#acknowledge = []
+      this.#acknowledge = none
     }
     if (this.#length + entries.length > limit) {
       die(
@@ -195,13 +195,20 @@ export class JournalWriter implements CommitSource {
       next: active,
       consumed: inbox.consumed,
       seen: inbox.last,
-      append: entries.map(printEntry),
+      append: entries.length === 1 ? [printEntry(entries[0] as Entry)] : entries.map(printEntry),
       answers,
     }
   }
 }
 
-const none: ReadonlyArray<never> = []
+/** Never changed: see `grown`. */
+const none: Array<never> = []
+/** The list with one more. Most have one in all; a list that begins empty makes room for seventeen when it gets the first. */
+const grown = <A>(list: Array<A>, one: A): Array<A> => {
+  if (list.length === 0) return [one]
+  list.push(one)
+  return list
+}
 const active = { phase: "active" } as const
 
 export const refusedWrite = (address: string, status: Exclude<CommitReply["status"], "ok">): Error =>

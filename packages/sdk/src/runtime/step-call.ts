@@ -3,14 +3,14 @@ import type { DurationInput, RetryPolicy } from "../define/index.ts"
 import { WaitTimeout } from "../errors.ts"
 import { toMillis } from "../options.ts"
 import { enterStep, leaveStep, runAs } from "../pool/work.ts"
-import type { Attempt, Live, Outstanding } from "./attempt.ts"
+import type { Attempt, Live } from "./attempt.ts"
 import { delivery } from "./attempt.ts"
 import { decodeError, encodeError, plainError, tagOrName } from "./body.ts"
-import type { DurableCall } from "./call.ts"
-import { durableCall } from "./call.ts"
+import { DurableCall, mayGoUnseen } from "./call.ts"
 import type { MaybeSchema } from "./contract.ts"
 import { intercepted } from "./interceptors.ts"
 import type { Entry } from "./journal.ts"
+import type { Outstanding } from "./outstanding.ts"
 import { retryDelay } from "./retry.ts"
 import { checkBytes } from "./size.ts"
 import { isThenable } from "./thenable.ts"
@@ -26,25 +26,25 @@ export interface StepRequest {
 type StepBody = (signal: AbortSignal) => unknown
 
 export const startStep = (attempt: Attempt, name: string, body: StepBody, request: StepRequest): DurableCall<unknown> => {
-  const { call, resolve, reject } = durableCall<unknown>()
+  const step = new StepCall(attempt, name, body, request)
   const numbered = attempt.number("step", name)
-  if (numbered instanceof Error) reject(numbered)
-  else attempt.begin(new StepCall({ attempt, index: numbered.index, name, body, request, resolve, reject }), numbered)
-  return call
-}
-
-interface StepOptions {
-  readonly attempt: Attempt
-  readonly index: number
-  readonly name: string
-  readonly body: StepBody
-  readonly request: StepRequest
-  readonly resolve: (value: unknown) => void
-  readonly reject: (error: unknown) => void
+  if (numbered instanceof Error) step.refuse(numbered)
+  else {
+    step.index = numbered.index
+    attempt.begin(step, numbered)
+  }
+  return step.call
 }
 
 class StepCall implements Outstanding, Live {
-  readonly #options: StepOptions
+  readonly call: DurableCall<unknown>
+  index = -1
+  readonly #attempt: Attempt
+  readonly #name: string
+  readonly #body: StepBody
+  readonly #request: StepRequest
+  #fulfil: (value: unknown) => void = nothing
+  #refuse: (error: unknown) => void = nothing
   /** Failed tries. */
   #failures = 0
   /** Ends the wait for the next try, if it is in one. */
@@ -58,12 +58,15 @@ class StepCall implements Outstanding, Live {
   readonly cancellable = false
   readonly unseen = undefined
 
-  constructor(options: StepOptions) {
-    this.#options = options
-  }
-
-  get index(): number {
-    return this.#options.index
+  constructor(attempt: Attempt, name: string, body: StepBody, request: StepRequest) {
+    this.#attempt = attempt
+    this.#name = name
+    this.#body = body
+    this.#request = request
+    this.call = new DurableCall<unknown>((resolve, reject) => {
+      this.#fulfil = resolve
+      this.#refuse = reject
+    })
   }
 
   // --- settling --------------------------------------------------------------------------------------------------------
@@ -71,7 +74,7 @@ class StepCall implements Outstanding, Live {
   settle(entry: Entry): void {
     if (entry.t !== "step") return
     if (entry.e === undefined) return this.#resolve(decodeValue(entry.v))
-    const { contract } = this.#options.attempt.options.kind
+    const { contract } = this.#attempt.options.kind
     this.reject(decodeError(entry.e, contract.schemas.errors, contract.failures, plainError))
   }
 
@@ -81,13 +84,19 @@ class StepCall implements Outstanding, Live {
   }
 
   #resolve(value: unknown): void {
-    this.#options.attempt.settled(this.index)
-    this.#options.resolve(value)
+    this.#attempt.settled(this.index)
+    this.#fulfil(value)
   }
 
   reject(error: unknown): void {
-    this.#options.attempt.failed(this.index, error)
-    this.#options.reject(error)
+    this.#attempt.failed(this.index, error)
+    this.refuse(error)
+  }
+
+  /** The handler cannot make this call. */
+  refuse(error: unknown): void {
+    mayGoUnseen(this.call)
+    this.#refuse(error)
   }
 
   pausing(): boolean {
@@ -101,17 +110,18 @@ class StepCall implements Outstanding, Live {
   // --- its body --------------------------------------------------------------------------------------------------------
 
   get #deferred(): boolean {
-    return this.#options.request.commit === "deferred"
+    return this.#request.commit === "deferred"
   }
 
   begin(): void {
-    const written = this.#deferred ? undefined : this.#options.attempt.beforeBody()
+    const written = this.#deferred ? undefined : this.#attempt.beforeBody()
     if (written === undefined) this.#confirm()
     else void written.then(() => this.#confirm())
   }
 
   #confirm(): void {
-    const { attempt, name } = this.#options
+    const attempt = this.#attempt
+    const name = this.#name
     const doubt = attempt.shard.confirmed()
     if (doubt !== undefined) return void doubt.then(() => this.#confirm())
     // The loop may have stood still since the call was made: at the end of trust no body begins (S5). The abort is on its way.
@@ -136,21 +146,23 @@ class StepCall implements Outstanding, Live {
   }
 
   #leave(): void {
-    if (this.#entered) leaveStep(this.#options.attempt.options.work)
+    if (this.#entered) leaveStep(this.#attempt.options.work)
     this.#entered = false
   }
 
   #try(): unknown {
-    const { attempt, request } = this.#options
-    return request.timeout === undefined ? this.#run(attempt.signalOf(this.index)) : this.#runWithin(request.timeout)
+    const { timeout } = this.#request
+    return timeout === undefined ? this.#run(this.#attempt.signalOf(this.index)) : this.#runWithin(timeout)
   }
 
   #run(abortSignal: AbortSignal): unknown {
-    const { attempt, body, name } = this.#options
-    const { effects, interceptors } = attempt.options
+    const body = this.#body
+    const { options } = this.#attempt
+    const { effects, interceptors } = options
     if (interceptors.length === 0) return effects.settle(body(abortSignal), { signal: abortSignal })
     const run = (): unknown => effects.settle(body(abortSignal), { signal: abortSignal })
-    const { kind, key, run: id, body: record } = attempt.options
+    const { kind, key, run: id, body: record } = options
+    const name = this.#name
     const { iteration = 1, failures = 0, headers = {} } = record
     const call = { type: "step" as const, kind: kind.kind, key, run: id, iteration, attempt: failures + 1, name, headers, abortSignal }
     return intercepted(interceptors, call, run, effects)
@@ -166,7 +178,7 @@ class StepCall implements Outstanding, Live {
     const timer = setTimeout(() => own.abort(late), ms)
     try {
       return await Promise.race([
-        this.#run(AbortSignal.any([this.#options.attempt.signalOf(this.index), own.signal])),
+        this.#run(AbortSignal.any([this.#attempt.signalOf(this.index), own.signal])),
         new Promise((_, reject) => own.signal.addEventListener("abort", () => reject(late), { once: true })),
       ])
     } finally {
@@ -175,11 +187,10 @@ class StepCall implements Outstanding, Live {
   }
 
   get #what(): string {
-    return `the result of step ${JSON.stringify(this.#options.name)}`
+    return `the result of step ${JSON.stringify(this.#name)}`
   }
 
   #gave(value: unknown): void {
-    const { attempt, index, name } = this.#options
     this.#leave()
     let encoded: unknown
     try {
@@ -188,52 +199,51 @@ class StepCall implements Outstanding, Live {
       return this.#failed(error)
     }
     this.#value = value
-    const entry: Entry = { t: "step", c: index, n: name, v: encoded }
-    if (this.#deferred) attempt.recordDeferred(entry, this)
-    else attempt.record(entry, this)
+    const entry: Entry = { t: "step", c: this.index, n: this.#name, v: encoded }
+    if (this.#deferred) this.#attempt.recordDeferred(entry, this)
+    else this.#attempt.record(entry, this)
   }
 
   #encode(value: unknown): unknown {
     const encoded = encodeValue(value, this.#what)
-    checkBytes(JSON.stringify(encoded), this.#options.attempt.options.limits.payloadBytes, this.#what)
+    checkBytes(JSON.stringify(encoded), this.#attempt.options.limits.payloadBytes, this.#what)
     return encoded
   }
 
   #failed(error: unknown): void {
-    const { attempt, index, request } = this.#options
     this.#leave()
-    if (attempt.over) return
-    const { kind, run } = attempt.options
+    if (this.#attempt.over) return
+    const { kind, run } = this.#attempt.options
+    const { retry } = this.#request
     const failures = ++this.#failures
-    const delay = request.retry === undefined ? undefined : retryDelay(request.retry, failures, `${run}.${index}`, tagOrName(error))
+    const delay = retry === undefined ? undefined : retryDelay(retry, failures, `${run}.${this.index}`, tagOrName(error))
     if (delay !== undefined) return this.#again(delay)
     this.#fail(error, kind.contract.schemas.errors)
   }
 
   #fail(error: unknown, errors: Readonly<Record<string, MaybeSchema>> = {}): void {
-    const { attempt, index, name } = this.#options
-    attempt.recordDeferred(
-      { t: "step", c: index, n: name, e: encodeError(error, errors) },
+    this.#attempt.recordDeferred(
+      { t: "step", c: this.index, n: this.#name, e: encodeError(error, errors) },
       delivery(() => this.reject(error)),
     )
   }
 
   /** Tries again after a pause, which is a wait as others are: a cancel ends it, those of clean-up excepted. */
   #again(delay: number): void {
-    const { attempt, index } = this.#options
-    const ended = attempt.mayNotWait(index)
+    const attempt = this.#attempt
+    const ended = attempt.mayNotWait(this.index)
     if (ended !== undefined) return this.#fail(ended)
     void this.#pause(delay).then(() => {
-      const over = attempt.over ? undefined : attempt.mayNotWait(index)
+      const over = attempt.over ? undefined : attempt.mayNotWait(this.index)
       return over === undefined ? this.begin() : this.#fail(over)
     })
   }
 
   /** Until the next try, or the end of the run or the attempt. */
   #pause(delay: number): Promise<void> {
-    const { attempt, index } = this.#options
+    const attempt = this.#attempt
     return new Promise((done) => {
-      const signal = attempt.signalOf(index)
+      const signal = attempt.signalOf(this.index)
       let stop = (): void => undefined
       const end = (): void => {
         stop()
@@ -247,6 +257,8 @@ class StepCall implements Outstanding, Live {
     })
   }
 }
+
+const nothing = (): void => undefined
 
 /** Most results: JSON as they are, and below every limit. */
 const isSmall = (value: unknown): boolean =>

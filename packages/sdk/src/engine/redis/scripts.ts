@@ -431,7 +431,7 @@ end)
     name: "commit",
     caller: "worker",
     keys: "shard…",
-    sha1: "2e983b326032ee46f98b51e16d365064821ffe0c",
+    sha1: "7405e2ef0c45e0ed86900f0b41f244dd496cad58",
     source: `#!lua flags=allow-oom
 local call, ARGV, KEYS = redis.call, ARGV, KEYS
 local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
@@ -479,8 +479,13 @@ local function since()
   since_text = since_text or format("%.0f", now())
   return since_text
 end
-local ACTIVE, READY, PARKED, END = 97, 114, 112, 101
-local BODY, KEEP, CLEAR, ANSWERS = 98, 107, 99, 119
+local PARKED, END, TAB = 112, 101, 9
+local ONE, MANY, NUMBERS, BODY, KEEP, CLEAR, ANSWERS, LENGTH = 43, 42, 110, 98, 107, 99, 119, 108
+local function is_at(stored, ident)
+  local tab = find(stored, "\\t", 1, true)
+  local from, to = find(stored, ident, tab + 1, true)
+  return from == tab + 1 and byte(stored, to + 1) == TAB and byte(stored) ~= END
+end
 local function append(journal_key, length, entries, appended)
   local made = appended == 0 and call("LLEN", journal_key)
     or appended == 1 and call("RPUSH", journal_key, ARGV[entries])
@@ -563,45 +568,59 @@ end
   at = first + count
   for n = 1, count do
     local address = ARGV[first + n - 1]
-    local ident, new_ident, op, consumed = ARGV[at], ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3])
-    local phase, has_body, journal, has_answers = byte(op, 1, 4)
-    at = at + 4
-    local outcome_length, outcome, retention, due, on, seen, body, length, appended, entries, answered, ids
-    if phase == END then
-      outcome_length, outcome, retention, seen = ARGV[at], ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3])
-      at = at + 4
-    elseif phase == PARKED then
-      due, on, seen = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
-      at = at + 3
-    end
-    if has_body == BODY then
-      body = ARGV[at]
+    local stored, code, newest, consumed = records[n + 1], "c", 0, 0
+    local ident, op = ARGV[at], ARGV[at + 1]
+    local phase, numbers, has_body, journal, has_answers, has_length = byte(op, 1, 6)
+    local new_ident, seen, outcome, outcome_length, retention, due, on, body, length, appended, entries, answered, ids
+    at = at + 2
+    if phase == ONE then
+      length, appended, entries = tonumber(sub(op, 2)), 1, at
       at = at + 1
-    end
-    if journal == KEEP then
+    elseif phase == MANY then
       length, appended, entries = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), at + 2
-      at = entries + appended
-    end
-    if has_answers == ANSWERS then
-      answered, ids = tonumber(ARGV[at]), at + 1
+      ids = entries + appended + 1
+      answered = tonumber(ARGV[ids - 1])
       at = ids + 2 * answered
+    else
+      new_ident, seen = ARGV[at], 0
+      at = at + 1
+      if phase == END then
+        outcome, retention = ARGV[at], ARGV[at + 1]
+        at = at + 2
+      elseif phase == PARKED then
+        due, on = ARGV[at], ARGV[at + 1]
+        at = at + 2
+      end
+      if numbers == NUMBERS then
+        consumed, seen = tonumber(ARGV[at]), tonumber(ARGV[at + 1])
+        at = at + 2
+      end
+      if has_body == BODY then
+        body = ARGV[at]
+        at = at + 1
+      end
+      if journal == KEEP then
+        length, appended, entries = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), at + 2
+        at = entries + appended
+      end
+      if has_answers == ANSWERS then
+        answered, ids = tonumber(ARGV[at]), at + 1
+        at = ids + 2 * answered
+      end
+      if has_length == LENGTH then
+        outcome_length = ARGV[at]
+        at = at + 1
+      end
     end
-    local stored = records[n + 1]
-    local code, newest = "c", 0
     if not stored then
-    elseif phase == ACTIVE and not body and journal ~= CLEAR then
-      local stored_phase, stored_ident, stored_consumed = match(stored, "^(%a)%d*\\t([^\\t]*\\t[^\\t]*)\\t(%d*)")
-      if stored_ident == ident and stored_phase ~= "e" and active[n] == 1 then
-        if length == 0 and not laden then laden = members(b, first, count) end
-        local is_laden = length > 0 or laden[n] == 1
-        local journal_key = shard .. "j:" .. address
-        if append(journal_key, length, entries, appended) then
-          code = "a"
-          newest = is_laden and stored_consumed + call("LLEN", shard .. "i:" .. address) or tonumber(stored_consumed)
-          if not is_laden and appended > 0 then
-            loads = loads + 1
-            load[loads] = address
-          end
+    elseif phase == ONE or phase == MANY then
+      if active[n] == 1 and is_at(stored, ident) and append(shard .. "j:" .. address, length, entries, appended) then
+        code = "a"
+        if appended == 0 then
+          newest = match(stored, "^%a%d*\\t[^\\t]*\\t[^\\t]*\\t(%d*)") + call("LLEN", shard .. "i:" .. address)
+        elseif length == 0 then
+          loads = loads + 1
+          load[loads] = address
         end
       end
     else
@@ -653,7 +672,7 @@ end
               dues = dues + 2
             end
           else
-            due_text = outcome_length
+            due_text = outcome_length or #outcome
             agenda[dues + 1], agenda[dues + 2] = forgotten(retention), address
             dues = dues + 2
             events = events or {}

@@ -48,7 +48,7 @@ const commitRun = (tx: Tx, shard: number, item: CommitItem, ready: ReadyList): C
   const length = run.entries ?? 0
   // An append does not change the revision: here the journal itself tells a repetition (O3).
   if (appends && item.append.length > 0 && length === item.journalLength + item.append.length) {
-    return isWritten(tx, run, item) ? reply(tx, "ok", run, ACTIVE) : refused("conflict", tx.now)
+    return isWritten(tx, run, item) ? appended(tx, run, item) : refused("conflict", tx.now)
   }
   const grows = appends || (item.journal === "keep" && item.append.length > 0)
   if (grows && length !== item.journalLength) return refused("conflict", tx.now)
@@ -57,6 +57,10 @@ const commitRun = (tx: Tx, shard: number, item: CommitItem, ready: ReadyList): C
   if (next.phase === "ended" && next.ifUnseen === "refuse" && lastMessage(run) > item.seen) return reply(tx, "unseen", run, ACTIVE)
   return writeRun(tx, shard, run, item, ready)
 }
+
+/** Who appends entries does not ask for messages. */
+const appended = (tx: Tx, run: RunHead, item: CommitItem): CommitReply =>
+  item.append.length === 0 ? reply(tx, "ok", run, ACTIVE) : { status: "ok", phase: "active", lastMessage: 0, now: tx.now }
 
 /** Length alone would take another attempt's late write for one's own. */
 const isWritten = (tx: Tx, run: RunHead, item: CommitItem): boolean => {
@@ -68,7 +72,7 @@ const isWritten = (tx: Tx, run: RunHead, item: CommitItem): boolean => {
 const appendOnly = (tx: Tx, shard: number, run: RunHead, item: CommitItem): CommitReply => {
   writeJournal(tx, run, item)
   recordAnswers(tx, shard, item)
-  return reply(tx, "ok", run, ACTIVE)
+  return appended(tx, run, item)
 }
 
 const writeRun = (tx: Tx, shard: number, run: RunHead, item: CommitItem, ready: ReadyList): CommitReply => {

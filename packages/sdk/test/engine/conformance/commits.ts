@@ -38,13 +38,20 @@ export function commitConformance(world: () => World): void {
     expect(await w.read("kind/a")).toMatchObject({ journal: ["e1", "e2"] })
   })
 
-  test("an append reports messages that came", async () => {
+  test("an append of nothing reports messages that came, one of entries does not", async () => {
     const w = world()
     const owner = await w.own()
     const run = await w.running(owner, "kind/a")
     await w.message("kind/a")
     await w.message("kind/a")
-    expect(await w.commit(owner, w.item(run, { phase: "active" }, { append: ["e"] }))).toMatchObject({ status: "ok", lastMessage: 2 })
+    const active = { phase: "active" } as const
+    expect(await w.commit(owner, w.item(run, active))).toMatchObject({ status: "ok", lastMessage: 2 })
+    expect(await w.commit(owner, w.item(run, active, { append: ["e1"] }))).toMatchObject({ status: "ok", lastMessage: 0 })
+    expect(await w.commit(owner, w.item(run, active, { append: ["e2", "e3"], journalLength: 1 }))).toMatchObject({
+      status: "ok",
+      lastMessage: 0,
+    })
+    expect(await w.commit(owner, w.item(run, active, { journalLength: 3 }))).toMatchObject({ status: "ok", lastMessage: 2 })
   })
 
   test("two appends of one run in one call go one after the other", async () => {

@@ -1,19 +1,29 @@
 --- name:   commit
 --- caller: worker
 --- keys:   shard…
---- args:   now; per shard: size, header count, addresses, then per run: ident new_ident op consumed, and in this order
----         op 1 (phase) e: outcome_length outcome retention seen|"" (given: refuse the end when there is a later message)
----                      p: due ("": none, "+ms": from now, "ms": store time) on seen
----         op 2 b: body
----         op 3 k: (journal kept) journal_length count entries | c: (cleared) | -: nothing to do
----         op 4 w: count, then id answer
+--- args:   now; per shard: size, header count, addresses, then per run: ident op, and by op
+---         "+" .. journal_length (mere append): entry | "*" (the same of several, or none): journal_length count entries, then count, id answer
+---         else new_ident, and in this order
+---         op 1 (phase) e: outcome retention | p: due ("": none, "+ms": from now, "ms": store time) on
+---         op 2 n: consumed seen|"" (given: refuse an end when there is a later message) | -: both are 0
+---         op 3 b: body
+---         op 4 k: (journal kept) journal_length count entries | c: (cleared) | -: nothing to do
+---         op 5 w: count, then id answer
+---         op 6 l: length of the outcome in UTF-16 units | -: it is that in bytes
 --- reply:  one text with a line for each shard: "." (stale) | "!message" | for each run its code ("r" "a" "p" "e": ok, and the phase;
----         "c": conflict; "u": unseen), with the number of its last message behind it, if it has one; last line: now
+---         "c": conflict; "u": unseen), with the number of its last message behind it, if it has one and appended no entry only; last line: now
 --- include "now" "groups" "parse" "run_of" "is_on" "digest" "since"
 --- Every write of an owner. All checks of a group come before its first write, that of a mere append excepted; a failure after that is "poisoned"
 --- above (B1).
-local ACTIVE, READY, PARKED, END = 97, 114, 112, 101
-local BODY, KEEP, CLEAR, ANSWERS = 98, 107, 99, 119
+local PARKED, END, TAB = 112, 101, 9
+local ONE, MANY, NUMBERS, BODY, KEEP, CLEAR, ANSWERS, LENGTH = 43, 42, 110, 98, 107, 99, 119, 108
+
+-- Is it the record of this run and revision, which has not ended? It is looked at where it lies: no piece of it is made a text.
+local function is_at(stored, ident)
+  local tab = find(stored, "\t", 1, true)
+  local from, to = find(stored, ident, tab + 1, true)
+  return from == tab + 1 and byte(stored, to + 1) == TAB and byte(stored) ~= END
+end
 
 -- Appends to the journal; false when it is not as long as its owner thinks. A repetition finds its own entries at the end: length alone would
 -- take another attempt's late write for one's own.
@@ -78,49 +88,63 @@ local replies = groups(function(shard, at, last)
   at = first + count
   for n = 1, count do
     local address = ARGV[first + n - 1]
-    local ident, new_ident, op, consumed = ARGV[at], ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3])
-    local phase, has_body, journal, has_answers = byte(op, 1, 4)
-    at = at + 4
+    local stored, code, newest, consumed = records[n + 1], "c", 0, 0
+    local ident, op = ARGV[at], ARGV[at + 1]
+    local phase, numbers, has_body, journal, has_answers, has_length = byte(op, 1, 6)
     -- arguments of this run
-    local outcome_length, outcome, retention, due, on, seen, body, length, appended, entries, answered, ids
-    if phase == END then
-      outcome_length, outcome, retention, seen = ARGV[at], ARGV[at + 1], ARGV[at + 2], tonumber(ARGV[at + 3])
-      at = at + 4
-    elseif phase == PARKED then
-      due, on, seen = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2])
-      at = at + 3
-    end
-    if has_body == BODY then
-      body = ARGV[at]
+    local new_ident, seen, outcome, outcome_length, retention, due, on, body, length, appended, entries, answered, ids
+    at = at + 2
+    if phase == ONE then
+      length, appended, entries = tonumber(sub(op, 2)), 1, at
       at = at + 1
-    end
-    if journal == KEEP then
+    elseif phase == MANY then
       length, appended, entries = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), at + 2
-      at = entries + appended
-    end
-    if has_answers == ANSWERS then
-      answered, ids = tonumber(ARGV[at]), at + 1
+      ids = entries + appended + 1
+      answered = tonumber(ARGV[ids - 1])
       at = ids + 2 * answered
+    else
+      new_ident, seen = ARGV[at], 0
+      at = at + 1
+      if phase == END then
+        outcome, retention = ARGV[at], ARGV[at + 1]
+        at = at + 2
+      elseif phase == PARKED then
+        due, on = ARGV[at], ARGV[at + 1]
+        at = at + 2
+      end
+      if numbers == NUMBERS then
+        consumed, seen = tonumber(ARGV[at]), tonumber(ARGV[at + 1])
+        at = at + 2
+      end
+      if has_body == BODY then
+        body = ARGV[at]
+        at = at + 1
+      end
+      if journal == KEEP then
+        length, appended, entries = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), at + 2
+        at = entries + appended
+      end
+      if has_answers == ANSWERS then
+        answered, ids = tonumber(ARGV[at]), at + 1
+        at = ids + 2 * answered
+      end
+      if has_length == LENGTH then
+        outcome_length = ARGV[at]
+        at = at + 1
+      end
     end
 
-    local stored = records[n + 1]
-    local code, newest = "c", 0
     if not stored then
       -- gone
-    elseif phase == ACTIVE and not body and journal ~= CLEAR then
+    elseif phase == ONE or phase == MANY then
       -- A mere append is checked by the length that it makes, and taken back when that is not its own.
-      local stored_phase, stored_ident, stored_consumed = match(stored, "^(%a)%d*\t([^\t]*\t[^\t]*)\t(%d*)")
-      if stored_ident == ident and stored_phase ~= "e" and active[n] == 1 then
-        if length == 0 and not laden then laden = members(b, first, count) end
-        local is_laden = length > 0 or laden[n] == 1
-        local journal_key = shard .. "j:" .. address
-        if append(journal_key, length, entries, appended) then
-          code = "a"
-          newest = is_laden and stored_consumed + call("LLEN", shard .. "i:" .. address) or tonumber(stored_consumed)
-          if not is_laden and appended > 0 then
-            loads = loads + 1
-            load[loads] = address
-          end
+      if active[n] == 1 and is_at(stored, ident) and append(shard .. "j:" .. address, length, entries, appended) then
+        code = "a"
+        if appended == 0 then
+          newest = match(stored, "^%a%d*\t[^\t]*\t[^\t]*\t(%d*)") + call("LLEN", shard .. "i:" .. address)
+        elseif length == 0 then
+          loads = loads + 1
+          load[loads] = address
         end
       end
     else
@@ -174,7 +198,7 @@ local replies = groups(function(shard, at, last)
               dues = dues + 2
             end
           else
-            due_text = outcome_length
+            due_text = outcome_length or #outcome
             agenda[dues + 1], agenda[dues + 2] = forgotten(retention), address
             dues = dues + 2
             events = events or {}
