@@ -93,30 +93,29 @@ export class ParkedPool {
   }
 
   /**
-   * Signals that are sent `everyMs`, to these jobs in turn, and what each took until its handler had it, ms. The first tenth warms up. Jobs of
+   * Signals that are sent `everyMs`, to these jobs in turn, and what each took until its handler had it, ms. Those that warm up come before. Jobs of
    * which a step is `stride` are taken: neighbours are often loaded together.
    */
-  async signal(kind: "parked" | "listener", { count, everyMs, jobs, stride }: SignalPlan): Promise<ReadonlyArray<number>> {
+  async signal(kind: "parked" | "listener", { count, everyMs, jobs, stride, warmUp }: SignalPlan): Promise<ReadonlyArray<number>> {
     const [worker] = this.#workers
     if (worker === undefined) throw new Error("the pool has no worker")
     const send = (number: number): Promise<void> => {
       const id = idOf((number * stride) % jobs)
       return kind === "parked" ? this.#client.parked.get(id).signal.wake(clock()) : this.#client.listener.get(id).signal.tick(clock())
     }
-    const all = async (signals: number, first: number): Promise<ReadonlyArray<number>> => {
+    const all = async (signals: number, first: number, pace: number): Promise<ReadonlyArray<number>> => {
       await worker.call("listen")
       const sent: Array<Promise<void>> = []
       for (const from = clock(); sent.length < signals; sent.push(send(first + sent.length))) {
-        const wait = from + sent.length * everyMs - clock()
+        const wait = from + sent.length * pace - clock()
         if (wait > 0) await delay(wait)
       }
       await Promise.all(sent)
       await until("all signals arrived", async () => (await worker.call<number>("heard")) >= signals)
       return await worker.call<ReadonlyArray<number>>("latencies")
     }
-    const warmUp = Math.ceil(count / 10)
-    await all(warmUp, 0)
-    return await all(count, warmUp)
+    await all(warmUp.count, 0, warmUp.everyMs)
+    return await all(count, warmUp.count, everyMs)
   }
 
   #spawn(role: "worker" | "base"): Child {
@@ -129,6 +128,7 @@ export interface SignalPlan {
   readonly everyMs: number
   readonly jobs: number
   readonly stride: number
+  readonly warmUp: { readonly count: number; readonly everyMs: number }
 }
 
 /** A job that has begun to listen has made its call when the loop turns. */

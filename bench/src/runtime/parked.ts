@@ -9,6 +9,7 @@ import type { FigureName } from "./figures.ts"
 /** Prime to the number of jobs: no two signals in a row are for neighbours. */
 const stride = 7_919
 const everyMs = 10
+const warmUp = { count: 1_000, everyMs: 2 }
 
 /** The runs are parked once: it takes most of the time, and bytes do not vary. Memory and wakes are those of a new worker each run. */
 export const measureParked = async (stage: Stage, store: StoreName, runs: number, found: Found<FigureName>): Promise<void> => {
@@ -25,7 +26,7 @@ export const measureParked = async (stage: Stage, store: StoreName, runs: number
       // V8 gives back late what parking a million runs needed, so what it holds for them is seen in one that came later
       await pool.leave()
       await pool.join()
-      const samples = await pool.signal("parked", { count: stage.quick ? 100 : 300, everyMs, jobs, stride })
+      const samples = await pool.signal("parked", { count: stage.quick ? 100 : 300, everyMs, jobs, stride, warmUp })
       const memory = found.add("parkedWorkerMb", (await pool.memory()) - without)
       const wake = found.add("wakeParkedMs", quantile(samples, 0.5))
       stage.say(

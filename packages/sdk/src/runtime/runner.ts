@@ -213,11 +213,11 @@ export class Runner implements ShardConsumer, IterationHost {
     if (resident.uses !== undefined) this.#release(resident)
     resident.handling = false
     resident.lasts = false
-    resident.used = performance.now()
     if (resident.evicted) {
       // W5: the slot is free only when `close` has ended
       return resident.resource === undefined ? this.#free(resident) : this.#close(resident)
     }
+    resident.used = performance.now()
     resident.attempt = undefined
     resident.source = undefined
     resident.executing = undefined

@@ -39,7 +39,7 @@ export interface WakeInput {
   readonly deadlines: Deadlines
 }
 
-export const planWake = ({ body, unread, underWay, now, deadlines, ...record }: WakeInput): WakePlan => {
+export const planWake = ({ body, unread, underWay, now, deadlines, due: recordDue }: WakeInput): WakePlan => {
   const { waiting } = body
   const due = waiting?.due
   const cancel = unread.find((message) => message.kind === "cancel")
@@ -49,15 +49,15 @@ export const planWake = ({ body, unread, underWay, now, deadlines, ...record }: 
   if (blocked && cancel === undefined && ending !== undefined) return { do: "end", ending }
   if (underWay && (body.backoff !== true || isDue || due === undefined)) {
     // the iteration goes on where its journal ends; its messages are applied at its awaits
-    return { do: "run", wake: wakeOf(body, unread, now), apply: [] }
+    return { do: "run", wake: wakeOf(body, unread, now), apply: none }
   }
   if (cancel !== undefined) return { do: "cancel", message: cancel }
   if (ending !== undefined) return { do: "end", ending }
-  if (underWay) return { do: "park", apply: [] }
-  const apply = unread.filter((message) => message.kind === "update" || message.kind === "input")
+  if (underWay) return { do: "park", apply: none }
+  const apply = unread.length === 0 ? none : unread.filter((message) => message.kind === "update" || message.kind === "input")
   const changed = body.changed === true || apply.some((message) => message.kind === "input")
   if (body.backoff === true && !isDue && !changed && due !== undefined) return { do: "park", apply }
-  const delayed = waiting === undefined && body.wake === undefined && record.due !== undefined && record.due > now
+  const delayed = waiting === undefined && body.wake === undefined && recordDue !== undefined && recordDue > now
   if (delayed) return { do: "park", apply }
   const named = unread.find(
     (message) => (message.kind === "signal" || message.kind === "update") && waiting?.on?.includes(message.name) === true,
@@ -66,6 +66,8 @@ export const planWake = ({ body, unread, underWay, now, deadlines, ...record }: 
     return { do: "run", wake: wakeOf(body, unread, now), apply }
   return { do: "park", apply }
 }
+
+const none: ReadonlyArray<never> = []
 
 /** Why the iteration begins (D5). */
 export const wakeOf = (body: Body, unread: ReadonlyArray<Message>, now: number): WakeReason => {

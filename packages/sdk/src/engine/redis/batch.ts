@@ -28,6 +28,8 @@ export interface Plan<Item, Reply> {
   encode(items: ReadonlyArray<Item>, out: string[]): void
   /** One reply per item; `now` is the store's time where the script answers it. */
   decode(reply: ReadonlyArray<unknown>, items: ReadonlyArray<Item>, now: number): ReadonlyArray<Reply>
+  /** What 1 in place of a group's replies, or of all, says of each. */
+  readonly usual?: (item: Item) => Reply
   /** For the group as a whole: "stale". */
   refused?(reply: string, items: ReadonlyArray<Item>): ReadonlyArray<Reply> | undefined
 }
@@ -105,16 +107,18 @@ async function send<Item, Reply>(
     plan.encode(group.items, args)
     args[sizeAt] = String(args.length - sizeAt - 1)
   }
-  const reply = (await store.servers.run(plan.script, keys, args)) as ReadonlyArray<unknown>
-  const now = Number(reply[groups.length] ?? 0)
+  const reply = await store.servers.run(plan.script, keys, args)
+  const list = Array.isArray(reply) ? (reply as ReadonlyArray<unknown>) : undefined
+  const now = Number(list?.[groups.length] ?? 0)
   for (let n = 0; n < groups.length; n++) {
     const group = groups[n] as Group<Item>
-    const answers = readGroup(reply[n], group, plan, now)
+    const answers = readGroup(list === undefined ? reply : list[n], group, plan, now)
     for (let m = 0; m < answers.length; m++) replies[group.at[m] ?? 0] = answers[m] as Reply
   }
 }
 
 function readGroup<Item, Reply>(reply: unknown, group: Group<Item>, plan: Plan<Item, Reply>, now: number): ReadonlyArray<Reply> {
+  if (reply === 1 && plan.usual !== undefined) return group.items.map(plan.usual)
   if (Array.isArray(reply)) return plan.decode(reply, group.items, now)
   const text = String(reply)
   if (text.startsWith("!")) {

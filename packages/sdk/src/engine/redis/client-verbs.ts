@@ -23,6 +23,7 @@ export const start = (store: Store, pool: string, items: ReadonlyArray<StartItem
     encode: (group, out) => {
       for (const item of group) encodeStart(item, out)
     },
+    usual: started,
     decode: (reply, group) =>
       group.map((item, n) => {
         const answer = reply[n]
@@ -31,8 +32,10 @@ export const start = (store: Store, pool: string, items: ReadonlyArray<StartItem
       }),
   })
 
+const started = ({ run }: StartItem): StartReply => ({ status: "started", run })
+
 function decodeStart(item: StartItem, code: unknown): StartReply {
-  if (typeof code !== "string") return { status: "started", run: item.run }
+  if (typeof code !== "string") return started(item)
   const status = startStatus[code[0] ?? ""] ?? "running"
   return { status, run: status === "started" || status === "forbidden" ? item.run : code.slice(1) }
 }
@@ -47,10 +50,10 @@ function encodeStart(item: StartItem, out: string[]): void {
     (item.signal ? "m" : "") +
     (item.ifEnded === "reject" ? "x" : "")
   if (!delayed) {
-    out.push(item.address, readyRecord(item.run, control, item.body), mode)
+    out.push(item.address, mode + readyRecord(item.run, control, item.body))
   } else {
     const [head, tail] = delayedRecord(item.run, control, item.body)
-    out.push(item.address, head, mode, String(item.after), tail)
+    out.push(item.address, mode + head, String(item.after), tail)
   }
   if (item.control) out.push(item.control.controller, item.control.fence, control)
   if (item.remember !== undefined) out.push(String(item.remember))

@@ -36,9 +36,9 @@ const parseOn = (text: string): ReadonlyArray<string> => (text === "" ? [] : tex
 
 /** Record of a new run that is ready at once; the store puts phase and time before it. */
 export const readyRecord = (run: string, control: string, body: string): string => `\t${run}\t0\t0\t\t\t${control}\t${body}`
-/** Record of a new run with a delay; the store puts the due time between the two. */
+/** Record of a new run with a delay; the store puts its phase before it, and the due time between the two. */
 export const delayedRecord = (run: string, control: string, body: string): readonly [string, string] => [
-  `p\t${run}\t0\t0\t`,
+  `\t${run}\t0\t0\t`,
   `\t\t${control}\t${body}`,
 ]
 

@@ -431,7 +431,7 @@ end)
     name: "commit",
     caller: "worker",
     keys: "shard…",
-    sha1: "7405e2ef0c45e0ed86900f0b41f244dd496cad58",
+    sha1: "09290c239ce57e7cc9416f569a471a8286c8276a",
     source: `#!lua flags=allow-oom
 local call, ARGV, KEYS = redis.call, ARGV, KEYS
 local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
@@ -479,12 +479,16 @@ local function since()
   since_text = since_text or format("%.0f", now())
   return since_text
 end
-local PARKED, END, TAB = 112, 101, 9
+local PARKED, END, TAB, ZERO = 112, 101, 9, 48
 local ONE, MANY, NUMBERS, BODY, KEEP, CLEAR, ANSWERS, LENGTH = 43, 42, 110, 98, 107, 99, 119, 108
-local function is_at(stored, ident)
+local function found(stored, ident)
   local tab = find(stored, "\\t", 1, true)
   local from, to = find(stored, ident, tab + 1, true)
-  return from == tab + 1 and byte(stored, to + 1) == TAB and byte(stored) ~= END
+  if from == tab + 1 and byte(stored, to + 1) == TAB and byte(stored) ~= END then return to end
+end
+local function is_bare(stored, to)
+  local consumed, b, due, on, control = byte(stored, to + 2, to + 6)
+  return consumed == ZERO and b == TAB and due == TAB and on == TAB and control == TAB
 end
 local function append(journal_key, length, entries, appended)
   local made = appended == 0 and call("LLEN", journal_key)
@@ -614,7 +618,7 @@ end
     end
     if not stored then
     elseif phase == ONE or phase == MANY then
-      if active[n] == 1 and is_at(stored, ident) and append(shard .. "j:" .. address, length, entries, appended) then
+      if active[n] == 1 and found(stored, ident) and append(shard .. "j:" .. address, length, entries, appended) then
         code = "a"
         if appended == 0 then
           newest = match(stored, "^%a%d*\\t[^\\t]*\\t[^\\t]*\\t(%d*)") + call("LLEN", shard .. "i:" .. address)
@@ -624,7 +628,14 @@ end
         end
       end
     else
-      local stored_phase, stored_ident, consumed_text, _, _, control, body_at = parse(stored)
+      local to = found(stored, ident)
+      local bare = to and is_bare(stored, to)
+      local stored_phase, stored_ident, consumed_text, control, body_at, _
+      if bare then
+        stored_ident, consumed_text, control, body_at = ident, "0", "", to + 7
+      else
+        stored_phase, stored_ident, consumed_text, _, _, control, body_at = parse(stored)
+      end
       local stored_consumed = tonumber(consumed_text)
       laden = laden or members(b, first, count)
       local is_active, is_laden = active[n] == 1, laden[n] == 1
@@ -676,7 +687,7 @@ end
             agenda[dues + 1], agenda[dues + 2] = forgotten(retention), address
             dues = dues + 2
             events = events or {}
-            events[#events + 1] = "e\\t" .. address .. "\\t" .. run_of(ident)
+            events[#events + 1] = "e\\t" .. address .. "\\t" .. ident
             if control ~= "" then
               later = later or {}
               later[#later + 1] = control
@@ -689,8 +700,14 @@ end
           end
         end
         local is_ahead = consumed > stored_consumed
-        set[sets + 1], set[sets + 2] = address, letter .. "\\t" .. new_ident .. "\\t" .. (is_ahead and format("%.0f", consumed) or consumed_text) .. "\\t" .. due_text .. "\\t" .. on_text .. "\\t" .. control
-          .. "\\t" .. (outcome or "") .. (body or sub(stored, body_at))
+        local record
+        if code == "e" and bare and body and not is_ahead then
+          record = "e\\t" .. new_ident .. "\\t0\\t" .. due_text .. "\\t\\t\\t" .. outcome .. body
+        else
+          record = letter .. "\\t" .. new_ident .. "\\t" .. (is_ahead and format("%.0f", consumed) or consumed_text) .. "\\t" .. due_text .. "\\t"
+            .. on_text .. "\\t" .. control .. "\\t" .. (outcome or "") .. (body or sub(stored, body_at))
+        end
+        set[sets + 1], set[sets + 2] = address, record
         sets = sets + 2
         if is_laden then
           if code == "e" then
@@ -1660,7 +1677,7 @@ return reply
     name: "start",
     caller: "client",
     keys: "shard…",
-    sha1: "516920eb98689770e7b847032096ab67bd39c201",
+    sha1: "6c466cff466ad9db5d2dbb4d86878162a8a4dadd",
     source: `#!lua
 local call, ARGV, KEYS = redis.call, ARGV, KEYS
 local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
@@ -1720,7 +1737,7 @@ local function since()
   since_text = since_text or format("%.0f", now())
   return since_text
 end
-local HSETNX, DELAYED = "HSETNX", 100
+local HSETNX, DELAYED, TAB = "HSETNX", 100, 9
 local function is_earliest(shard, delayed)
   local first = call("ZRANGEBYSCORE", shard .. "a", "(0", "+inf", "LIMIT", 0, 1)[1]
   return delayed[first] ~= nil
@@ -1728,18 +1745,20 @@ end
 local function run_in(record)
   return match(record, "^%a%d*\\t([^\\t]*)")
 end
-return groups(function(shard, at, last)
+local replies = groups(function(shard, at, last)
   local r, now_ready = shard .. "r", "r" .. since()
-  local replies, ready, delayed = {}, {}, nil
+  local ready, delayed = {}, nil
+  local count, replies = 0, nil
   while at <= last do
-    local address, record, mode = ARGV[at], ARGV[at + 1], ARGV[at + 2]
-    at = at + 3
+    local address, record, mode = ARGV[at], ARGV[at + 1], nil
+    at = at + 2
+    if byte(record) ~= TAB then mode, record = match(record, "^(%a+)(.*)") end
     local due, control, refused, known, remember, signal
-    if byte(mode) ~= DELAYED then record = now_ready .. record end
-    if mode ~= "" then
-      if find(mode, "d", 1, true) then
+    if mode == nil or byte(mode) ~= DELAYED then record = now_ready .. record end
+    if mode then
+      if byte(mode) == DELAYED then
         due = now() + ARGV[at]
-        record = record .. format("%.0f", due) .. ARGV[at + 1]
+        record = "p" .. record .. format("%.0f", due) .. ARGV[at + 1]
         at = at + 2
       end
       if find(mode, "c", 1, true) then
@@ -1770,7 +1789,7 @@ return groups(function(shard, at, last)
         reply = "s"
       elseif phase ~= "e" then
         reply = "r" .. run
-      elseif find(mode, "x", 1, true) then
+      elseif mode and find(mode, "x", 1, true) then
         reply = "e" .. run
       else
         call("HSET", r, address, record)
@@ -1840,12 +1859,21 @@ local function first_signal(shard, address, reply, run, at)
 end
       reply = { reply, first_signal(shard, address, reply, run_in(record), signal) }
     end
-    replies[#replies + 1] = reply
+    count = count + 1
+    if reply ~= 1 and not replies then
+      replies = {}
+      for n = 1, count - 1 do replies[n] = 1 end
+    end
+    if replies then replies[count] = reply end
   end
   if #ready > 0 then push_ready(shard, ready) end
   if delayed and is_earliest(shard, delayed) then hint_ready(shard) end
-  return replies
+  return replies or 1
 end)
+for g = 1, #replies do
+  if replies[g] ~= 1 then return replies end
+end
+return 1
 `,
   },
   sweep: {

@@ -15,14 +15,21 @@
 --- include "now" "groups" "parse" "run_of" "is_on" "digest" "since"
 --- Every write of an owner. All checks of a group come before its first write, that of a mere append excepted; a failure after that is "poisoned"
 --- above (B1).
-local PARKED, END, TAB = 112, 101, 9
+local PARKED, END, TAB, ZERO = 112, 101, 9, 48
 local ONE, MANY, NUMBERS, BODY, KEEP, CLEAR, ANSWERS, LENGTH = 43, 42, 110, 98, 107, 99, 119, 108
 
--- Is it the record of this run and revision, which has not ended? It is looked at where it lies: no piece of it is made a text.
-local function is_at(stored, ident)
+-- A record is looked at where it lies: a piece of it that is made a text costs as much as a short command.
+-- Where the run and revision end in the record, if it is of these and has not ended.
+local function found(stored, ident)
   local tab = find(stored, "\t", 1, true)
   local from, to = find(stored, ident, tab + 1, true)
-  return from == tab + 1 and byte(stored, to + 1) == TAB and byte(stored) ~= END
+  if from == tab + 1 and byte(stored, to + 1) == TAB and byte(stored) ~= END then return to end
+end
+
+-- Is there nothing between them and the body: no message consumed, no time, names or controller?
+local function is_bare(stored, to)
+  local consumed, b, due, on, control = byte(stored, to + 2, to + 6)
+  return consumed == ZERO and b == TAB and due == TAB and on == TAB and control == TAB
 end
 
 -- Appends to the journal; false when it is not as long as its owner thinks. A repetition finds its own entries at the end: length alone would
@@ -138,7 +145,7 @@ local replies = groups(function(shard, at, last)
       -- gone
     elseif phase == ONE or phase == MANY then
       -- A mere append is checked by the length that it makes, and taken back when that is not its own.
-      if active[n] == 1 and is_at(stored, ident) and append(shard .. "j:" .. address, length, entries, appended) then
+      if active[n] == 1 and found(stored, ident) and append(shard .. "j:" .. address, length, entries, appended) then
         code = "a"
         if appended == 0 then
           newest = match(stored, "^%a%d*\t[^\t]*\t[^\t]*\t(%d*)") + call("LLEN", shard .. "i:" .. address)
@@ -148,7 +155,14 @@ local replies = groups(function(shard, at, last)
         end
       end
     else
-      local stored_phase, stored_ident, consumed_text, _, _, control, body_at = parse(stored)
+      local to = found(stored, ident)
+      local bare = to and is_bare(stored, to)
+      local stored_phase, stored_ident, consumed_text, control, body_at, _
+      if bare then
+        stored_ident, consumed_text, control, body_at = ident, "0", "", to + 7
+      else
+        stored_phase, stored_ident, consumed_text, _, _, control, body_at = parse(stored)
+      end
       local stored_consumed = tonumber(consumed_text)
       laden = laden or members(b, first, count)
       local is_active, is_laden = active[n] == 1, laden[n] == 1
@@ -202,7 +216,7 @@ local replies = groups(function(shard, at, last)
             agenda[dues + 1], agenda[dues + 2] = forgotten(retention), address
             dues = dues + 2
             events = events or {}
-            events[#events + 1] = "e\t" .. address .. "\t" .. run_of(ident)
+            events[#events + 1] = "e\t" .. address .. "\t" .. ident
             if control ~= "" then
               later = later or {}
               later[#later + 1] = control
@@ -215,8 +229,14 @@ local replies = groups(function(shard, at, last)
           end
         end
         local is_ahead = consumed > stored_consumed
-        set[sets + 1], set[sets + 2] = address, letter .. "\t" .. new_ident .. "\t" .. (is_ahead and format("%.0f", consumed) or consumed_text) .. "\t" .. due_text .. "\t" .. on_text .. "\t" .. control
-          .. "\t" .. (outcome or "") .. (body or sub(stored, body_at))
+        local record
+        if code == "e" and bare and body and not is_ahead then
+          record = "e\t" .. new_ident .. "\t0\t" .. due_text .. "\t\t\t" .. outcome .. body
+        else
+          record = letter .. "\t" .. new_ident .. "\t" .. (is_ahead and format("%.0f", consumed) or consumed_text) .. "\t" .. due_text .. "\t"
+            .. on_text .. "\t" .. control .. "\t" .. (outcome or "") .. (body or sub(stored, body_at))
+        end
+        set[sets + 1], set[sets + 2] = address, record
         sets = sets + 2
         if is_laden then
           if code == "e" then

@@ -1,16 +1,16 @@
 --- name:   start
 --- caller: client
 --- keys:   shard…
---- args:   now; per shard: size, then per run: address record mode, and by mode
----         d: after tail  (record = record .. due .. tail; else "r" .. since .. record)
+--- args:   now; per shard: size, then per run: address, mode .. record (which begins with a tab, behind its phase), and by the mode's letters
+---         d: after tail  (record = "p" .. record .. due .. tail; else "r" .. since .. record)
 ---         c: controller fence control
 ---         q: retention   (the run id is remembered)
 ---         m: name id payload limit retention send ("1": also to another live run)
 ---         x: nothing     (refuse when an ended run is retained)
---- reply:  per shard: per run: 1 (started) | "s" (started before) | "r" .. run (running) | "e" .. run (ended) | "f" (fenced) | "n" (forbidden); with m: [that, status of the signal]
+--- reply:  1 (all were started) | per shard: 1 (all of its own) | per run: 1 (started) | "s" (started before) | "r" .. run (running) | "e" .. run (ended) | "f" (fenced) | "n" (forbidden); with m: [that, status of the signal]
 --- include "now" "groups" "parse" "run_of" "superseded" "digest" "push_ready" "hint_ready" "since"
 --- Creates runs. A known address with the same run id is a repetition and answers as the first time (B4).
-local HSETNX, DELAYED = "HSETNX", 100
+local HSETNX, DELAYED, TAB = "HSETNX", 100, 9
 
 local function is_earliest(shard, delayed)
   local first = call("ZRANGEBYSCORE", shard .. "a", "(0", "+inf", "LIMIT", 0, 1)[1]
@@ -21,18 +21,21 @@ local function run_in(record)
   return match(record, "^%a%d*\t([^\t]*)")
 end
 
-return groups(function(shard, at, last)
+local replies = groups(function(shard, at, last)
   local r, now_ready = shard .. "r", "r" .. since()
-  local replies, ready, delayed = {}, {}, nil
+  local ready, delayed = {}, nil
+  -- of its runs; none as long as all were started
+  local count, replies = 0, nil
   while at <= last do
-    local address, record, mode = ARGV[at], ARGV[at + 1], ARGV[at + 2]
-    at = at + 3
+    local address, record, mode = ARGV[at], ARGV[at + 1], nil
+    at = at + 2
+    if byte(record) ~= TAB then mode, record = match(record, "^(%a+)(.*)") end
     local due, control, refused, known, remember, signal
-    if byte(mode) ~= DELAYED then record = now_ready .. record end
-    if mode ~= "" then
-      if find(mode, "d", 1, true) then
+    if mode == nil or byte(mode) ~= DELAYED then record = now_ready .. record end
+    if mode then
+      if byte(mode) == DELAYED then
         due = now() + ARGV[at]
-        record = record .. format("%.0f", due) .. ARGV[at + 1]
+        record = "p" .. record .. format("%.0f", due) .. ARGV[at + 1]
         at = at + 2
       end
       if find(mode, "c", 1, true) then
@@ -63,7 +66,7 @@ return groups(function(shard, at, last)
         reply = "s"
       elseif phase ~= "e" then
         reply = "r" .. run
-      elseif find(mode, "x", 1, true) then
+      elseif mode and find(mode, "x", 1, true) then
         reply = "e" .. run
       else
         call("HSET", r, address, record)
@@ -86,9 +89,18 @@ return groups(function(shard, at, last)
       --- use "first_signal"
       reply = { reply, first_signal(shard, address, reply, run_in(record), signal) }
     end
-    replies[#replies + 1] = reply
+    count = count + 1
+    if reply ~= 1 and not replies then
+      replies = {}
+      for n = 1, count - 1 do replies[n] = 1 end
+    end
+    if replies then replies[count] = reply end
   end
   if #ready > 0 then push_ready(shard, ready) end
   if delayed and is_earliest(shard, delayed) then hint_ready(shard) end
-  return replies
+  return replies or 1
 end)
+for g = 1, #replies do
+  if replies[g] ~= 1 then return replies end
+end
+return 1
