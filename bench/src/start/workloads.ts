@@ -87,7 +87,7 @@ export const starts = (run: Run): Promise<Rate> =>
 
 /** Jobs per second from the first start to the last completion that the worker knows of. */
 export const endToEnd = (run: Run): Promise<Rate> =>
-  burst(run, { warmUp: run.quick ? 10_000 : 60_000, count: run.quick ? 10_000 : 60_000, stepsOf: 0 })
+  burst(run, { warmUp: run.quick ? 10_000 : 60_000, count: run.quick ? 10_000 : 100_000, stepsOf: 0 })
 
 const stepsOfJob = 10
 
@@ -95,7 +95,7 @@ const stepsOfJob = 10
 export const steps = async (run: Run): Promise<Rate> => {
   const { perSecond, cpu } = await burst(run, {
     warmUp: run.quick ? 1_500 : 8_000,
-    count: run.quick ? 1_500 : 8_000,
+    count: run.quick ? 1_500 : 16_000,
     stepsOf: stepsOfJob,
   })
   return { perSecond: perSecond * stepsOfJob, cpu: Object.fromEntries(Object.entries(cpu).map(([who, us]) => [who, us / stepsOfJob])) }
