@@ -103,8 +103,8 @@ export const steps = async (run: Run): Promise<Rate> => {
 
 interface Burst {
   /**
-   * Jobs before those that are measured: as many, since a worker runs for days. After 5,000 its code was still being compiled for a third of what was
-   * measured, of a Ponos worker, which runs 60,000 jobs in a second or two; BullMQ's takes five, and gains nothing by more.
+   * Jobs before those that are measured, since a worker runs for days. After 5,000 of them the code of a Ponos worker was still being compiled while the
+   * first second was measured, in which it runs 50,000; BullMQ's runs 10,000 in a second, and gains nothing by more.
    */
   readonly warmUp: number
   readonly count: number

@@ -18,8 +18,8 @@
 local PARKED, END, TAB, ZERO = 112, 101, 9, 48
 local ONE, MANY, NUMBERS, BODY, KEEP, CLEAR, ANSWERS, LENGTH = 43, 42, 110, 98, 107, 99, 119, 108
 
--- A record is looked at where it lies: a piece of it that is made a text costs as much as a short command.
--- Where the run and revision end in the record, if it is of these and has not ended.
+-- A record is looked at where it lies: a piece of it that is made a text costs as much as a short command. Gives
+-- where its run and revision end, if they are these and it has not ended.
 local function found(stored, ident)
   local tab = find(stored, "\t", 1, true)
   local from, to = find(stored, ident, tab + 1, true)
