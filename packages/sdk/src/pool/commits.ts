@@ -17,7 +17,8 @@ export interface CommitsHost {
   readonly engine: Engine
   readonly pool: string
   readonly stats: WorkerStats
-  readonly setStoreNow: (now: number) => void
+  /** An answer told the store's time, so many ms after its call. */
+  readonly setStoreNow: (now: number, tookMs: number) => void
   readonly onStale: (runner: ShardRunner) => void
   /** A committed run is ready again. */
   readonly onReady: (runner: ShardRunner) => void
@@ -50,6 +51,12 @@ interface Waiting {
 }
 
 const retryMs = 50
+
+/** Store time of a call, if it accepted anything. */
+const timeOf = (replies: ReadonlyArray<ReadonlyArray<CommitReply>>): number | undefined => {
+  for (const group of replies) for (const reply of group) if (reply.status === "ok") return reply.now
+  return undefined
+}
 
 export class CommitSender {
   readonly #host: CommitsHost
@@ -131,7 +138,10 @@ export class CommitSender {
         const sentAt = performance.now()
         const groups = batches.map(({ group }) => group)
         replies = await this.#host.engine.commit(this.#host.pool, groups)
-        this.#host.stats.wrote(replies, performance.now() - sentAt)
+        const tookMs = performance.now() - sentAt
+        this.#host.stats.wrote(replies, tookMs)
+        const now = timeOf(replies)
+        if (now !== undefined) this.#host.setStoreNow(now, tookMs)
       } catch (error) {
         if (!StoreUnavailable.is(error)) {
           for (const batch of batches) this.#refuse(batch, error)
@@ -163,7 +173,6 @@ export class CommitSender {
       runner.forget(sources[k] as CommitSource)
       if (reply.status === "stale") stale = true
       if (reply.status !== "ok") continue
-      if (k === 0) this.#host.setStoreNow(reply.now)
       accepted++
       at = reply.now
       const { next } = items[k] as CommitItem

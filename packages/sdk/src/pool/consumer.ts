@@ -43,8 +43,10 @@ export interface OwnedShard {
   write(source: CommitSource): void
   /** Asks for active runs again (a gap in message numbers, a conflict): they come through `onRuns`. */
   reload(addresses: ReadonlyArray<Address>): void
-  /** The store's clock, estimated from the last take: for judging why a run woke; never for what is due. */
+  /** The store's clock, or a little less: for judging why a run woke, and for waits in this process; what is due in the store, the store decides. */
   now(): number
+  /** A whole store time that is so many ms from now, or a little more: when `now` says so, no less has passed. */
+  timeAfter(ms: number): number
 }
 
 export type GiveUpReason = "drain" | "moved" | "deposed"

@@ -23,6 +23,7 @@ import { encodeRecord, type MemberRecord } from "./record.ts"
 import { Registration } from "./registration.ts"
 import { ShardRunner } from "./shard-runner.ts"
 import type { WorkerStats } from "./stats/worker-stats.ts"
+import { StoreClock } from "./store-clock.ts"
 import { Sweeper } from "./sweeper.ts"
 import { Taker } from "./taker.ts"
 import { Trust } from "./trust.ts"
@@ -72,8 +73,7 @@ export class Session {
   readonly #sweeper: Sweeper
   readonly #commits: CommitSender
   readonly #handOver: HandOver
-  /** Store time minus monotonic time, from the last answer. */
-  #offset: number
+  readonly #storeClock: StoreClock
   #unsubscribe: (() => Promise<void>) | undefined
   #unfollow: (() => void) | undefined
   /** Version of the assignment that was acted upon, and what was claimed since then without being assigned (A4). */
@@ -95,7 +95,7 @@ export class Session {
     this.#registration = registration
     this.id = session
     this.longestLease = options.leaseMs
-    this.#offset = record.joinedAt - sentAt
+    this.#storeClock = new StoreClock(record.joinedAt - sentAt)
     this.membership = openMembership(engine, pool)
     this.#trust = new Trust({
       engine,
@@ -106,7 +106,7 @@ export class Session {
       offset: link.offset,
       memory,
       onReading: ({ now, memberVersion, assignmentVersion }, at) => {
-        this.#setStoreNow(now, at)
+        this.#storeClock.heard(now, at)
         this.assigner.announce(memberVersion, assignmentVersion)
       },
       onAbort: (why) =>
@@ -172,7 +172,7 @@ export class Session {
       runners: this.runners,
       mayTake: () => this.#trust.mayTake(),
       storeNow: () => this.#storeNow(),
-      setStoreNow: (now) => this.#answered(now),
+      setStoreNow: (now, tookMs) => this.#answered(now, tookMs),
       onStale: (runner) => this.#depose(runner, "the store refused a take"),
       onUnknown: (some) => this.#sweeper.doubt(some),
       lateShards: () => this.#commits.lateShards(),
@@ -181,7 +181,7 @@ export class Session {
       engine,
       stats: host.stats,
       pool,
-      setStoreNow: (now) => this.#answered(now),
+      setStoreNow: (now, tookMs) => this.#answered(now, tookMs),
       onStale: (runner) => this.#depose(runner, "the store refused a commit"),
       onReady: (runner) => {
         runner.ready = true
@@ -418,6 +418,7 @@ export class Session {
         trusted: () => this.#trust.trusted(),
         confirmed: () => this.#trust.confirmed(),
         storeNow: () => this.#storeNow(),
+        storeLatest: () => this.#storeLatest(),
         write: (owner, source) => this.#commits.send(owner, source),
         need: (owner) => this.#taker.need(owner),
         exhausted: (owner) => void this.#handOver.giveUp(owner, "moved"),
@@ -502,18 +503,17 @@ export class Session {
   // --- store -------------------------------------------------------------------------------------------------------
 
   #storeNow(): number {
-    return this.#host.storeClock?.() ?? this.#host.clock() + this.#offset
+    return this.#host.storeClock?.() ?? this.#storeClock.now(this.#host.clock())
   }
 
-  /** `at`: when the answer came. */
-  #setStoreNow(now: number, at: number): void {
-    this.#offset = now - at
+  #storeLatest(): number {
+    return this.#host.storeClock?.() ?? this.#storeClock.latest(this.#host.clock())
   }
 
   /** Of the data path: that it answers keeps the lease, too (S4). */
-  #answered(now: number): void {
+  #answered(now: number, tookMs: number): void {
     const at = this.#host.clock()
-    this.#setStoreNow(now, at)
+    this.#storeClock.heard(now, at, at - tookMs)
     this.#trust.answered(at)
   }
 

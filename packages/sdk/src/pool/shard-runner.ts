@@ -14,6 +14,7 @@ export interface RunnerHost {
   readonly trusted: () => boolean
   readonly confirmed: () => Promise<void> | undefined
   readonly storeNow: () => number
+  readonly storeLatest: () => number
   readonly write: (runner: ShardRunner, source: CommitSource) => void
   /** The runner has something to take. */
   readonly need: (runner: ShardRunner) => void
@@ -132,6 +133,10 @@ export class ShardRunner implements OwnedShard {
 
   now(): number {
     return this.#host.storeNow()
+  }
+
+  timeAfter(ms: number): number {
+    return Math.ceil(this.#host.storeLatest() + ms)
   }
 
   deposed(why: string): Error {

@@ -24,8 +24,8 @@ export interface TakerHost {
   /** S8: what needs to be taken waits until it is true again, and `pump` is called. */
   readonly mayTake: () => boolean
   readonly storeNow: () => number
-  /** An answer told the store's time. */
-  readonly setStoreNow: (now: number) => void
+  /** An answer told the store's time, so many ms after its call. */
+  readonly setStoreNow: (now: number, tookMs: number) => void
   readonly onStale: (runner: ShardRunner) => void
   /** Shards whose runs wait for commits that are not answered in time. */
   readonly lateShards: () => Iterable<number>
@@ -183,7 +183,10 @@ export class Taker {
     const sentAt = performance.now()
     try {
       replies = await this.#host.engine.take(this.#host.pool, groups)
-      this.#host.stats.took(replies, performance.now() - sentAt)
+      const tookMs = performance.now() - sentAt
+      this.#host.stats.took(replies, tookMs)
+      const taken = replies.find((reply) => reply.status === "taken")
+      if (taken !== undefined) this.#host.setStoreNow(taken.now, tookMs)
     } catch (error) {
       failure = error
     }
@@ -208,7 +211,6 @@ export class Taker {
   }
 
   #deliver(runner: ShardRunner, group: TakeGroup, reply: Extract<TakeReply, { readonly status: "taken" }>): void {
-    this.#host.setStoreNow(reply.now)
     if (group.timers) {
       runner.dueAt = Math.min(reply.nextDue ?? Number.POSITIVE_INFINITY, runner.dueSince)
       this.arm(runner)

@@ -40,11 +40,14 @@ const nextTick = (expression: string, zone: string, now: number): number => {
   return Cron.next(cron.success, new Date(now)).getTime()
 }
 
-/** What the run waits for: the earliest of `after`, `at`, `cron`, and `on`; `undefined`: nothing, it runs again at once. */
-export const toWaiting = (request: AgainRequest, now: number): Waiting | undefined => {
+/**
+ * What the run waits for: the earliest of `after`, `at`, `cron`, and `on`; `undefined`: nothing, it runs again at once. `from`: what `after` counts from,
+ * where `now` may be a little less.
+ */
+export const toWaiting = (request: AgainRequest, now: number, from = now): Waiting | undefined => {
   refuseUnknown(request, ["after", "at", "cron", "zone", "on"], "job.again")
   const due: Array<number> = []
-  if (request.after !== undefined) due.push(now + toMillis(request.after, "after"))
+  if (request.after !== undefined) due.push(from + toMillis(request.after, "after"))
   if (request.at !== undefined) {
     const at = request.at.getTime()
     if (Number.isNaN(at)) throw new BadOption("expected at to be a valid Date, got an invalid one", { option: "at" })

@@ -5,29 +5,24 @@
 import type { Message } from "../engine/engine.ts"
 import { Deposed, NotAllowed, ReplayMismatch } from "../errors.ts"
 import type { OwnedShard } from "../pool/consumer.ts"
-import type { Work } from "../pool/work.ts"
-import type { Answer, Body, Waiting, WakeReason } from "./body.ts"
-import { tagOrName } from "./body.ts"
+import { AskedEnd } from "./asked-end.ts"
+import type { AttemptOptions } from "./attempt-options.ts"
+import type { Waiting } from "./body.ts"
 import type { DurableCall } from "./call.ts"
 import { durableCall } from "./call.ts"
-import type { Effects } from "./effects.ts"
-import type { Deadlines, Ending } from "./ending.ts"
-import { endingError } from "./ending.ts"
-import type { Inbox } from "./inbox.ts"
-import type { WorkInterceptor } from "./interceptors.ts"
-import type { CallKind, EndEntry, Entry } from "./journal.ts"
+import type { Ending } from "./ending.ts"
+import type { CallKind, Entry } from "./journal.ts"
 import { JournalWriter } from "./journal-writer.ts"
 import { effective } from "./journal.ts"
-import type { JobKind } from "./kind.ts"
 import { LazyAbort } from "./lazy-abort.ts"
-import type { Reach } from "./reach.ts"
+import type { Live } from "./live.ts"
+import { handleMessages } from "./messages.ts"
 import { Replay } from "./replay.ts"
 import type { Outstanding } from "./outstanding.ts"
 import { OutstandingCalls } from "./outstanding.ts"
 import type { PendingActivity } from "./pending-activity.ts"
-import type { Beat, TaskQueue } from "./task.ts"
+import type { Beat } from "./task.ts"
 import type { Wait } from "./timer.ts"
-import { atTime } from "./timer.ts"
 import { currentTurn } from "./turn.ts"
 
 export interface Started {
@@ -36,48 +31,6 @@ export interface Started {
   readonly resolve: (value: any) => void
   readonly reject: (error: unknown) => void
 }
-
-/** What an entry made by this attempt brings, delivered when its write was acknowledged. */
-export interface Live {
-  deliver(): void
-  /** The handler ended before it saw this: what its message asks must not be lost. */
-  readonly unseen: (() => void) | undefined
-  /** How many calls the handler is to have made before: those that are recorded, if it makes them again soon. */
-  made: number
-  acknowledged: boolean
-}
-
-export interface AttemptOptions {
-  readonly shard: OwnedShard
-  readonly kind: JobKind
-  readonly address: string
-  readonly key: string
-  readonly run: string
-  readonly revision: string
-  /** As which its handler is known to be at work. */
-  readonly work: Work
-  readonly body: Body
-  /** The journal as stored. */
-  readonly entries: ReadonlyArray<Entry>
-  readonly wake: WakeReason
-  readonly inbox: Inbox
-  readonly life: LazyAbort
-  readonly effects: Effects
-  readonly tasks: TaskQueue
-  /** Other runs; absent where nothing may be sent. */
-  readonly reach: Reach | undefined
-  readonly interceptors: ReadonlyArray<WorkInterceptor>
-  readonly limits: { readonly journalLimit: number; readonly payloadBytes: number }
-  readonly deadlines: Deadlines
-  /** The handler had its time to clean up after it was asked to end, and has not ended. */
-  readonly onForced: () => void
-  /** Applies an update to the state. */
-  readonly applyUpdate: (message: Message) => Answer
-  /** Only replays: nothing live begins, nothing is written. Told when all that is recorded was delivered and the handler rests. */
-  readonly onReplayed?: (leftover: Error | undefined) => void
-}
-
-export const delivery = (deliver: () => void, unseen?: () => void, made = 0): Live => ({ deliver, unseen, made, acknowledged: false })
 
 export interface Numbered {
   readonly index: number
@@ -90,12 +43,8 @@ const stallMs = 10_000
 const catchUpMs = 1_000
 /** The same where a test replays a history. */
 const replayStallMs = 1_000
-/** What is left to clean up in, at least, for a worker that takes over: a handler that ends soon is to end by itself. */
-const leastCleanupMs = 1_000
 /** Its `then` is a microtask without the resource that `queueMicrotask` makes for each. */
 const turn = Promise.resolve()
-/** Of errors by which a handler sees that it is to end; a body that heeds its signal may throw the last one. */
-const endTags: ReadonlySet<string> = new Set(["Cancelled", "TimedOut", "AbortError"])
 /** A call beyond the history that is replayed: it never settles. */
 const beyond = (reject: (error: unknown) => void): Outstanding => ({ settle: () => undefined, reject, cancellable: false })
 
@@ -129,13 +78,7 @@ export class Attempt {
   #began: boolean
   #dead: Error | undefined
   #ended = false
-  #ending: Ending | undefined
-  /** Calls with a lower number were made before the handler was asked to end: they wait no more. */
-  #endBefore = 0
-  /** It was asked while it waited for nothing that could tell it: its next wait does. */
-  #untold = false
-  /** Of its limits in time. */
-  readonly #limits: Array<() => void> = []
+  readonly #end: AskedEnd
 
   constructor(options: AttemptOptions) {
     this.options = options
@@ -145,6 +88,7 @@ export class Attempt {
     this.generation = generation
     this.#entries = entries
     this.#replay = new Replay(options.address, entries)
+    this.#end = new AskedEnd(this, this.#outstanding, this.#replay)
     for (const entry of entries) this.#noteSettled(entry)
     this.#time = options.entries[0]?.b ?? options.shard.now()
     this.#began = options.entries[0]?.t === "begin"
@@ -170,19 +114,11 @@ export class Attempt {
     for (const entry of entries) if ("m" in entry && entry.m !== undefined && entry.m > 0) options.inbox.markRead(entry.m)
     if (options.life.aborted) this.die(options.life.reason)
     else options.life.onAbort = () => this.die(options.life.reason)
-    if (options.onReplayed === undefined) this.#watch(options.deadlines)
-  }
-
-  #watch({ run, iteration }: Deadlines): void {
-    if (run === undefined && iteration === undefined) return
-    const late = (of: "run" | "iteration") => () => {
-      const at = Math.ceil(this.shard.now())
-      this.#askToEnd({ t: "late", c: this.#replay.known, of, at })
-    }
-    if (run !== undefined) this.#limits.push(atTime(this, run, late("run")))
-    if (iteration !== undefined) this.#limits.push(atTime(this, iteration, late("iteration")))
+    const { deadlines } = options
+    if (options.onReplayed !== undefined || (deadlines.run === undefined && deadlines.iteration === undefined)) return
+    this.#end.watch(deadlines)
     // whoever takes over counts from the same begin; what is written in this turn carries it, else it is written by itself
-    if (this.options.entries.length === 0) setImmediate(this.#noteBegin)
+    if (options.entries.length === 0) setImmediate(this.#noteBegin)
   }
 
   readonly #noteBegin = (): void => {
@@ -207,11 +143,11 @@ export class Attempt {
   }
   /** After a cancel, clean-up still goes on. */
   get stepSignal(): AbortSignal {
-    return this.#ending === undefined ? this.abort.signal : this.options.life.signal
+    return this.#end.ending === undefined ? this.abort.signal : this.options.life.signal
   }
   /** The same for the body of a step, which may be one of those from before the cancel that another attempt has begun. */
   signalOf(index: number): AbortSignal {
-    return index < this.#endBefore ? this.abort.signal : this.stepSignal
+    return this.#end.isBefore(index) ? this.abort.signal : this.stepSignal
   }
   get revision(): string {
     return this.options.revision
@@ -225,7 +161,7 @@ export class Attempt {
   }
   /** Why the run was asked to end, if so. */
   get ending(): Ending | undefined {
-    return this.#ending
+    return this.#end.ending
   }
   /** Why the attempt may not go on, if so. */
   get dead(): Error | undefined {
@@ -279,7 +215,7 @@ export class Attempt {
 
   #stop(why: () => Error): void {
     clearTimeout(this.#stall)
-    for (const stop of this.#limits.splice(0)) stop()
+    this.#end.stop()
     if (this.#outstanding.size === 0) return
     const reason = why()
     this.#left = this.#outstanding.clear()
@@ -366,7 +302,7 @@ export class Attempt {
 
   #made(index: number, call: Outstanding): void {
     this.#outstanding.add(index, call)
-    if (this.#ending !== undefined) this.#rejectWait(call, this.mayNotWait(index))
+    if (this.#end.ending !== undefined) this.#end.rejectWait(index, call)
     this.#stirred = currentTurn()
     if (this.#replay.replaying || this.#live.length > 0 || this.options.inbox.hasUnread || this.options.onReplayed !== undefined)
       this.#queuePump()
@@ -385,14 +321,12 @@ export class Attempt {
 
   /** The handler sees this error: from one that comes of its end it knows of that. */
   tells(error: unknown): void {
-    if (this.#untold && endTags.has(tagOrName(error))) this.#untold = false
+    this.#end.told(error)
   }
 
   /** Why a call must not wait now: it was made before the handler was asked to end, or by one that does not know of that yet. */
   mayNotWait(index: number): Error | undefined {
-    return this.#ending !== undefined && (index < this.#endBefore || this.#untold)
-      ? endingError(this.options.address, this.#ending)
-      : undefined
+    return this.#end.mayNotWait(index)
   }
 
   /** The attempt failed with this error: the entry that takes back the failure of a call behind it, if that is in the journal. */
@@ -578,7 +512,7 @@ export class Attempt {
 
   #deliver(entry: Entry): void {
     if (entry.t === "woke") this.#advance(entry.c)
-    if (entry.t === "cancel" || entry.t === "late") return void this.#end(entry)
+    if (entry.t === "cancel" || entry.t === "late") return void this.#end.tell(entry)
     if (entry.t === "update") {
       const message = this.options.inbox.get(entry.m)
       if (message !== undefined) this.options.applyUpdate(message)
@@ -627,7 +561,7 @@ export class Attempt {
 
   /** What brings a handler back that does nothing but wait for it; `undefined`: something else is under way. */
   get wakes(): Waiting | undefined {
-    if (!this.resting || this.#ending !== undefined) return undefined
+    if (!this.resting || this.ending !== undefined) return undefined
     let due = Number.POSITIVE_INFINITY
     const on: Array<string> = []
     for (const call of this.#outstanding.all()) {
@@ -639,105 +573,9 @@ export class Attempt {
     return { ...(due === Number.POSITIVE_INFINITY ? {} : { due }), on }
   }
 
-  /** The handler rests at an await of `job.*`: messages that change the run are applied now (J4). A cancel does not wait for such an await. */
   readonly #handleMessages = (): void => {
     this.#messagesQueued = false
     if (this.#dead !== undefined || this.#ended || this.#live.length > 0 || this.#replay.replaying) return
-    const { inbox } = this.options
-    const resting = this.#outstanding.size > 0
-    for (const message of inbox.unread()) {
-      if (!resting && message.kind !== "cancel") continue
-      switch (message.kind) {
-        case "update": {
-          inbox.markRead(message.number)
-          const answer = this.options.applyUpdate(message)
-          this.#writer.answer(message, JSON.stringify(answer))
-          const refused = "error" in answer ? { no: true as const } : {}
-          this.record(
-            { t: "update", c: this.#replay.made, m: message.number, ...refused },
-            delivery(() => undefined),
-          )
-          return
-        }
-        case "cancel": {
-          inbox.markRead(message.number)
-          const { number } = message
-          const at = Math.ceil(this.shard.now())
-          this.#askToEnd({ t: "cancel", c: this.#replay.known, m: number, at })
-          return
-        }
-        case "input":
-          // takes effect at the next iteration
-          break
-        case "result": {
-          // the call that waits for it is recorded, and the handler has yet to make it again
-          if (!this.#replay.exhausted) break
-          inbox.markRead(message.number)
-          // an answer that no call waits for belongs to an older try: it changes nothing (T1)
-          for (const call of this.#outstanding.all()) if (call.offer?.(message) === true) break
-          break
-        }
-        case "signal": {
-          for (const call of this.#outstanding.all()) {
-            if (call.offer?.(message) === true) {
-              inbox.markRead(message.number)
-              break
-            }
-          }
-          break
-        }
-      }
-    }
-  }
-
-  /**
-   * Records that the handler is to end, then asks it to. On replay it is asked when it has made just the calls that the entry tells: of those that it
-   * made while that was written, another entry tells.
-   */
-  #askToEnd(entry: EndEntry): void {
-    const tell = (): void => {
-      const { made } = this.#replay
-      if (this.#end(entry) && made > entry.c) this.#askToEnd({ ...entry, c: made, more: true })
-    }
-    this.record(entry, delivery(tell, entry.t === "cancel" ? () => void this.#end(entry) : undefined, entry.c))
-  }
-
-  /**
-   * Asks the handler to end: what waits rejects, later steps still run, and after a while the run ends without it. That while began when it was
-   * asked, maybe in another worker: a clean-up that never ends is not to begin anew with each. A handler that waited for nothing (a step was under
-   * way) is told by its next wait; later ones are its clean-up's. False: it was asked before.
-   */
-  #end(entry: EndEntry): boolean {
-    if (this.#ending !== undefined && entry.more !== true) return false
-    const ending = (this.#ending ??= this.#endingOf(entry))
-    const error = endingError(this.options.address, ending)
-    if (entry.more !== true) this.#limitCleanUp(entry.at ?? this.shard.now())
-    if (entry.more !== true) this.#untold = true
-    this.#endBefore = entry.c
-    this.abort.abort(error)
-    // on replay, calls that it made after it was asked may be there already
-    for (const [index, call] of this.#outstanding.entries()) this.#rejectWait(call, this.mayNotWait(index))
-    return true
-  }
-
-  #endingOf(entry: EndEntry): Ending {
-    if (entry.t === "late") return { type: "timedOut", of: entry.of }
-    const message = this.options.inbox.get(entry.m)
-    return { type: "cancelled", reason: message === undefined ? "cancelled" : (JSON.parse(message.payload) as string) }
-  }
-
-  #limitCleanUp(asked: number): void {
-    const { kind, onForced } = this.options
-    for (const stop of this.#limits.splice(0)) stop()
-    const { cleanup } = kind.timeouts
-    this.#limits.push(atTime(this, Math.max(asked + cleanup, this.shard.now() + Math.min(cleanup, leastCleanupMs)), onForced))
-  }
-
-  #rejectWait(call: Outstanding, error: Error | undefined): void {
-    if (!call.cancellable || error === undefined) return
-    this.#untold = false
-    call.stop?.()
-    call.reject(error)
-    call.abandon?.(error.message)
+    handleMessages({ attempt: this, calls: this.#outstanding, replay: this.#replay, writer: this.#writer, end: this.#end })
   }
 }

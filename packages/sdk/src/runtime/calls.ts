@@ -3,10 +3,10 @@ import type { DurationInput } from "../define/index.ts"
 import type { Message } from "../engine/engine.ts"
 import { toMillis } from "../options.ts"
 import type { Attempt } from "./attempt.ts"
-import { delivery } from "./attempt.ts"
 import type { Waiting } from "./body.ts"
 import { encodeError, plainError } from "./body.ts"
 import type { DurableCall } from "./call.ts"
+import { delivery } from "./live.ts"
 import { atTime } from "./timer.ts"
 
 /** `until`: the end in store time, as it is told when the call is made. */
@@ -102,7 +102,7 @@ export const startReceive = (
     const recorded = entries[0]
     if (recorded?.t === "receive") arm(recorded.due)
     else {
-      const due = timeout === undefined ? undefined : Math.ceil(attempt.shard.now() + toMillis(timeout, "the timeout of receive"))
+      const due = timeout === undefined ? undefined : attempt.shard.timeAfter(toMillis(timeout, "the timeout of receive"))
       void attempt
         .note({ t: "receive", c: index, n: names.join(" "), ...(due === undefined ? {} : { due }) })
         .then(() => attempt.over || arm(due))

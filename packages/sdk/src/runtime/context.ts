@@ -162,7 +162,7 @@ export class JobContext {
   sleep(duration: DurationInput): DurableCall<void> {
     const attempt = this.#live("job.sleep")
     const ms = toMillis(duration, "the duration of sleep")
-    return startSleep(attempt, () => attempt.shard.now() + ms)
+    return startSleep(attempt, () => attempt.shard.timeAfter(ms))
   }
 
   sleepUntil(time: Date): DurableCall<void> {

@@ -531,7 +531,7 @@ export class Iteration implements AttemptSource, Pass {
 
   #again(value: AgainValue, holder: StateHolder, attempt: Attempt | undefined): Promise<void> {
     const { shard } = this.#resident
-    const waiting = toWaiting(value.request, shard.now())
+    const waiting = toWaiting(value.request, shard.now(), shard.timeAfter(0))
     this.#dropResults()
     const inputs = this.#inbox.unread().filter((message) => message.kind === "input")
     for (const message of inputs) this.#takeInput(message)

@@ -53,6 +53,7 @@ const still = (time: number): OwnedShard => ({
   write: (source) => source.refused(new BadOption("expected a replay to write nothing")),
   reload: () => undefined,
   now: () => time,
+  timeAfter: (ms) => Math.ceil(time + ms),
 })
 
 const noTasks: TaskQueue = {

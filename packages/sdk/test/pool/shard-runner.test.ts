@@ -9,6 +9,7 @@ const runner = (epoch: number, exhausted: () => void = () => {}): ShardRunner =>
       trusted: () => true,
       confirmed: () => undefined,
       storeNow: () => 0,
+      storeLatest: () => 0,
       write: () => {},
       need: () => {},
       exhausted,

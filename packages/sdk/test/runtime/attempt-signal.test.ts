@@ -1,6 +1,7 @@
 import { expect, test } from "vitest"
 import { Deposed } from "../../src/errors.ts"
-import { Attempt, type AttemptOptions } from "../../src/runtime/attempt.ts"
+import { Attempt } from "../../src/runtime/attempt.ts"
+import type { AttemptOptions } from "../../src/runtime/attempt-options.ts"
 import { LazyAbort } from "../../src/runtime/lazy-abort.ts"
 
 test("who asks for the signal after the end of trust finds it aborted, though nobody has told the attempt (S5)", () => {

@@ -19,6 +19,7 @@ const owned = (shard: number): OwnedShard & { readonly abort: AbortController } 
     commit: () => Promise.reject(new Error("not here")),
     write: () => undefined,
     reload: () => undefined,
+    timeAfter: (ms: number) => ms,
     now: () => 0,
   }
 }
