@@ -91,7 +91,7 @@ class AskCall implements Outstanding {
       }
       await new Promise<void>((resolve) => {
         this.#stop = () => (stop(), resolve())
-        const stop = atTime(attempt, attempt.shard.now() + retryMs, resolve)
+        const stop = atTime(attempt, attempt.shard.timeAfter(retryMs), resolve)
       })
     }
   }

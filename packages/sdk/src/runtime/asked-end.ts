@@ -59,7 +59,7 @@ export class AskedEnd {
   watch({ run, iteration }: Deadlines): void {
     const late = (of: "run" | "iteration") => () => {
       const at = Math.ceil(this.#attempt.shard.now())
-      this.ask({ t: "late", c: this.#replay.known, of, at })
+      this.#ask({ t: "late", c: this.#replay.known, of, at })
     }
     if (run !== undefined) this.#limits.push(atTime(this.#attempt, run, late("run")))
     if (iteration !== undefined) this.#limits.push(atTime(this.#attempt, iteration, late("iteration")))
@@ -68,17 +68,17 @@ export class AskedEnd {
   /** Asks for a cancel, the message of this number. */
   cancel(message: number): void {
     const at = Math.ceil(this.#attempt.shard.now())
-    this.ask({ t: "cancel", c: this.#replay.known, m: message, at })
+    this.#ask({ t: "cancel", c: this.#replay.known, m: message, at })
   }
 
   /**
    * Records that the handler is to end, then asks it to. On replay it is asked when it has made just the calls that the entry tells: of those that it
    * made while that was written, another entry tells.
    */
-  ask(entry: EndEntry): void {
+  #ask(entry: EndEntry): void {
     const tell = (): void => {
       const { made } = this.#replay
-      if (this.tell(entry) && made > entry.c) this.ask({ ...entry, c: made, more: true })
+      if (this.tell(entry) && made > entry.c) this.#ask({ ...entry, c: made, more: true })
     }
     this.#attempt.record(entry, delivery(tell, entry.t === "cancel" ? () => void this.tell(entry) : undefined, entry.c))
   }

@@ -20,7 +20,7 @@ export class DurableCall<A> extends Base<A> {
 // Derived promises (`then`) are plain ones, and `await` takes the call as it is: it wraps what has another constructor in a promise of its own.
 void Object.defineProperty(DurableCall.prototype, "constructor", { value: Promise })
 
-const nothing = (): void => undefined
+export const nothing = (): void => undefined
 
 /** One that nobody awaits must not end the process; whoever awaits it still sees the error. */
 export const mayGoUnseen = (call: Promise<unknown>): void => void call.then(undefined, nothing)

@@ -592,7 +592,7 @@ export class Iteration implements AttemptSource, Pass {
       append: undo === undefined ? [] : [printEntry(undo)],
     }
     const { blocked: _, ...before } = this.#body
-    const waiting = { due: Math.ceil(shard.now() + delay) }
+    const waiting = { due: shard.timeAfter(delay) }
     const body: Body = {
       ...before,
       failures,

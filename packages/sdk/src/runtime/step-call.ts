@@ -5,7 +5,7 @@ import { toMillis } from "../options.ts"
 import { enterStep, leaveStep, runAs } from "../pool/work.ts"
 import type { Attempt } from "./attempt.ts"
 import { decodeError, encodeError, plainError, tagOrName } from "./body.ts"
-import { DurableCall, mayGoUnseen } from "./call.ts"
+import { DurableCall, mayGoUnseen, nothing } from "./call.ts"
 import type { MaybeSchema } from "./contract.ts"
 import { intercepted } from "./interceptors.ts"
 import type { Entry } from "./journal.ts"
@@ -254,12 +254,10 @@ class StepCall implements Outstanding, Live {
       }
       this.#endPause = end
       signal.addEventListener("abort", end)
-      stop = atTime(attempt, attempt.shard.now() + delay, end)
+      stop = atTime(attempt, attempt.shard.timeAfter(delay), end)
     })
   }
 }
-
-const nothing = (): void => undefined
 
 /** Most results: JSON as they are, and below every limit. */
 const isSmall = (value: unknown): boolean =>

@@ -106,6 +106,6 @@ export const hold = async (shard: OwnedShard, run: Brought, body: Body): Promise
  * Whoever looks at it next decides from the same body.
  */
 export const park = (shard: OwnedShard, run: Brought, body: Body, after: number): Promise<unknown> => {
-  const due = { at: Math.ceil(shard.now() + after) }
+  const due = { at: shard.timeAfter(after) }
   return writeRun(shard, targetOf(run), body, { phase: "parked", due, on: [] }, "keep")
 }

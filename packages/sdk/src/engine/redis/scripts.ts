@@ -431,7 +431,7 @@ end)
     name: "commit",
     caller: "worker",
     keys: "shard…",
-    sha1: "09290c239ce57e7cc9416f569a471a8286c8276a",
+    sha1: "4de14122114df8252e152fc2075d5422c06f32ca",
     source: `#!lua flags=allow-oom
 local call, ARGV, KEYS = redis.call, ARGV, KEYS
 local byte, char, find, format, gsub, match, sub = string.byte, string.char, string.find, string.format, string.gsub, string.match, string.sub
@@ -618,10 +618,11 @@ end
     end
     if not stored then
     elseif phase == ONE or phase == MANY then
-      if active[n] == 1 and found(stored, ident) and append(shard .. "j:" .. address, length, entries, appended) then
+      local to = active[n] == 1 and found(stored, ident)
+      if to and append(shard .. "j:" .. address, length, entries, appended) then
         code = "a"
         if appended == 0 then
-          newest = match(stored, "^%a%d*\\t[^\\t]*\\t[^\\t]*\\t(%d*)") + call("LLEN", shard .. "i:" .. address)
+          newest = match(stored, "^%d*", to + 2) + call("LLEN", shard .. "i:" .. address)
         elseif length == 0 then
           loads = loads + 1
           load[loads] = address

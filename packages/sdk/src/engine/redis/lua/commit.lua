@@ -145,10 +145,11 @@ local replies = groups(function(shard, at, last)
       -- gone
     elseif phase == ONE or phase == MANY then
       -- A mere append is checked by the length that it makes, and taken back when that is not its own.
-      if active[n] == 1 and found(stored, ident) and append(shard .. "j:" .. address, length, entries, appended) then
+      local to = active[n] == 1 and found(stored, ident)
+      if to and append(shard .. "j:" .. address, length, entries, appended) then
         code = "a"
         if appended == 0 then
-          newest = match(stored, "^%a%d*\t[^\t]*\t[^\t]*\t(%d*)") + call("LLEN", shard .. "i:" .. address)
+          newest = match(stored, "^%d*", to + 2) + call("LLEN", shard .. "i:" .. address)
         elseif length == 0 then
           loads = loads + 1
           load[loads] = address
