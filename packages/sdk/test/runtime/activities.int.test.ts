@@ -71,7 +71,8 @@ describeRedis("activities on Redis", () => {
       },
     })
     const handle = await pool.client.sample.start({ id: "frozen" })
-    await says("taken")
+    // frozen before its owner heard of it, only the deadline of its start would find it (D1)
+    await until(async () => (await handle.describe()).activities[0]?.heartbeat, "a heartbeat is known")
     child.kill("SIGSTOP")
     await until(async () => (await handle.describe()).activities[0]?.attempt === 2, "its try has failed")
     await pool.worker({}, { jobs: [], activities: { work: (call: any) => `try ${call.attempt}` } })
