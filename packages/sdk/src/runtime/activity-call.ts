@@ -95,7 +95,7 @@ class ActivityCall implements Outstanding {
     const { attempt, iteration, name, started } = options
     const { generation, shard } = attempt
     this.#id = `${attempt.options.run}.${iteration}.${started.index}${generation === 0 ? "" : `r${generation}`}`
-    this.#scheduled = Math.ceil(shard.now())
+    this.#scheduled = shard.timeAfter(0)
     this.#due = this.#scheduled + this.#limits.delay
     for (const entry of started.entries) this.#recall(entry)
     if (started.entries.length === 0) {
@@ -138,7 +138,8 @@ class ActivityCall implements Outstanding {
   #schedule(): void {
     const { shard } = this.#attempt
     this.#isNoted = true
-    if (this.#due <= shard.now()) return this.#dispatch()
+    const isDelayed = this.#due !== this.#scheduled
+    if (!isDelayed || this.#due <= shard.now()) return this.#dispatch()
     const total = this.#limits.totalTimeout === undefined ? undefined : this.#scheduled + this.#limits.totalTimeout
     if (total === undefined || this.#due < total) this.#stop = atTime(this.#attempt, this.#due, () => this.#dispatch())
     else this.#stop = atTime(this.#attempt, total, () => this.#late("total"))
@@ -197,7 +198,7 @@ class ActivityCall implements Outstanding {
     if (this.#settled) return
     this.#stop?.()
     const { name, started, schemas } = this.#options
-    const now = Math.ceil(this.#attempt.shard.now())
+    const now = this.#attempt.shard.timeAfter(0)
     const { message, worker, missed: of } = failing
     const f = failedTry(this.#try, data, { started: failing.started, failed: message?.at ?? now, worker, missed: of })
     this.#tries = withTry(this.#tries, f)
