@@ -2,68 +2,45 @@
  * One pass over a run that the pool brought: decide (`planWake`), open the resource, run the handler in an attempt, and write how it ended in
  * one fenced commit. A failure of user code never leaves this file: it becomes a back-off, a block or an end.
  */
-import type { CommitReply, LoadedRun, Message } from "../engine/engine.ts"
-import {
-  BadInput,
-  BadOption,
-  Deposed,
-  JournalFull,
-  NotAllowed,
-  PayloadTooLarge,
-  ReplayMismatch,
-  StateTooNew,
-  StoreFault,
-} from "../errors.ts"
+import type { LoadedRun, Message } from "../engine/engine.ts"
+import { BadInput, Deposed, NotAllowed } from "../errors.ts"
 import type { Work } from "../pool/work.ts"
 import { begin, runAs } from "../pool/work.ts"
 import { blockedRetryMs } from "./blocked-runs.ts"
 import { AgainValue, DoneValue, toWaiting } from "./again.ts"
 import type { Present } from "./answers.ts"
-import { applyUpdate } from "./answers.ts"
 import { Attempt } from "./attempt.ts"
 import type { Body, Waiting, Outcome } from "./body.ts"
-import { encodeError, endedBody, isDeclared, nextBody, parseBody, printBody, runEnded, tagOrName, withRead } from "./body.ts"
+import { encodeError, endedBody, isDeclared, nextBody, parseBody, printBody, tagOrName, withRead } from "./body.ts"
 import type { AttemptSource } from "./context.ts"
 import { JobContext } from "./context.ts"
-import type { Deadlines, Ending } from "./ending.ts"
+import type { Ending } from "./ending.ts"
 import { endingError } from "./ending.ts"
 import type { Entry } from "./journal.ts"
+import { blocks, isFault } from "./faults.ts"
 import type { IterationHost, RuntimeEvent } from "./host.ts"
 import { errorOf } from "./host.ts"
-import { Inbox } from "./inbox.ts"
 import type { WorkCall } from "./interceptors.ts"
 import { intercepted } from "./interceptors.ts"
-import { effective, parseJournal, printEntry } from "./journal.ts"
-import { KeptUpdates } from "./kept-updates.ts"
+import { parseJournal, printEntry } from "./journal.ts"
 import type { JobKind } from "./kind.ts"
 import type { LazyAbort } from "./lazy-abort.ts"
 import type { Pass, Resident } from "./resident.ts"
+import { RunDraft } from "./run-draft.ts"
 import { retryDelay } from "./retry.ts"
 import { checkBytes } from "./size.ts"
-import { StateHolder } from "./state-holder.ts"
-import { loadState } from "./state.ts"
+import type { StateHolder } from "./state-holder.ts"
 import type { WakeReason } from "./wake.ts"
 import { planWake } from "./wake.ts"
-import type { WriteTarget } from "./writes.ts"
 import { isThenable } from "./thenable.ts"
 import { nextOf, writeRun } from "./writes.ts"
-
-/** Errors of code and data that a retry cannot mend: the run waits for code or an operator. */
-const blocks = (error: unknown): boolean =>
-  ReplayMismatch.is(error) || JournalFull.is(error) || StoreFault.is(error) || StateTooNew.is(error)
-/** Faults of what an attempt ends with: a state or result that does not match its type or is too large, or was written where it is lost, a wrong option of `again`. */
-const isFault = (error: unknown): boolean => BadInput.is(error) || PayloadTooLarge.is(error) || BadOption.is(error) || NotAllowed.is(error)
 
 export class Iteration implements AttemptSource, Pass {
   readonly #runner: IterationHost
   readonly #resident: Resident
   readonly #loaded: LoadedRun
-  readonly #inbox: Inbox
-  readonly #underWay: boolean
-  #body: Body
+  readonly #draft: RunDraft
   #wake: WakeReason | undefined
-  #answers: ReadonlyArray<{ readonly id: string; readonly answer: string }> = none
-  readonly #updates = new KeptUpdates()
   #attempt: Attempt | undefined
   #holder: StateHolder | undefined
   #entries: ReadonlyArray<Entry> = none
@@ -76,17 +53,9 @@ export class Iteration implements AttemptSource, Pass {
     this.#runner = runner
     this.#resident = resident
     this.#loaded = loaded
-    this.#body = body
-    this.#inbox = new Inbox(loaded.consumed, loaded.inbox, this.#body.read)
-    resident.inbox = this.#inbox
+    this.#draft = new RunDraft(runner, resident, loaded, body)
+    resident.inbox = this.#draft.inbox
     resident.revision = loaded.revision
-    this.#underWay = loaded.journal.length > 0
-    // between iterations no activity is pending: an answer that comes now belongs to a try that was given up
-    if (!this.#underWay) this.#dropResults()
-  }
-
-  #dropResults(): void {
-    for (const message of this.#inbox.unread()) if (message.kind === "result") this.#inbox.markRead(message.number)
   }
 
   get #what(): string {
@@ -111,7 +80,7 @@ export class Iteration implements AttemptSource, Pass {
   }
 
   get present(): Present {
-    return { state: this.#holder?.state, iteration: this.#body.iteration ?? 1 }
+    return { state: this.#holder?.state, iteration: this.#draft.body.iteration ?? 1 }
   }
 
   use(shared: unknown, abortSignal: AbortSignal): Promise<unknown> {
@@ -133,21 +102,21 @@ export class Iteration implements AttemptSource, Pass {
 
   #pass(): Promise<void> {
     const { shard } = this.#resident
-    const unread = this.#inbox.unread()
+    const unread = this.#draft.inbox.unread()
     const { due } = this.#loaded
-    const deadlines = this.#deadlines(this.#body.began)
-    const plan = planWake({ body: this.#body, unread, underWay: this.#underWay, due, now: shard.now(), deadlines })
+    const deadlines = this.#draft.deadlines(this.#draft.body.began)
+    const plan = planWake({ body: this.#draft.body, unread, underWay: this.#draft.underWay, due, now: shard.now(), deadlines })
     if (plan.do === "cancel" || plan.do === "end") {
       let kept: Body
       try {
-        if (this.#underWay) this.#recallJournal()
-        kept = this.#kept()
+        if (this.#draft.underWay) this.#draft.recallJournal()
+        kept = this.#draft.kept()
       } catch (error) {
         return this.#block(errorOf(error))
       }
       if (plan.do === "end") return this.#end(plan.ending, undefined, kept)
       const reason = JSON.parse(plan.message.payload) as string
-      this.#inbox.markRead(plan.message.number)
+      this.#draft.inbox.markRead(plan.message.number)
       return this.#end({ type: "cancelled", reason }, undefined, kept)
     }
     if (plan.do === "run") this.#wake = plan.wake
@@ -160,30 +129,6 @@ export class Iteration implements AttemptSource, Pass {
     return plan.do === "park" ? this.#repark(holder) : this.#run(holder, plan.wake)
   }
 
-  /** What an earlier attempt read, and wrote down, is no unread signal of the end, and updates were answered: no attempt comes that would know. */
-  #recallJournal(): void {
-    const { entries } = effective(parseJournal(this.#what, this.#loaded.journal))
-    for (const entry of entries) if ("m" in entry && entry.m !== undefined && entry.m > 0) this.#inbox.markRead(entry.m)
-    this.#updates.recall(entries, this.#inbox)
-  }
-
-  /** What a run leaves that ends badly. */
-  #kept(): Body {
-    if (!this.#updates.any) return this.#body
-    const { kind, key, run } = this.#resident
-    const input = kind.input.decode(this.#body.input, `the input of ${this.#what}`)
-    const holder = new StateHolder(loadState(kind, this.#body, input, this.#what))
-    const { payloadBytes } = this.#runner.options.limits
-    for (const message of this.#updates.inOrder()) applyUpdate(kind, holder, { key, run, input }, message, payloadBytes)
-    return this.#withState(holder)
-  }
-
-  /** Of the run, and of the iteration that began then. */
-  #deadlines(began: number | undefined): Deadlines {
-    const { iteration } = this.kind.timeouts
-    return { run: this.#body.until, iteration: iteration === undefined || began === undefined ? undefined : began + iteration }
-  }
-
   /** An iteration has not begun, and its messages cannot be applied: the run keeps what it waits for. */
   async #block(error: Error): Promise<void> {
     const { shard, kind, key, run } = this.#resident
@@ -193,56 +138,19 @@ export class Iteration implements AttemptSource, Pass {
 
   /** Decodes input and state, and applies updates and inputs that came while the run was parked. */
   #prepare(apply: ReadonlyArray<Message>): StateHolder {
-    const { kind } = this.#resident
-    for (const message of apply) if (message.kind === "input") this.#takeInput(message)
-    const input = kind.input.decode(this.#body.input, `the input of ${this.#what}`)
-    const holder = new StateHolder(loadState(kind, this.#body, input, this.#what))
-    for (const message of apply) if (message.kind === "update") this.#update(holder, message, input)
+    const draft = this.#draft
+    for (const message of apply) if (message.kind === "input") draft.takeInput(message)
+    const { holder, input } = draft.open()
+    for (const message of apply) if (message.kind === "update") draft.applyBefore(holder, message, input)
     this.#input = input
     return holder
   }
   #input: unknown
 
-  #takeInput(message: Message): void {
-    this.#inbox.markRead(message.number)
-    this.#body = { ...this.#body, input: JSON.parse(message.payload) as unknown, changed: true }
-  }
-
-  #update(holder: StateHolder, message: Message, input: unknown): void {
-    const { kind, key, run } = this.#resident
-    this.#inbox.markRead(message.number)
-    const answer = applyUpdate(kind, holder, { key, run, input }, message, this.#runner.options.limits.payloadBytes)
-    this.#answers = [...this.#answers, { id: message.id, answer: JSON.stringify(answer) }]
-  }
-
-  #target(journalLength = this.#loaded.journal.length, answers = this.#answers): WriteTarget & { readonly read: ReadonlyArray<number> } {
-    const { consumed, read } = this.#inbox.settle()
-    const { address, run } = this.#loaded
-    return {
-      address,
-      run,
-      revision: this.#resident.revision,
-      consumed,
-      read,
-      seen: this.#inbox.last,
-      journalLength,
-      answers,
-    }
-  }
-
-  /** The body with the holder's state in it. */
-  #withState(holder: StateHolder): Body {
-    const { kind } = this.#resident
-    if (kind.state === undefined) return this.#body
-    const state = kind.state.encode(holder.state, `the state of ${this.#what}`)
-    const { sv: _, ...body } = this.#body
-    return { ...body, state, version: kind.contract.version, ...(kind.stateVersion === 1 ? {} : { sv: kind.stateVersion }) }
-  }
-
   /** Parks the run as it was, with what was applied (K2 of wake). */
   async #repark(holder: StateHolder): Promise<void> {
-    const { read, ...target } = this.#target()
-    const known = this.#answers.length > 0 || this.#body.state !== undefined ? this.#withState(holder) : this.#body
+    const { read, ...target } = this.#draft.target()
+    const known = this.#draft.answers.length > 0 || this.#draft.body.state !== undefined ? this.#draft.withState(holder) : this.#draft.body
     // what blocked it is over, unless that is why it waits
     const { blocked: _, ...unblocked } = known
     const body = known.backoff === true ? known : unblocked
@@ -250,35 +158,29 @@ export class Iteration implements AttemptSource, Pass {
       this.#resident.shard,
       target,
       withRead(body, read),
-      nextOf(this.#waits, this.#deadlines(this.#body.began)),
+      nextOf(this.#draft.waits, this.#draft.deadlines(this.#draft.body.began)),
       "keep",
     )
     this.#resident.revision = revision
   }
 
-  /** What the run waits for: as its body says, or, before its first iteration, the delay of its start. */
-  get #waits(): Waiting | undefined {
-    const { due } = this.#loaded
-    return this.#body.waiting ?? (due === undefined ? undefined : { due })
-  }
-
   #run(holder: StateHolder, planned: WakeReason): Promise<void> {
     const { shard, kind } = this.#resident
-    if (this.#underWay) {
+    if (this.#draft.underWay) {
       try {
         this.#entries = parseJournal(this.#what, this.#loaded.journal)
       } catch (error) {
         return this.#fail(errorOf(error))
       }
-      this.#updates.recall(this.#entries, this.#inbox)
+      this.#draft.recallUpdates(this.#entries)
     }
     const wake = this.#entries[0]?.w ?? planned
     this.#wake = wake
     this.#holder = holder
     const { run } = kind.timeouts
-    this.#began = this.#body.began ?? this.#entries[0]?.b ?? shard.now()
-    if (run !== undefined) this.#body = { ...this.#body, until: this.#body.until ?? Math.ceil(this.#began + run) }
-    if (this.#answers.length === 0 && this.#body.changed !== true) return this.#begin(holder, wake)
+    this.#began = this.#draft.body.began ?? this.#entries[0]?.b ?? shard.now()
+    if (run !== undefined) this.#draft.body = { ...this.#draft.body, until: this.#draft.body.until ?? Math.ceil(this.#began + run) }
+    if (this.#draft.answers.length === 0 && this.#draft.body.changed !== true) return this.#begin(holder, wake)
     return this.#commitApplied(holder, wake).then(() => this.#begin(holder, wake))
   }
 
@@ -286,8 +188,8 @@ export class Iteration implements AttemptSource, Pass {
     const { shard, kind } = this.#resident
     const { run, iteration: limit } = kind.timeouts
     // what is recorded must be met by the handler's calls, and by their absence (R3); a limit in time needs somebody who minds it
-    if (this.#underWay || run !== undefined || limit !== undefined) this.attempt()
-    const { iteration = 1, failures = 0 } = this.#body
+    if (this.#draft.underWay || run !== undefined || limit !== undefined) this.attempt()
+    const { iteration = 1, failures = 0 } = this.#draft.body
     const context = new JobContext({ source: this, holder, input: this.#input, iteration, tries: failures + 1, wake })
     const doubt = shard.confirmed()
     return doubt === undefined ? this.#enter(context, holder) : doubt.then(() => this.#enter(context, holder))
@@ -359,7 +261,7 @@ export class Iteration implements AttemptSource, Pass {
     // what it saw, it is to find when it comes back: it leaves at the next look
     if (attempt.writesFirst()) return
     // what comes from now on is not seen: it makes the run ready as soon as it is parked (W6)
-    this.#left = { waiting, seen: this.#inbox.last }
+    this.#left = { waiting, seen: this.#draft.inbox.last }
     const reason = new Deposed(`${this.#what} left memory while it waits: it goes on from its journal when what it waits for has come.`)
     this.#over = true
     attempt.die(reason)
@@ -374,19 +276,10 @@ export class Iteration implements AttemptSource, Pass {
     await handling.catch(() => undefined)
     if (this.#left === undefined || !shard.trusted()) throw new Deposed(`this worker no longer owns shard ${shard.shard}.`)
     const { waiting, seen } = this.#left
-    const { address, run, consumed } = this.#loaded
-    const journalLength = this.attempt().journalLength
-    const target = {
-      address,
-      run,
-      revision: this.#resident.revision,
-      consumed: Math.max(consumed, this.#inbox.consumed),
-      seen,
-      journalLength,
-    }
+    const target = { ...this.#draft.targetOfAttempt(this.attempt().journalLength), seen }
     const began = this.kind.timeouts.iteration === undefined ? undefined : this.#began
-    const body: Body = began === undefined ? this.#body : { ...this.#body, began }
-    await writeRun(shard, target, body, nextOf(waiting, this.#deadlines(began)), "keep")
+    const body: Body = began === undefined ? this.#draft.body : { ...this.#draft.body, began }
+    await writeRun(shard, target, body, nextOf(waiting, this.#draft.deadlines(began)), "keep")
   }
 
   /** The run ends without its handler, which keeps its slot until it settles (W5). */
@@ -399,7 +292,7 @@ export class Iteration implements AttemptSource, Pass {
     const { kind, key, run } = this.#resident
     this.#report({ type: "stuck", kind: kind.kind, key, run })
     // also when the end is refused: the next attempt must not begin beside it
-    await this.#end(ending, attempt, this.#kept()).finally(() => handling.catch(() => undefined))
+    await this.#end(ending, attempt, this.#draft.kept()).finally(() => handling.catch(() => undefined))
   }
 
   /** The attempt of this pass. One that is asked for when the handler has settled refuses everything. */
@@ -416,23 +309,19 @@ export class Iteration implements AttemptSource, Pass {
       run,
       revision: this.#resident.revision,
       work: this.#work,
-      body: this.#body,
+      body: this.#draft.body,
       entries: this.#entries,
       wake: this.#wake as WakeReason,
-      inbox: this.#inbox,
+      inbox: this.#draft.inbox,
       life,
       effects,
       tasks,
       reach: this.#runner.reach,
       limits,
       interceptors,
-      deadlines: this.#deadlines(this.#began),
+      deadlines: this.#draft.deadlines(this.#began),
       onForced: () => this.#interrupt?.(forced),
-      applyUpdate: (message) => {
-        const answer = applyUpdate(kind, holder, { key, run, input: this.#input }, message, limits.payloadBytes)
-        if (!("error" in answer)) this.#updates.keep(message)
-        return answer
-      },
+      applyUpdate: (message) => this.#draft.applyInside(holder, message, this.#input),
     })
     this.#attempt = attempt
     if (this.#over) void attempt.finish(false)
@@ -473,7 +362,7 @@ export class Iteration implements AttemptSource, Pass {
   #intercept(attempt: number, handle: () => unknown): unknown {
     const { interceptors, effects } = this.#runner.options
     const { kind, key, run } = this.#resident
-    const { iteration = 1, headers = {} } = this.#body
+    const { iteration = 1, headers = {} } = this.#draft.body
     const call: WorkCall = { type: "run", kind: kind.kind, key, run, iteration, attempt, name: "", headers, abortSignal: this.signal }
     return intercepted(interceptors, call, handle, effects)
   }
@@ -483,15 +372,15 @@ export class Iteration implements AttemptSource, Pass {
    * begun: the message that woke it may be gone, so the body says why, and not what was waited for.
    */
   async #commitApplied(holder: StateHolder, wake: WakeReason): Promise<void> {
-    if (this.#body.changed === true && this.#resident.resource !== undefined) await this.#runner.closeResource(this.#resident)
-    const { read, ...target } = this.#target()
-    const { changed: _, waiting: __, backoff: ___, ...rest } = this.#withState(holder)
+    if (this.#draft.body.changed === true && this.#resident.resource !== undefined) await this.#runner.closeResource(this.#resident)
+    const { read, ...target } = this.#draft.target()
+    const { changed: _, waiting: __, backoff: ___, ...rest } = this.#draft.withState(holder)
     const body: Body = withRead({ ...rest, wake }, read)
     const { revision } = await writeRun(this.#resident.shard, target, body, { phase: "active" }, "keep")
     this.#resident.revision = revision
-    this.#inbox.trimTo(target.consumed)
-    this.#answers = none
-    this.#body = body
+    this.#draft.inbox.trimTo(target.consumed)
+    this.#draft.answers = none
+    this.#draft.body = body
   }
 
   async #open(context: JobContext): Promise<unknown> {
@@ -509,9 +398,9 @@ export class Iteration implements AttemptSource, Pass {
     const { kind } = this.#resident
     try {
       if (attempt?.ending === undefined) holder.checkWrites(this.#what)
-      if (value instanceof DoneValue) return this.#end(this.#done(value), attempt, this.#withState(holder))
+      if (value instanceof DoneValue) return this.#end(this.#done(value), attempt, this.#draft.withState(holder))
       if (value instanceof AgainValue) {
-        if (attempt?.ending !== undefined) return this.#end(attempt.ending, attempt, this.#withState(holder))
+        if (attempt?.ending !== undefined) return this.#end(attempt.ending, attempt, this.#draft.withState(holder))
         return this.#again(value, holder, attempt)
       }
     } catch (error) {
@@ -532,20 +421,20 @@ export class Iteration implements AttemptSource, Pass {
   #again(value: AgainValue, holder: StateHolder, attempt: Attempt | undefined): Promise<void> {
     const { shard } = this.#resident
     const waiting = toWaiting(value.request, shard.now(), shard.timeAfter(0))
-    this.#dropResults()
-    const inputs = this.#inbox.unread().filter((message) => message.kind === "input")
-    for (const message of inputs) this.#takeInput(message)
+    this.#draft.dropResults()
+    const inputs = this.#draft.inbox.unread().filter((message) => message.kind === "input")
+    for (const message of inputs) this.#draft.takeInput(message)
     const journalLength = attempt?.journalLength ?? 0
-    const { read, ...target } = this.#target(journalLength)
-    const body = nextBody(this.#withState(holder), waiting, inputs.length > 0)
+    const { read, ...target } = this.#draft.target(journalLength)
+    const body = nextBody(this.#draft.withState(holder), waiting, inputs.length > 0)
     checkBytes(printBody(body), this.#runner.options.limits.payloadBytes, `input and state of ${this.#what} together`)
     // an unread message that this wait names, or that must be handled, is known already: it wakes at once (api rule 5)
     const wakes =
       inputs.length > 0 ||
-      this.#inbox
+      this.#draft.inbox
         .unread()
         .some((message) => message.kind === "update" || message.kind === "cancel" || waiting?.on?.includes(message.name) === true)
-    const next = wakes ? ({ phase: "ready" } as const) : nextOf(waiting, this.#deadlines(undefined))
+    const next = wakes ? ({ phase: "ready" } as const) : nextOf(waiting, this.#draft.deadlines(undefined))
     return writeRun(shard, target, withRead(body, read), next, journalLength > 0 ? "clear" : "keep").then(({ revision }) => {
       attempt?.abandon(`the iteration of ${this.#what} that made this call has ended: the result of this try counts no more.`)
       this.#resident.revision = revision
@@ -555,8 +444,8 @@ export class Iteration implements AttemptSource, Pass {
 
   async #handlerFailed(error: unknown, attempt: Attempt): Promise<void> {
     const { errors } = this.#resident.kind.contract.schemas
-    if (attempt.ending !== undefined) return this.#end(attempt.ending, attempt, this.#kept())
-    if (isDeclared(error, errors)) return this.#end({ type: "failed", error: encodeError(error, errors) }, attempt, this.#kept())
+    if (attempt.ending !== undefined) return this.#end(attempt.ending, attempt, this.#draft.kept())
+    if (isDeclared(error, errors)) return this.#end({ type: "failed", error: encodeError(error, errors) }, attempt, this.#draft.kept())
     await this.#fail(errorOf(error), attempt, error)
   }
 
@@ -564,34 +453,28 @@ export class Iteration implements AttemptSource, Pass {
   async #fail(error: Error, attempt?: Attempt, cause: unknown = error): Promise<void> {
     const { shard, kind, key, run } = this.#resident
     const blocked = blocks(error) || (attempt === undefined && BadInput.is(error))
-    const cancel = blocked ? this.#untoldCancel() : undefined
+    const cancel = blocked ? this.#draft.takeUntoldCancel(this.#entries) : undefined
     // no handler here could clean up
-    if (cancel !== undefined) return this.#end({ type: "cancelled", reason: JSON.parse(cancel.payload) as string }, attempt, this.#kept())
+    if (cancel !== undefined)
+      return this.#end({ type: "cancelled", reason: JSON.parse(cancel.payload) as string }, attempt, this.#draft.kept())
     // a run that waits for code has not failed: its retries are for its own faults
-    const failures = (this.#body.failures ?? 0) + (blocked ? 0 : 1)
-    const delay = blocked ? blockedRetryMs : retryDelay(kind.retry, failures, `${run}.${this.#body.iteration ?? 1}`, tagOrName(cause))
+    const failures = (this.#draft.body.failures ?? 0) + (blocked ? 0 : 1)
+    const delay = blocked ? blockedRetryMs : retryDelay(kind.retry, failures, `${run}.${this.#draft.body.iteration ?? 1}`, tagOrName(cause))
     this.#report(
       blocked
         ? { type: "blocked", kind: kind.kind, key, run, error }
         : { type: "failed", kind: kind.kind, key, run, attempt: failures, error, retryIn: delay },
     )
     if (delay === undefined)
-      return this.#end({ type: "failed", error: encodeError(error, kind.contract.schemas.errors) }, attempt, this.#kept())
+      return this.#end({ type: "failed", error: encodeError(error, kind.contract.schemas.errors) }, attempt, this.#draft.kept())
     const journalLength = attempt?.journalLength ?? this.#loaded.journal.length
     const undo = blocked ? undefined : attempt?.undoOf(cause)
-    // messages that this attempt read without a recorded write are unread again
-    const { address, run: id, consumed } = this.#loaded
     const target = {
-      address,
-      run: id,
-      revision: this.#resident.revision,
-      consumed: Math.max(consumed, this.#inbox.consumed),
-      seen: this.#inbox.last,
-      journalLength,
-      answers: attempt === undefined ? this.#answers : [],
-      append: undo === undefined ? [] : [printEntry(undo)],
+      ...this.#draft.targetOfAttempt(journalLength),
+      answers: attempt === undefined ? this.#draft.answers : none,
+      append: undo === undefined ? none : [printEntry(undo)],
     }
-    const { blocked: _, ...before } = this.#body
+    const { blocked: _, ...before } = this.#draft.body
     const waiting = { due: shard.timeAfter(delay) }
     const body: Body = {
       ...before,
@@ -605,29 +488,18 @@ export class Iteration implements AttemptSource, Pass {
     }
     // the begin of an iteration that has recorded nothing else is in the body now: it is not under way, and news may still change it (D4)
     const journal = attempt?.onlyBegan === true ? "clear" : "keep"
-    const parked = nextOf(waiting, this.#deadlines(body.began))
-    const held = blocked && this.#runner.reserve(shard, address)
+    const parked = nextOf(waiting, this.#draft.deadlines(body.began))
+    const held = blocked && this.#runner.reserve(shard, this.#what)
     let lookAt: number | undefined
     try {
       const { revision, reply } = await writeRun(shard, target, body, held ? { phase: "active" } : parked, journal)
-      const { run: ends = waiting.due, iteration: late = waiting.due } = this.#deadlines(body.began)
+      const { run: ends = waiting.due, iteration: late = waiting.due } = this.#draft.deadlines(body.began)
       lookAt = reply.lastMessage > target.seen ? 0 : Math.min(waiting.due, ends, late)
       this.#resident.revision = revision
       this.#resident.inbox = undefined
     } finally {
-      if (held) this.#runner.hold(shard, address, lookAt)
+      if (held) this.#runner.hold(shard, this.#what, lookAt)
     }
-  }
-
-  /** A cancel that the journal does not have. */
-  #untoldCancel(): Message | undefined {
-    for (let number = this.#loaded.consumed + 1; number <= this.#inbox.last; number++) {
-      const message = this.#inbox.get(number)
-      if (message?.kind !== "cancel" || this.#entries.some((entry) => entry.t === "cancel" && entry.m === number)) continue
-      this.#inbox.markRead(number)
-      return message
-    }
-    return undefined
   }
 
   #report(event: RuntimeEvent): void {
@@ -640,21 +512,21 @@ export class Iteration implements AttemptSource, Pass {
     throw reason
   }
 
-  #end(outcome: Outcome, attempt?: Attempt, body = this.#body): Promise<void> {
+  #end(outcome: Outcome, attempt?: Attempt, body = this.#draft.body): Promise<void> {
     const { shard } = this.#resident
     const { resultRetentionMs } = this.#runner.options.limits
-    const pending = this.#inbox.unread()
+    const pending = this.#draft.inbox.unread()
     const unread = pending.length === 0 ? none : pending.filter((message) => message.kind === "signal")
     const listed = unread.length === 0 ? outcome : { ...outcome, unread: unread.map((message) => message.name).slice(0, 100) }
     return writeRun(
       shard,
-      this.#target(attempt?.journalLength, this.#refuseUpdates(pending)),
+      this.#draft.target(attempt?.journalLength, this.#draft.answersOfEnd(pending)),
       endedBody(body),
       { phase: "ended", outcome: JSON.stringify(listed), retention: resultRetentionMs, ifUnseen: "refuse" },
       "clear",
     ).then(({ reply }) => {
       if (reply.status === "ok") return this.#ended(outcome, attempt)
-      return this.#loadUnseen(reply).then(() => this.#end(outcome, attempt, body))
+      return this.#draft.loadUnseen(reply).then(() => this.#end(outcome, attempt, body))
     })
   }
 
@@ -663,22 +535,6 @@ export class Iteration implements AttemptSource, Pass {
     attempt?.abandon(`the run ${run} of ${this.#what} has ended: the result of this try counts no more.`)
     this.#report({ type: "ended", kind: kind.kind, key, run, outcome: outcome.type })
     this.#runner.ended(this.#resident)
-  }
-
-  /** What is answered with the end: what was answered before, and updates that nobody will apply. */
-  #refuseUpdates(pending: ReadonlyArray<Message>): ReadonlyArray<{ readonly id: string; readonly answer: string }> {
-    const refused = pending.length === 0 ? none : pending.filter((message) => message.kind === "update")
-    if (refused.length === 0) return this.#answers
-    return [...this.#answers, ...refused.map(({ id }) => ({ id, answer: runEnded(this.#what, this.#resident.run) }))]
-  }
-
-  /** A message came that the run has not seen: it is loaded, so that the outcome names it (W6). */
-  async #loadUnseen(reply: CommitReply): Promise<void> {
-    const { engine, pool } = this.#runner.options
-    const { shard } = this.#resident
-    const [run] = await engine.read(pool, [{ shard: shard.shard, address: this.#loaded.address }], { full: true })
-    if (run === undefined || run.run !== this.#resident.run || !this.#inbox.add(run.inbox) || this.#inbox.last < reply.lastMessage)
-      throw new Deposed(`${this.#what} was changed while it ended: it is loaded again.`)
   }
 }
 
