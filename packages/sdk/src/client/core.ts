@@ -20,6 +20,7 @@ import { codedEngine } from "../engine/coded-engine.ts"
 import { openEngine } from "../engine/open.ts"
 import { openPool } from "../engine/open-pool.ts"
 import { ShardBatcher } from "../engine/shard-batcher.ts"
+import { ShortLivedMap, ShortLivedSet } from "../engine/short-lived.ts"
 import { BadOption, NoWorker } from "../errors.ts"
 import type { Options } from "../options.ts"
 import { defaults } from "../options.ts"
@@ -35,7 +36,7 @@ interface Pending {
 
 interface ShardWatch {
   users: number
-  readonly listeners: Set<(event: ShardEvent) => void>
+  readonly listeners: ShortLivedSet<(event: ShardEvent) => void>
   unsubscribe: Promise<Unsubscribe>
 }
 
@@ -61,7 +62,7 @@ export class ClientCore {
   readonly #kinds = new Map<string, Promise<void>>()
   readonly #announced = new Set<string>()
   readonly #watches = new Map<number, ShardWatch>()
-  readonly #requests = new Map<string, Pending>()
+  readonly #requests = new ShortLivedMap<string, Pending>()
   readonly #id = crypto.randomUUID()
   #replies: Promise<Unsubscribe> | undefined
   #closed = false
@@ -204,12 +205,12 @@ export class ClientCore {
   async #watch(shard: number): Promise<ShardWatch> {
     let watch = this.#watches.get(shard)
     if (watch === undefined) {
-      const listeners = new Set<(event: ShardEvent) => void>()
+      const listeners = new ShortLivedSet<(event: ShardEvent) => void>()
       const engine = await this.engine()
       watch = this.#watches.get(shard)
       if (watch === undefined) {
         const unsubscribe = engine.onEvent(this.pool, shard, (event) => {
-          for (const listener of listeners) listener(event)
+          for (const listener of listeners.items) listener(event)
         })
         watch = { users: 0, listeners, unsubscribe }
         this.#watches.set(shard, watch)

@@ -1,5 +1,6 @@
 /** Waits for the ends of jobs: told by the bus, proved by reading. */
 import type { Engine, Unsubscribe } from "../engine/engine.ts"
+import { ShortLivedSet } from "../engine/short-lived.ts"
 import { JobRefused, RunNotFound, Terminated, WaitTimeout } from "../errors.ts"
 import { settlesWithin } from "./loop.ts"
 import { refusalOf, resultOf } from "./payload.ts"
@@ -22,7 +23,7 @@ export class Ends {
   readonly #engine: Engine
   readonly #pool: string
   /** Those who wait, by shard. */
-  readonly #waiters = new Map<number, Set<() => void>>()
+  readonly #waiters = new Map<number, ShortLivedSet<() => void>>()
   readonly #events = new Map<number, Promise<Unsubscribe>>()
 
   constructor(engine: Engine, pool: string) {
@@ -68,7 +69,7 @@ export class Ends {
     let events = this.#events.get(shard)
     if (events === undefined) {
       events = this.#engine.onEvent(this.#pool, shard, () => {
-        for (const wake of this.#waiters.get(shard) ?? []) wake()
+        for (const wake of this.#waiters.get(shard)?.items ?? []) wake()
       })
       events.catch(() => this.#events.delete(shard))
       this.#events.set(shard, events)
@@ -78,7 +79,7 @@ export class Ends {
 
   /** Begins to listen now; `changed` resolves at an end on the shard since then, or after `ms`. */
   #nextEnd(shard: number): { readonly changed: (ms: number) => Promise<void>; readonly forget: () => void } {
-    const waiters = this.#waiters.get(shard) ?? new Set()
+    const waiters = this.#waiters.get(shard) ?? new ShortLivedSet()
     this.#waiters.set(shard, waiters)
     const { promise, resolve } = Promise.withResolvers<void>()
     waiters.add(resolve)

@@ -3,6 +3,7 @@
  * stopped, or its shard is given up; one slot per key (W5).
  */
 import type { Address, LoadedRun, Message } from "../engine/engine.ts"
+import { ShortLivedMap, ShortLivedSet } from "../engine/short-lived.ts"
 import { Deposed } from "../errors.ts"
 import { splitAddress } from "../key.ts"
 import type { Use } from "../telemetry/measured.ts"
@@ -28,13 +29,13 @@ export interface DeskOptions {
 export class JobDesk implements ShardConsumer {
   readonly #options: DeskOptions
   readonly #host: ResidentHost
-  readonly #residents = new Map<Address, Resident>()
+  readonly #residents = new ShortLivedMap<Address, Resident>()
   /** The same by shard: the sweep asks for each shard every second. */
   readonly #byShard = new Map<OwnedShard, Set<Resident>>()
   /** Those with a successor. */
   readonly #followed = new Set<Resident>()
   /** Not yet handed to a loop. */
-  readonly #waiting = new Set<Resident>()
+  readonly #waiting = new ShortLivedSet<Resident>()
   readonly #givingUp = new Map<
     OwnedShard,
     { readonly reason: GiveUpReason; readonly unsettled: Array<Address>; readonly resolve: () => void }
@@ -56,7 +57,7 @@ export class JobDesk implements ShardConsumer {
     this.#options.wantMore()
     try {
       while (abortSignal?.aborted !== true && this.#loops.has(poke)) {
-        const [next] = this.#waiting
+        const [next] = this.#waiting.items
         if (next === undefined) {
           await new Promise<void>((resolve) => (wake = resolve))
           continue

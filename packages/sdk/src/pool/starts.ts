@@ -3,6 +3,7 @@
  * when the loop that got the job has gone on, or refused it. The answer may be lost; then the run's record tells.
  */
 import type { Engine, RunRecord, Unsubscribe } from "../engine/engine.ts"
+import { ShortLivedMap } from "../engine/short-lived.ts"
 import { JobRefused, WaitTimeout } from "../errors.ts"
 import { settlesWithin } from "./loop.ts"
 import { refusalOf } from "./payload.ts"
@@ -26,7 +27,7 @@ export const startsChannel = (id: string): string => `starts:${id}`
 
 export class Starts {
   readonly #host: StartsHost
-  readonly #waiting = new Map<string, (answer: StartAnswer) => void>()
+  readonly #waiting = new ShortLivedMap<string, (answer: StartAnswer) => void>()
   #channel: Promise<Unsubscribe> | undefined
 
   constructor(host: StartsHost) {

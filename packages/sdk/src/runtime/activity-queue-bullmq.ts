@@ -5,6 +5,7 @@
 import { Queue, Worker } from "bullmq"
 import type { Job } from "bullmq"
 import { queueConnection, type QueueConnection } from "../engine/redis/queue-connection.ts"
+import { ShortLivedMap, ShortLivedSet } from "../engine/short-lived.ts"
 import { Cancelled } from "../errors.ts"
 import { settlesWithin } from "../pool/loop.ts"
 import { leaving } from "./activity-leaving.ts"
@@ -56,8 +57,8 @@ export class BullTaskQueue implements TaskQueue {
   readonly #queues = new Map<string, Queue<Task>>()
   readonly #workers = new Set<Worker<Task>>()
   readonly #watchdogs = new Set<Watchdog>()
-  readonly #running = new Map<string, AbortController>()
-  readonly #tries = new Set<Promise<void>>()
+  readonly #running = new ShortLivedMap<string, AbortController>()
+  readonly #tries = new ShortLivedSet<Promise<void>>()
   readonly #subscriptions: Array<() => Promise<void>> = []
 
   private constructor(options: BullTaskQueueOptions, store: QueueConnection) {
@@ -221,6 +222,6 @@ export class BullTaskQueue implements TaskQueue {
 
   /** When no try runs any more. */
   async #idle(): Promise<void> {
-    while (this.#tries.size > 0) await Promise.allSettled(this.#tries)
+    while (this.#tries.items.size > 0) await Promise.allSettled(this.#tries.items)
   }
 }

@@ -3,6 +3,7 @@
  * run, `attempt` runs it, `finish` writes how it ended.
  */
 import type { Address, LoadedRun, Message } from "../engine/engine.ts"
+import { ShortLivedMap, ShortLivedSet } from "../engine/short-lived.ts"
 import { Deposed, HandlerMissing, StoreUnavailable } from "../errors.ts"
 import { firstField, splitAddress } from "../key.ts"
 import type { GiveUpReason, OwnedShard, ShardConsumer } from "../pool/consumer.ts"
@@ -41,8 +42,8 @@ export class Runner implements ShardConsumer, IterationHost {
   readonly options: RunnerOptions
   readonly reach: Reach
   readonly #forwarder: Forwarder
-  readonly #residents = new Map<Address, Resident>()
-  readonly #executing = new Map<number, Set<Address>>()
+  readonly #residents = new ShortLivedMap<Address, Resident>()
+  readonly #executing = new Map<number, ShortLivedSet<Address>>()
   readonly #shares: Shares
   readonly #blocked: BlockedRuns
   #running = 0
@@ -70,12 +71,12 @@ export class Runner implements ShardConsumer, IterationHost {
   }
 
   executing(shard: OwnedShard): ReadonlySet<Address> {
-    return this.#executingOf(shard.shard)
+    return this.#executingOf(shard.shard).items
   }
 
-  #executingOf(shard: number): Set<Address> {
+  #executingOf(shard: number): ShortLivedSet<Address> {
     let set = this.#executing.get(shard)
-    if (set === undefined) this.#executing.set(shard, (set = new Set()))
+    if (set === undefined) this.#executing.set(shard, (set = new ShortLivedSet()))
     return set
   }
 

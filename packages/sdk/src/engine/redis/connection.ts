@@ -51,7 +51,8 @@ export function checkVersion(shown: string, info: ServerInfo): void {
 interface Pending {
   readonly timeout: number
   readonly until: number
-  readonly reject: (error: Error) => void
+  /** None when it is answered: a set keeps for long what it once had (short-lived.ts), and that would keep the answer. */
+  reject: ((error: Error) => void) | undefined
 }
 
 export class Connection {
@@ -201,16 +202,16 @@ export class Connection {
 
   #bounded<T>(reply: Promise<T>, timeout: number): Promise<T> {
     return new Promise((resolve, reject) => {
-      const pending = { timeout, until: performance.now() + timeout, reject }
+      const pending: Pending = { timeout, until: performance.now() + timeout, reject }
       this.#pending.add(pending)
       if (pending.until < this.#timerAt) this.#look(pending.until)
       reply.then(
         (value) => {
-          this.#pending.delete(pending)
+          this.#answered(pending)
           resolve(value)
         },
         (error: Error) => {
-          this.#pending.delete(pending)
+          this.#answered(pending)
           if (error.name === "ReplyError") return reject(error)
           // Anything else comes from a dying socket, which may refuse writes before it says that it is closed.
           this.#end(error)
@@ -218,6 +219,11 @@ export class Connection {
         },
       )
     })
+  }
+
+  #answered(pending: Pending): void {
+    this.#pending.delete(pending)
+    pending.reject = undefined
   }
 
   /** One timer for all calls: nearly all of them are answered long before it looks. */
@@ -251,7 +257,7 @@ export class Connection {
     // `disconnect` ends the socket politely and waits for a peer that may never answer.
     this.#redis.disconnect()
     this.#redis.stream?.destroy()
-    for (const { reject } of this.#pending) reject(lost)
+    for (const { reject } of this.#pending) reject?.(lost)
     this.#pending.clear()
     this.#onLost?.(lost)
   }

@@ -10,6 +10,7 @@ import { Worker } from "node:worker_threads"
 import { StoreFault } from "../../errors.ts"
 import type { Engine, EngineOptions, Life, LifeHandle, LifeOptions, Unsubscribe } from "../engine.ts"
 import { ThreadHold } from "../thread-hold.ts"
+import { ShortLivedMap } from "../short-lived.ts"
 import { closedFault } from "./faults.ts"
 import { Outbox } from "./outbox.ts"
 import { fromFailure, listening, verbs, type Listening, type Report, type Request, type Verb } from "./thread-messages.ts"
@@ -35,7 +36,7 @@ class EngineThread {
   readonly #worker: Worker
   readonly #hold: ThreadHold
   readonly #outbox: Outbox<Request>
-  readonly #waiting = new Map<number, Waiting>()
+  readonly #waiting = new ShortLivedMap<number, Waiting>()
   readonly #listeners = new Map<number, Listener>()
   readonly #warn = new Map<number, (text: string) => void>()
   #users = 0
