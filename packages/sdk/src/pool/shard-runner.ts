@@ -5,6 +5,7 @@
  */
 import type { WriteInterval } from "../engine/audit.ts"
 import type { Address, CommitItem, CommitReply } from "../engine/engine.ts"
+import { ShortLivedSet } from "../engine/short-lived.ts"
 import { Deposed } from "../errors.ts"
 import type { CommitBatch } from "./commits.ts"
 import type { CommitSource, GiveUpReason, OwnedShard } from "./consumer.ts"
@@ -53,7 +54,7 @@ export class ShardRunner implements OwnedShard {
   timers = true
   /** The last take left ready or due runs behind. */
   backlog = false
-  readonly addresses = new Set<Address>()
+  readonly addresses = new ShortLivedSet<Address>()
   taking = false
   /** Takes so far: the sweep trusts a comparison only when none ran in between. */
   takes = 0

@@ -3,6 +3,7 @@
  * executing runs that were ended (a lost `terminated` hint), headers that name this session wrongly (O1), shards that nobody claims (A4);
  * and trims. On a cluster each server by itself (server-turns.ts).
  */
+import { setTimeout as delay } from "node:timers/promises"
 import type { Address, Engine, ShardHeader, ShardStatus } from "../engine/engine.ts"
 import type { ShardConsumer } from "./consumer.ts"
 import type { PoolEvent } from "./events.ts"
@@ -42,6 +43,12 @@ export interface SweeperHost {
 
 /** All headers are read on each n-th sweep. */
 const headersEvery = 5
+/**
+ * Shards of one call where a call may span them, and the rest after it, as a part of the time between two sweeps: all 256 at once hold up what else the
+ * server and this thread have to do for 4 ms (measured: the 99th percentile of start to handler, 3 ms, was that).
+ */
+const callShards = 32
+const restPart = 1 / 50
 /** Shards that a pool asks for a second where each is a call of its own (W7). */
 const callsPerSecond = 32
 /** A trim: at most so many shards and items (B2); when a round over all shards found nothing, only on each n-th sweep. */
@@ -65,6 +72,7 @@ export class Sweeper {
   #turn = 0
   #everything = false
   #hurried = false
+  #stopped = false
   #proveAt = 0
   #headersAt = 0
   #trimAt = 0
@@ -100,6 +108,7 @@ export class Sweeper {
   }
 
   stop(): void {
+    this.#stopped = true
     this.#loop.stop()
   }
 
@@ -125,6 +134,7 @@ export class Sweeper {
 
   async #prove(): Promise<void> {
     const open = [...this.#host.runners.values()].filter((runner) => !runner.closing)
+    const unhurried = !this.#hurried
     const next = this.#some(open, this.#proveAt, this.#hurried)
     const asked = new Set([...next, ...open.filter((runner) => this.#doubted.has(runner))])
     this.#hurried = false
@@ -134,15 +144,25 @@ export class Sweeper {
     if (asked.size === 0) return this.#host.stats.swept([])
     for (const runner of asked) this.#unanswered.add(runner)
     try {
-      await this.#proofs.run(
-        [...asked],
-        (runner) => runner.shard,
-        (some) => this.#proveThese(some),
-      )
+      const all = [...asked]
+      for (let at = 0; at < all.length; at += callShards) {
+        if (at > 0 && unhurried) await this.#rest()
+        await this.#proofs.run(
+          all.slice(at, at + callShards),
+          (runner) => runner.shard,
+          (some) => this.#proveThese(some),
+        )
+      }
     } finally {
       for (const runner of this.#unanswered) if (runner.closing) this.#unanswered.delete(runner)
       this.#host.stats.unanswered = this.#unanswered.size
     }
+  }
+
+  /** Unless somebody waits for the next sweep. */
+  async #rest(): Promise<void> {
+    if (this.#hurried || this.#doubted.size > 0 || this.#stopped) return
+    await delay(this.#host.sweepMs * restPart, undefined, { ref: false })
   }
 
   async #proveThese(asked: ReadonlyArray<ShardRunner>): Promise<void> {

@@ -133,7 +133,7 @@ export class Taker {
     const waiting = [...this.#needs].filter((runner) => !runner.taking)
     const share = Math.min(groupMax, Math.max(1, Math.floor(room / Math.max(1, waiting.length))))
     for (const runner of waiting) {
-      const addresses = runner.addresses.size === 0 ? undefined : [...runner.addresses].slice(0, groupMax)
+      const addresses = runner.addresses.items.size === 0 ? undefined : [...runner.addresses.items].slice(0, groupMax)
       const wants = runner.ready || runner.timers
       const limit = wants ? Math.max(0, Math.min(runner.backlog ? backlogMax : share, room)) : 0
       if (limit === 0 && addresses === undefined) continue
@@ -151,7 +151,7 @@ export class Taker {
       }
       if (timers) runner.dueSince = Number.POSITIVE_INFINITY
       for (const address of addresses ?? []) runner.addresses.delete(address)
-      if (!runner.ready && !runner.timers && runner.addresses.size === 0) this.#needs.delete(runner)
+      if (!runner.ready && !runner.timers && runner.addresses.items.size === 0) this.#needs.delete(runner)
       const { shard, session, epoch } = runner
       call.groups.push({ shard, session, epoch, limit, timers, ...(addresses === undefined ? {} : { addresses }) })
       call.runners.push(runner)
@@ -222,7 +222,7 @@ export class Taker {
       runner.ready = true
       runner.timers ||= group.timers
     }
-    if (runner.ready || runner.timers || runner.addresses.size > 0) this.#needs.add(runner)
+    if (runner.ready || runner.timers || runner.addresses.items.size > 0) this.#needs.add(runner)
     if (reply.runs.length > 0) this.#host.consumer.onRuns(runner, reply.runs)
   }
 

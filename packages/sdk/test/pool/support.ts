@@ -198,9 +198,11 @@ export class Ground {
   readonly events: Array<PoolEvent & { readonly on: string }> = []
   readonly #engines: Array<Engine> = []
   readonly #url: string
+  readonly #shards: number
 
-  constructor(url: string) {
+  constructor(url: string, count = shards) {
     this.#url = url
+    this.#shards = count
     grounds.push(this)
   }
 
@@ -218,7 +220,7 @@ export class Ground {
     const member = await joinPool({
       engine: given.engine ?? (await this.engine()),
       pool: this.pool,
-      shards,
+      shards: this.#shards,
       kinds: [kind],
       options: fast,
       onEvent: (event) => this.events.push({ ...event, on: name }),
@@ -231,7 +233,7 @@ export class Ground {
   }
 
   item(key: string): { readonly shard: number; readonly address: Address } {
-    return { shard: shardOf(key, shards), address: addressOf(kind, key) }
+    return { shard: shardOf(key, this.#shards), address: addressOf(kind, key) }
   }
 
   async start(engine: Engine, keys: ReadonlyArray<string>): Promise<void> {
