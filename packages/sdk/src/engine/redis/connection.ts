@@ -47,18 +47,20 @@ export function checkVersion(shown: string, info: ServerInfo): void {
   )
 }
 
-/** A call that is under way. */
+/** A call that is under way, between the one that was sent before it and the next one. */
 interface Pending {
   readonly timeout: number
   readonly until: number
-  /** None when it is answered: a set keeps for long what it once had (short-lived.ts), and that would keep the answer. */
   reject: ((error: Error) => void) | undefined
+  before: Pending | undefined
+  after: Pending | undefined
 }
 
 export class Connection {
   readonly #redis: Redis
-  /** In the order in which they were sent. */
-  readonly #pending = new Set<Pending>()
+  /** Of the calls under way. They are a list of their own: a `Set` keeps for long what it once had (short-lived.ts), and with it the answers. */
+  #oldest: Pending | undefined
+  #newest: Pending | undefined
   #timer: NodeJS.Timeout | undefined
   /** When the timer looks for calls that are not answered in time. */
   #timerAt = Number.POSITIVE_INFINITY
@@ -202,8 +204,10 @@ export class Connection {
 
   #bounded<T>(reply: Promise<T>, timeout: number): Promise<T> {
     return new Promise((resolve, reject) => {
-      const pending: Pending = { timeout, until: performance.now() + timeout, reject }
-      this.#pending.add(pending)
+      const pending: Pending = { timeout, until: performance.now() + timeout, reject, before: this.#newest, after: undefined }
+      if (this.#newest === undefined) this.#oldest = pending
+      else this.#newest.after = pending
+      this.#newest = pending
       if (pending.until < this.#timerAt) this.#look(pending.until)
       reply.then(
         (value) => {
@@ -222,8 +226,13 @@ export class Connection {
   }
 
   #answered(pending: Pending): void {
-    this.#pending.delete(pending)
-    pending.reject = undefined
+    const { before, after } = pending
+    if (before === undefined) this.#oldest = after
+    else before.after = after
+    if (after === undefined) this.#newest = before
+    else after.before = before
+    // whatever still knows it knows nothing of others by it
+    pending.reject = pending.before = pending.after = undefined
   }
 
   /** One timer for all calls: nearly all of them are answered long before it looks. */
@@ -236,9 +245,9 @@ export class Connection {
         this.#timerAt = Number.POSITIVE_INFINITY
         const now = performance.now()
         let next = Number.POSITIVE_INFINITY
-        for (const { timeout, until } of this.#pending) {
-          if (until <= now) return this.#end(new ConnectionLost(`no answer within ${Math.round(timeout)} ms`))
-          next = Math.min(next, until)
+        for (let one = this.#oldest; one !== undefined; one = one.after) {
+          if (one.until <= now) return this.#end(new ConnectionLost(`no answer within ${Math.round(one.timeout)} ms`))
+          next = Math.min(next, one.until)
         }
         if (next < Number.POSITIVE_INFINITY) this.#look(next)
       },
@@ -257,8 +266,7 @@ export class Connection {
     // `disconnect` ends the socket politely and waits for a peer that may never answer.
     this.#redis.disconnect()
     this.#redis.stream?.destroy()
-    for (const { reject } of this.#pending) reject?.(lost)
-    this.#pending.clear()
+    for (let one = this.#oldest; one !== undefined; one = one.after) one.reject?.(lost)
     this.#onLost?.(lost)
   }
 }
