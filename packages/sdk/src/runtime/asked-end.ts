@@ -37,7 +37,7 @@ export class AskedEnd {
   /** It was asked while it waited for nothing that could tell it: its next wait does. */
   #untold = false
   /** Of its limits in time. */
-  readonly #limits: Array<() => void> = []
+  #limits: ReadonlyArray<() => void> = none
 
   constructor(attempt: AskedAttempt, calls: OutstandingCalls, replay: { readonly made: number; readonly known: number }) {
     this.#attempt = attempt
@@ -61,8 +61,8 @@ export class AskedEnd {
       const at = Math.ceil(this.#attempt.shard.now())
       this.#ask({ t: "late", c: this.#replay.known, of, at })
     }
-    if (run !== undefined) this.#limits.push(atTime(this.#attempt, run, late("run")))
-    if (iteration !== undefined) this.#limits.push(atTime(this.#attempt, iteration, late("iteration")))
+    if (run !== undefined) this.#limit(run, late("run"))
+    if (iteration !== undefined) this.#limit(iteration, late("iteration"))
   }
 
   /** Asks for a cancel, the message of this number. */
@@ -112,7 +112,7 @@ export class AskedEnd {
     this.stop()
     const { cleanup } = kind.timeouts
     const least = this.#attempt.shard.now() + Math.min(cleanup, leastCleanupMs)
-    this.#limits.push(atTime(this.#attempt, Math.max(asked + cleanup, least), onForced))
+    this.#limit(Math.max(asked + cleanup, least), onForced)
   }
 
   /** Why a call must not wait now: it was made before the handler was asked to end, or by one that does not know of that yet. */
@@ -139,6 +139,15 @@ export class AskedEnd {
 
   /** No limit is waited for any more. */
   stop(): void {
-    for (const stop of this.#limits.splice(0)) stop()
+    const limits = this.#limits
+    this.#limits = none
+    for (const stop of limits) stop()
+  }
+
+  #limit(at: number, then: () => void): void {
+    const stop = atTime(this.#attempt, at, then)
+    this.#limits = [...this.#limits, stop]
   }
 }
+
+const none: ReadonlyArray<never> = []

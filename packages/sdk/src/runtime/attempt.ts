@@ -12,6 +12,7 @@ import type { DurableCall } from "./call.ts"
 import { durableCall } from "./call.ts"
 import type { Ending } from "./ending.ts"
 import type { CallKind, Entry } from "./journal.ts"
+import type { JournalWriterHost } from "./journal-writer.ts"
 import { JournalWriter } from "./journal-writer.ts"
 import { effective } from "./journal.ts"
 import { LazyAbort } from "./lazy-abort.ts"
@@ -48,7 +49,15 @@ const turn = Promise.resolve()
 /** A call beyond the history that is replayed: it never settles. */
 const beyond = (reject: (error: unknown) => void): Outstanding => ({ settle: () => undefined, reject, cancellable: false })
 
-export class Attempt {
+interface Failure {
+  readonly error: unknown
+  readonly index: number
+  readonly made: number
+}
+
+const none: ReadonlyArray<never> = []
+
+export class Attempt implements JournalWriterHost {
   readonly options: AttemptOptions
   readonly shard: OwnedShard
   readonly fence: bigint
@@ -58,15 +67,15 @@ export class Attempt {
   readonly #entries: ReadonlyArray<Entry>
   readonly #replay: Replay
   /** Failures that the handler saw, and how many calls it had made then. */
-  readonly #failures: Array<{ readonly error: unknown; readonly index: number; readonly made: number }> = []
+  #failures: ReadonlyArray<Failure> = none
   /** Calls that may have failed, and whose end is in the journal. */
-  readonly #settledInJournal = new Set<number>()
+  #settledInJournal: Set<number> | undefined
   readonly #outstanding = new OutstandingCalls()
   /** Calls that were outstanding at the end. */
-  #left: ReadonlyArray<Outstanding> = []
+  #left: ReadonlyArray<Outstanding> = none
   readonly abort = new LazyAbort()
   readonly #writer: JournalWriter
-  readonly #versions = new Map<string, number>()
+  #versions: Map<string, number> | undefined
   readonly #live: Array<Live> = []
   #pumpQueued = false
   /** The turn in which the handler made its last call: until it is over, code beside that call may still run, to a call of its own. */
@@ -74,6 +83,8 @@ export class Attempt {
   #messagesQueued = false
   #stall: ReturnType<typeof setTimeout> | undefined
   #time: number
+  /** When the iteration began. */
+  readonly #base: number
   /** The begin of the iteration has an entry of its own. */
   #began: boolean
   #dead: Error | undefined
@@ -92,25 +103,8 @@ export class Attempt {
     for (const entry of entries) this.#noteSettled(entry)
     this.#time = options.entries[0]?.b ?? options.shard.now()
     this.#began = options.entries[0]?.t === "begin"
-    const { shard, address, run, revision, inbox, wake } = options
-    const base = this.#time
-    this.#writer = new JournalWriter({
-      shard,
-      address,
-      run,
-      revision,
-      inbox,
-      length: options.entries.length,
-      limit: options.limits.journalLimit,
-      beginning: () => ({ b: base, w: wake }),
-      over: () => this.#dead !== undefined,
-      onWritten: (written) => {
-        for (const entry of written) this.#noteSettled(entry)
-        // the answer came in a turn of its own, in which the handler has done nothing yet
-        if (!this.#pumpQueued) this.#pump()
-      },
-      die: (reason) => this.die(reason),
-    })
+    this.#base = this.#time
+    this.#writer = new JournalWriter(this)
     for (const entry of entries) if ("m" in entry && entry.m !== undefined && entry.m > 0) options.inbox.markRead(entry.m)
     if (options.life.aborted) this.die(options.life.reason)
     else options.life.onAbort = () => this.die(options.life.reason)
@@ -118,18 +112,28 @@ export class Attempt {
     if (options.onReplayed !== undefined || (deadlines.run === undefined && deadlines.iteration === undefined)) return
     this.#end.watch(deadlines)
     // whoever takes over counts from the same begin; what is written in this turn carries it, else it is written by itself
-    if (options.entries.length === 0) setImmediate(this.#noteBegin)
+    if (options.entries.length === 0) setImmediate(() => this.#noteBegin())
   }
 
-  readonly #noteBegin = (): void => {
+  #noteBegin(): void {
     if (this.#writer.length > 0 || this.#writer.busy) return
     this.#began = true
     void this.note({ t: "begin", c: 0 })
   }
 
+  beginning(): Pick<Entry, "b" | "w"> {
+    return { b: this.#base, w: this.options.wake }
+  }
+
+  written(entries: ReadonlyArray<Entry>): void {
+    for (const entry of entries) this.#noteSettled(entry)
+    // the answer came in a turn of its own, in which the handler has done nothing yet
+    if (!this.#pumpQueued) this.#pump()
+  }
+
   #noteSettled(entry: Entry): void {
     if (entry.t === "end" || entry.t === "told" || ((entry.t === "step" || entry.t === "got") && entry.e !== undefined))
-      this.#settledInJournal.add(entry.c)
+      (this.#settledInJournal ??= new Set()).add(entry.c)
   }
 
   /**
@@ -175,7 +179,10 @@ export class Attempt {
     return this.#time
   }
   /** Local waits for a time of the store's clock: looked at again when a test moves it. */
-  readonly waits = new Set<Wait>()
+  get waits(): Set<Wait> {
+    return (this.#waits ??= new Set())
+  }
+  #waits: Set<Wait> | undefined
   /** Grows with all that happens to the handler: two looks that find the same found it waiting in between. */
   moves = 0
   /** The step whose body runs in this very frame: what it calls is in no order that a replay could keep. */
@@ -228,7 +235,7 @@ export class Attempt {
   /** The attempt is over, and no other one follows: what was begun for it elsewhere should stop. */
   abandon(reason: string): void {
     for (const call of this.#left) call.abandon?.(reason)
-    this.#left = []
+    this.#left = none
   }
 
   /** A try was heard of. False: it counts no more; `undefined`: that cannot be told yet. */
@@ -315,7 +322,7 @@ export class Attempt {
   /** The handler is about to see this failure. */
   failed(index: number, error: unknown): void {
     this.#outstanding.delete(index)
-    this.#failures.push({ error, index, made: this.#replay.made })
+    this.#failures = [...this.#failures, { error, index, made: this.#replay.made }]
     this.tells(error)
   }
 
@@ -333,7 +340,8 @@ export class Attempt {
   undoOf(failure: unknown): Entry | undefined {
     for (let error: unknown = failure, depth = 0; error !== undefined && depth < 10; depth++) {
       const seen = this.#failures.find((candidate) => candidate.error === error)
-      if (seen !== undefined) return this.#settledInJournal.has(seen.index) ? { t: "undo", c: seen.index, made: seen.made } : undefined
+      if (seen !== undefined)
+        return this.#settledInJournal?.has(seen.index) === true ? { t: "undo", c: seen.index, made: seen.made } : undefined
       error = error instanceof Error ? error.cause : undefined
     }
     return undefined
@@ -378,7 +386,8 @@ export class Attempt {
   version(name: string, min: number, max: number): number {
     const refused = this.#refusal()
     if (refused !== undefined) throw refused
-    const version = this.#versions.get(name) ?? this.#decideVersion(name, min, max)
+    const version = this.#versions?.get(name) ?? this.#decideVersion(name, min, max)
+    this.#versions ??= new Map()
     this.#versions.set(name, version)
     if (version >= min && version <= max) return version
     const error = new ReplayMismatch(

@@ -5,24 +5,20 @@
 import type { CommitItem, CommitReply, Message } from "../engine/engine.ts"
 import { Deposed, JournalFull } from "../errors.ts"
 import type { CommitSource, OwnedShard } from "../pool/consumer.ts"
-import type { Inbox } from "./inbox.ts"
+import type { AttemptOptions } from "./attempt-options.ts"
 import type { Entry } from "./journal.ts"
 import { printEntry } from "./journal.ts"
 
+/** The attempt whose journal it is: itself, and no closures of it, as each run in memory has one. */
 export interface JournalWriterHost {
   readonly shard: OwnedShard
-  readonly address: string
-  readonly run: string
-  readonly revision: string
-  /** Entries that are stored. */
-  readonly length: number
-  readonly limit: number
-  readonly inbox: Inbox
+  readonly options: Pick<AttemptOptions, "address" | "run" | "revision" | "inbox" | "entries" | "limits">
+  /** Why nothing more is written, if so. */
+  readonly dead: Error | undefined
   /** What the first entry of a journal carries besides (J1). */
-  readonly beginning: () => Pick<Entry, "b" | "w">
-  readonly over: () => boolean
-  readonly onWritten: (entries: ReadonlyArray<Entry>) => void
-  readonly die: (reason: Error) => void
+  beginning(): Pick<Entry, "b" | "w">
+  written(entries: ReadonlyArray<Entry>): void
+  die(reason: Error): void
 }
 
 export interface Acknowledged {
@@ -53,11 +49,11 @@ export class JournalWriter implements CommitSource {
 
   constructor(host: JournalWriterHost) {
     this.#host = host
-    this.#length = host.length
+    this.#length = host.options.entries.length
   }
 
   get address(): string {
-    return this.#host.address
+    return this.#host.options.address
   }
 
   /** Entries that are stored. */
@@ -126,7 +122,7 @@ export class JournalWriter implements CommitSource {
     this.#deferred &&= this.#entries.length > 0
     for (const told of this.#toldOfSent) told.acknowledged = true
     try {
-      this.#host.onWritten(sent)
+      this.#host.written(sent)
     } catch (error) {
       this.#host.die(error as Error)
     }
@@ -146,14 +142,14 @@ export class JournalWriter implements CommitSource {
   #goOn(): void {
     this.#sent = none
     this.#toldOfSent = none
-    if (this.#entries.length > 0 && !this.#host.over()) return this.#host.shard.write(this)
+    if (this.#entries.length > 0 && this.#host.dead === undefined) return this.#host.shard.write(this)
     this.#busy = false
     this.#idle?.resolve()
     this.#idle = undefined
   }
 
   item(): CommitItem | undefined {
-    if (this.#entries.length > 0 && !this.#host.over()) {
+    if (this.#entries.length > 0 && this.#host.dead === undefined) {
       const item = this.#next()
       if (item !== undefined) return item
     }
@@ -163,7 +159,7 @@ export class JournalWriter implements CommitSource {
 
   /** What has gathered, as a commit; none when the journal is full, which ends the attempt. */
   #next(): CommitItem | undefined {
-    const { address, run, revision, limit, beginning, inbox, die } = this.#host
+    const { address, run, revision, limits, inbox } = this.#host.options
     const all = this.#entries
     const entries = all.length <= entriesMax ? all : all.slice(0, entriesMax)
     // answers, and who waits for an entry, go with the last of a long list: a part of it is as good as none to them
@@ -176,15 +172,19 @@ export class JournalWriter implements CommitSource {
       this.#toldOfSent = this.#acknowledge
       this.#acknowledge = none
     }
-    if (this.#length + entries.length > limit) {
-      die(
-        new JournalFull(`the journal of ${address} would exceed ${limit} entries in one iteration. End iterations with job.again(…).`, {
-          journalLimit: limit,
-        }),
+    const { journalLimit } = limits
+    if (this.#length + entries.length > journalLimit) {
+      this.#host.die(
+        new JournalFull(
+          `the journal of ${address} would exceed ${journalLimit} entries in one iteration. End iterations with job.again(…).`,
+          {
+            journalLimit,
+          },
+        ),
       )
       return undefined
     }
-    if (this.#length === 0) entries[0] = { ...(entries[0] as Entry), ...beginning() }
+    if (this.#length === 0) entries[0] = { ...(entries[0] as Entry), ...this.#host.beginning() }
     return {
       address,
       run,

@@ -8,15 +8,12 @@ const make = (over: () => boolean, limit = 100) => {
   const died: Array<Error> = []
   const host = {
     shard: { write: (source: CommitSource) => void asked.push(source) },
-    address: "job/a",
-    run: "r",
-    revision: "1",
-    length: 0,
-    limit,
-    inbox: new Inbox(0, []),
+    options: { address: "job/a", run: "r", revision: "1", entries: [], limits: { journalLimit: limit }, inbox: new Inbox(0, []) },
+    get dead() {
+      return over() ? new Error("over") : undefined
+    },
     beginning: () => ({ b: 0 }),
-    over,
-    onWritten: () => undefined,
+    written: () => undefined,
     die: (reason: Error) => void died.push(reason),
   }
   return { writer: new JournalWriter(host as unknown as JournalWriterHost), asked, died }
