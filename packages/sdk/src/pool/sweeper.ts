@@ -44,8 +44,8 @@ export interface SweeperHost {
 /** All headers are read on each n-th sweep. */
 const headersEvery = 5
 /**
- * Shards of one call where a call may span them, and the rest after it, as a part of the time between two sweeps: all 256 at once hold up what else the
- * server and this thread have to do for 4 ms (measured: the 99th percentile of start to handler, 3 ms, was that).
+ * Shards of one call where a call may span them, and the pause after it, as a part of the time between two sweeps. All 256 at once hold up what else
+ * the server and this thread have to do by 4 ms (measured: the 99th percentile of start to handler was made of that).
  */
 const callShards = 32
 const restPart = 1 / 50
@@ -119,6 +119,7 @@ export class Sweeper {
     const headers = this.#everything || this.#unclaimed.size > 0 || this.#turn % headersEvery === 0
     // Where calls are counted, one of the two at a time.
     if (this.#host.engine.spansShards || this.#hurried || this.#doubted.size > 0 || !headers) await this.#prove()
+    if (this.#stopped) return
     if (headers) await this.#readHeaders()
     if (!this.#trimIdle || this.#turn % trimIdleEvery === 0) await this.#trim()
   }
@@ -145,10 +146,13 @@ export class Sweeper {
     for (const runner of asked) this.#unanswered.add(runner)
     try {
       const all = [...asked]
-      for (let at = 0; at < all.length; at += callShards) {
+      // elsewhere each shard is a call anyway, and each server has its turn
+      const size = this.#host.engine.spansShards ? callShards : all.length
+      for (let at = 0; at < all.length; at += size) {
         if (at > 0 && unhurried) await this.#rest()
+        if (this.#stopped) break
         await this.#proofs.run(
-          all.slice(at, at + callShards),
+          all.slice(at, at + size),
           (runner) => runner.shard,
           (some) => this.#proveThese(some),
         )
