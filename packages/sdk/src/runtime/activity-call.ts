@@ -2,7 +2,7 @@
 import type { Message } from "../engine/engine.ts"
 import { ActivityFailed, ActivityTimeout } from "../errors.ts"
 import type { Deadline } from "./activity-deadline.ts"
-import { deadlineOf, missed } from "./activity-deadline.ts"
+import { addAgainMs, deadlineOf, missed } from "./activity-deadline.ts"
 import type { TaskResult } from "./activity-executor.ts"
 import { failedTry, withTry } from "./activity-history.ts"
 import type { ActivityLimits, ActivityRequest } from "./activity-limits.ts"
@@ -19,7 +19,7 @@ import type { Outstanding } from "./outstanding.ts"
 import type { PendingActivity } from "./pending-activity.ts"
 import { retryDelay } from "./retry.ts"
 import { checkBytes } from "./size.ts"
-import type { Beat } from "./task.ts"
+import type { Beat, Task } from "./task.ts"
 import { atTime } from "./timer.ts"
 
 export const startActivity = (
@@ -86,7 +86,9 @@ class ActivityCall implements Outstanding {
   /** Encoded details of the last heartbeat. */
   #details: unknown
   #settled = false
+  /** Ends the wait for its due time or deadline, and that for the next time it is added to its queue. */
   #stop: (() => void) | undefined
+  #stopAdding: (() => void) | undefined
 
   constructor(options: ActivityCallOptions) {
     this.#options = options
@@ -152,21 +154,43 @@ class ActivityCall implements Outstanding {
     // after a crash the answer may be in the inbox already: it is about to be offered
     if (inbox.unread().some((message) => message.kind === "result" && message.name === this.#task)) return
     const { heartbeatTimeout, timeout, queue, priority } = this.#limits
-    const task = { id: this.#task, queue, priority, kind: kind.kind, name, shard: attempt.shard.shard, address, key, run }
-    tasks
-      .add({
-        ...task,
-        activity: this.#id,
-        try: this.#try,
-        fence: attempt.fence.toString(),
-        input,
-        timeout,
-        ...(heartbeatTimeout === undefined ? {} : { heartbeatTimeout }),
-        ...(this.#details === undefined ? {} : { last: this.#details }),
-        ...(body.headers === undefined ? {} : { headers: body.headers }),
-      })
-      .catch((error: unknown) => this.#task === task.id && this.#failed(encodeError(error, {}), {}))
+    const task: Task = {
+      id: this.#task,
+      queue,
+      priority,
+      kind: kind.kind,
+      name,
+      shard: attempt.shard.shard,
+      address,
+      key,
+      run,
+      activity: this.#id,
+      try: this.#try,
+      fence: attempt.fence.toString(),
+      input,
+      timeout,
+      ...(heartbeatTimeout === undefined ? {} : { heartbeatTimeout }),
+      ...(this.#details === undefined ? {} : { last: this.#details }),
+      ...(body.headers === undefined ? {} : { headers: body.headers }),
+    }
+    tasks.add(task).catch((error: unknown) => this.#task === task.id && this.#failed(encodeError(error, {}), {}))
     this.#arm()
+    if (tasks.mayLose) this.#addAgain(task, addAgainMs)
+  }
+
+  /** A known id is ignored (T2): it runs once more only if its result is not heard of for so long. */
+  #addAgain(task: Task, after: number): void {
+    const attempt = this.#attempt
+    this.#stopAdding = atTime(attempt, attempt.shard.timeAfter(after), () => {
+      if (!this.#isPending || this.#begun !== undefined) return
+      attempt.options.tasks.add(task).catch(() => undefined)
+      this.#addAgain(task, 2 * after)
+    })
+  }
+
+  #stopWaits(): void {
+    this.#stop?.()
+    this.#stopAdding?.()
   }
 
   /** Waits for the deadline that comes first. */
@@ -196,7 +220,7 @@ class ActivityCall implements Outstanding {
 
   #failed(data: ErrorData, failing: Failing): void {
     if (this.#settled) return
-    this.#stop?.()
+    this.#stopWaits()
     const { name, started, schemas } = this.#options
     const now = this.#attempt.shard.timeAfter(0)
     const { message, worker, missed: of } = failing
@@ -284,7 +308,7 @@ class ActivityCall implements Outstanding {
       return true
     }
     this.#settled = true
-    this.#stop?.()
+    this.#stopWaits()
     this.#attempt.record(
       { t: "end", c: this.#options.started.index, m: message.number },
       delivery(() => this.#read(result)),
@@ -299,6 +323,7 @@ class ActivityCall implements Outstanding {
     if (beat.age !== undefined) this.#beat = Math.round(now - beat.age)
     this.#details = beat.details ?? this.#details
     this.#worker = beat.worker
+    this.#stopAdding?.()
     this.#arm()
     return true
   }
@@ -325,7 +350,7 @@ class ActivityCall implements Outstanding {
   }
 
   stop(): void {
-    this.#stop?.()
+    this.#stopWaits()
   }
 
   abandon(reason: string): void {

@@ -13,6 +13,11 @@ import type { ActivityLimits } from "./activity-limits.ts"
 
 /** How often the worker of a try tells that it runs, ms. */
 export const aliveMs = 5_000
+/**
+ * A try that is not heard to have begun is added to its queue again after this time, ms, and after twice as long each time: the queue may have lost it
+ * (decision 0003), and one that waits there for hours is not to be asked for all the time. Far above what a result needs to be heard of.
+ */
+export const addAgainMs = 10_000
 /** How long the new owner of a run waits for a try to be heard of, at least, ms. */
 const resumeMs = 3 * aliveMs
 /** How long a start, a heartbeat or a result may be on its way, ms. */

@@ -88,6 +88,7 @@ export class BullTaskQueue implements TaskQueue {
     return queue
   }
 
+  readonly mayLose = true
   /** The queue is shared: what waits there is not this process's to know. */
   readonly pending = 0
   /** BullMQ keeps the time of its rate limits. */

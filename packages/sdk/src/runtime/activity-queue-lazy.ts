@@ -5,6 +5,8 @@
 import type { ServeOptions, Task, TaskQueue, TaskRef } from "./task.ts"
 
 export class LazyTaskQueue implements TaskQueue {
+  /** It is BullMQ's. */
+  readonly mayLose = true
   readonly #open: () => Promise<TaskQueue>
   #opening: Promise<TaskQueue> | undefined
   #opened: TaskQueue | undefined

@@ -37,6 +37,7 @@ interface Running {
 const unlimited: QueueLimits = { rate: undefined, concurrency: undefined }
 
 export class LocalTaskQueue implements TaskQueue {
+  readonly mayLose = false
   readonly #now: () => number
   readonly #rates: Rates | undefined
   readonly #queues = new Map<string, LocalQueue>()

@@ -23,6 +23,7 @@ const decoded = (task: Task, pool: string, chain: CodecChain): Task => {
 
 export const codedTasks = (tasks: TaskQueue, pool: string, chain: CodecChain): TaskQueue => ({
   add: (task) => tasks.add(encoded(task, pool, chain)),
+  mayLose: tasks.mayLose,
   cancel: (task, reason) => tasks.cancel(task, reason),
   serve: (options) => tasks.serve({ ...options, handler: (task, control) => options.handler(decoded(task, pool, chain), control) }),
   get pending() {

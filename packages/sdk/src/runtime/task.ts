@@ -70,6 +70,8 @@ export interface ServeOptions {
 export interface TaskQueue {
   /** Adds tasks; adding a known id again does nothing while it is pending. */
   add(task: Task): Promise<void>
+  /** What was added may be lost without a word, with a primary that was replaced before it had copied it: who waits for it adds it again. */
+  readonly mayLose: boolean
   /** The try counts no more: it leaves the queue if it waits there; where it runs, its signal fires. Volatile: nothing depends on it. */
   cancel(task: TaskRef, reason: string): void
   /** Begins to take tasks of these queues. */

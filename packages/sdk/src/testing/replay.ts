@@ -58,6 +58,7 @@ const still = (time: number): OwnedShard => ({
 
 const noTasks: TaskQueue = {
   add: () => Promise.resolve(),
+  mayLose: false,
   cancel: () => undefined,
   serve: () => Promise.resolve(),
   pending: 0,

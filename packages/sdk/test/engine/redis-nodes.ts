@@ -75,6 +75,19 @@ export class Node {
     return new RegExp(`^${name}:(.*?)\r?$`, "m").exec(String(await this.call("INFO", "replication")))?.[1] ?? ""
   }
 
+  /** Resolves when a replica has all that was written until now. (`WAIT` asks for what the connection that says it has written: here nothing.) */
+  async copied(ms?: number): Promise<void> {
+    const written = Number(await this.replication("master_repl_offset"))
+    await waitFor(
+      async () => {
+        const info = String(await this.call("INFO", "replication"))
+        return [...info.matchAll(/^slave\d+:.*\boffset=(\d+)/gm)].some(([, offset]) => Number(offset) >= written)
+      },
+      "a replica has it",
+      ms,
+    )
+  }
+
   async stop(): Promise<void> {
     this.client.disconnect()
     await this.kill()

@@ -63,7 +63,7 @@ describeOwnRedis("a pool on a Redis Cluster", () => {
 
   test("loses a primary: what was acknowledged and copied runs on, with higher epochs where shards were claimed again", async () => {
     const ground = await running(cluster.url, 40)
-    await Promise.all(cluster.primaries.map((node) => node.call("WAIT", 1, 5_000)))
+    await Promise.all(cluster.primaries.map((node) => node.copied()))
     const dying = await cluster.primaryOf(slotOf(`p:{${ground.pool}}:settings`))
     await dying.kill()
     await until(() => ground.history.running().length < 40, "what cannot be renewed stops", failoverMs)

@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process"
 import { once } from "node:events"
 import { join } from "node:path"
+import { Redis } from "ioredis"
 import { afterEach, beforeEach, expect, test } from "vitest"
 import { describeRedis, redisUrl, uniqueName } from "../../../../tools/with-redis.ts"
 import type { Started } from "./fixture.ts"
@@ -87,6 +88,22 @@ describeRedis("activities on Redis", () => {
     )
     await handle.signal.stop()
     expect(await handle.result({ timeout: 30_000 })).toBe("try 2")
+  })
+
+  test("a try that its queue has lost, as a primary that was replaced may, is given to it again", async () => {
+    await pool.worker({ run: async (job: any) => job.done(await job.activities.shout("hi")) })
+    const handle = await pool.client.sample.start({ id: "lost" })
+    const redis = new Redis(redisUrl())
+    try {
+      const queued = () => redis.keys(`{ponos:${name}:*:wait`)
+      await until(async () => (await queued()).length === 1, "it waits in its queue")
+      await redis.del(...(await redis.keys(`{ponos:${name}:*`)))
+      await until(async () => (await queued()).length === 1, "it waits there again", 30_000)
+    } finally {
+      redis.disconnect()
+    }
+    await pool.worker({}, { jobs: [], activities: { shout: (call: any, input: string) => `${input} ${call.attempt}` } })
+    expect(await handle.result({ timeout: 30_000 })).toBe("hi 1")
   })
 
   test("the owner of the run is killed: the next one hears of the try that runs, and takes its result", async () => {

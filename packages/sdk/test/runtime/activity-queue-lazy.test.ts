@@ -9,6 +9,7 @@ const queueThatFails = (times: number) => {
   const done: Array<string> = []
   const opened: TaskQueue = {
     pending: 7,
+    mayLose: true,
     add: async ({ id }) => void done.push(`add ${id}`),
     cancel: ({ id }) => void done.push(`cancel ${id}`),
     serve: async ({ queues }) => void done.push(`serve ${[...queues.keys()].join()}`),
