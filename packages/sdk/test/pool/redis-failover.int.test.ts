@@ -190,10 +190,19 @@ describeOwnRedis("a pool whose store forgets", () => {
     await until(() => held(ground) === shards && ground.history.running().length === 40, "b has left, all run")
     await ground.start(await ground.engine(), ["late"])
     await until(() => ground.history.running().length === 41, "the late one runs")
-    const before = claims(ground)
     await redis.restart()
-    await until(() => claims(ground) >= before + shards && held(ground) === shards, "all shards are held again", failoverMs)
-    await until(() => ground.history.running().length === 40, "what was saved runs, and no more", failoverMs)
+    const engine = await ground.engine()
+    const all = Array.from({ length: shards }, (_, shard) => shard)
+    const owned = () => ground.members.flatMap((member) => member.owned())
+    await until(
+      async () => {
+        const headers = await engine.headers(ground.pool, all)
+        const agreed = headers.every(({ shard, epoch }) => owned().some((one) => one.shard === shard && one.epoch === epoch))
+        return agreed && held(ground) === shards && ground.history.running().length === 40
+      },
+      "the store and the workers agree on who holds what, what was saved runs, and no more",
+      failoverMs,
+    )
     const stays = performance.now() + 500
     await until(() => performance.now() > stays, "it stays so")
     expect([held(ground), ground.history.running().length]).toEqual([shards, 40])
