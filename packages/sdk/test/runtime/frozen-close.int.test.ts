@@ -2,7 +2,7 @@
 import { expect, test } from "vitest"
 import { uniqueName } from "../../../../tools/with-redis.ts"
 import { Pool } from "../../src/pool/index.ts"
-import { ownNodes } from "../engine/redis-nodes.ts"
+import { ownNodes, waitFor } from "../engine/redis-nodes.ts"
 import { describeOwnRedis, type OwnRedis, ownRedis } from "../engine/redis-server.ts"
 import { workPool } from "./activity-fixture.ts"
 import { startPool, until } from "./fixture.ts"
@@ -71,6 +71,9 @@ describeOwnRedis("with a Redis that stands still", () => {
     const cluster = await ownNodes(0, { "cluster-require-full-coverage": "no" })
     try {
       for (const broken of cluster.primaries) {
+        // the one that stood still before is believed again by all
+        for (const node of cluster.primaries)
+          await waitFor(async () => String(await node.call("CLUSTER", "INFO")).includes("cluster_state:ok"), "the cluster is whole")
         const pool = startPool(cluster.url, uniqueName("frozen"))
         try {
           const options = { drainMs, callTimeoutMs }
