@@ -196,8 +196,8 @@ export const lookAtMain = async (valid: () => boolean): Promise<Sight | undefine
         return functionName === "" ? place : `${functionName} (${place})`
       })
       .join("\n")
-    const callFrameId = callFrames[0]?.callFrameId ?? ""
-    session.post("Debugger.evaluateOnCallFrame", { callFrameId, expression: whoExpression, returnByValue: true }, (error, answer) => {
+    // in no frame, whose names may hide the global ones: code of Node has its own `Symbol`, or has it not
+    session.post("Runtime.evaluate", { expression: whoExpression, returnByValue: true }, (error, answer) => {
       const work = error === null ? (answer.result.value as Sight["work"]) : undefined
       session.post("Debugger.resume", () => resolve(valid() ? { work, stack } : undefined))
     })

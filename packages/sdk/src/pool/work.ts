@@ -67,5 +67,5 @@ export const handTo = (work: Work): void => {
   place.last = work
 }
 
-/** Of who is at work, in the main thread's frame that is asked. */
+/** Of who is at work, for who stopped the main thread: asked outside of all frames, in the async context in which it stands. */
 export const whoExpression = `((place) => place && (place.storage?.getStore() ?? place.last))(globalThis[Symbol.for(${JSON.stringify(name)})])`
